@@ -1,0 +1,1 @@
+"""All I/O of the deployed function: X, Secret Manager, Pub/Sub."""

@@ -1,0 +1,21 @@
+"""One conversion, ready for X: the value that travels from the dialects to the request."""
+
+from dataclasses import dataclass, field
+
+__all__ = ["Conversion"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """One valid conversion and its bytes on the wire.
+
+    `event_tag` is X's `event_id` (the tag from Events Manager), `conversion_id` X's dedup key. `wire` is the JSON
+    object of X's `conversions` array, encoded once; it holds identifiers, so it never shows in a `repr`.
+    `dropped` are stable codes of what was left out ("invalid_phone", "value_without_currency", …), for counting.
+    """
+
+    pixel_id: str
+    event_tag: str
+    conversion_id: str = field(repr=False)
+    wire: bytes = field(repr=False)
+    dropped: tuple[str, ...] = ()

@@ -1,0 +1,55 @@
+"""XCAPI_CONFIG → Settings: typed, frozen, and refused as a whole with every problem listed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["BatchSettings", "PixelSettings", "RateSettings", "Settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelSettings:
+    """One pixel: whose keys sign for it and which event names it wants."""
+
+    pixel_id: str
+    credentials: str
+    event_ids: Mapping[str, str]
+    conversion_id_from: tuple[str, ...] | None = None
+    consent_categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """How conversions share requests: at most so many a request, so many requests at once, per pixel."""
+
+    max_conversions: int = 500
+    max_in_flight: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateSettings:
+    """The sliding window of events that one instance sends for one pixel."""
+
+    events: int = 60_000
+    window_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole configuration; contract section 3 gives the keys' meaning."""
+
+    dead_letter_topic: str
+    pixels: Mapping[str, PixelSettings]
+    default_pixel: str | None = None
+    default_phone_region: str | None = None
+    default_currency: str | None = None
+    consent: Literal["respect", "require", "ignore"] = "respect"
+    on_unauthorized: Literal["dead_letter", "requeue"] = "dead_letter"
+    max_event_age_hours: float | None = None
+    dry_run: bool = False
+    api_base_url: str = "https://ads-api.x.com"
+    api_version: str = "12"
+    request_timeout_s: float = 10.0
+    settle_timeout_s: float = 50.0
+    batch: BatchSettings = BatchSettings()
+    rate: RateSettings = RateSettings()
