@@ -37,6 +37,7 @@ class SkipReason(StrEnum):
     NO_CONSENT = "no_consent"
     UNWANTED = "unwanted"
     NO_IDENTIFIER = "no_identifier"
+    DRY_RUN = "dry_run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,202 @@
+"""X's Conversions API as values: a batch → an HTTP request, an HTTP response → what X made of it.
+
+Nothing here does I/O; the adapter signs and sends. Sources: X Ads API reference, "Conversion event" (request and
+answer), "Error codes and responses", "Rate limiting".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import msgspec
+
+from xcapi_core.conversions import Conversion
+from xcapi_core.refusals import XError, is_about_conversions
+
+__all__ = [
+    "MAX_RESPONSE_BYTES",
+    "Accepted",
+    "HttpRequest",
+    "HttpResponse",
+    "NotFromX",
+    "RefusedConversions",
+    "RefusedCredentials",
+    "RefusedRequest",
+    "TransportFailure",
+    "Unavailable",
+    "Unconfirmed",
+    "Verdict",
+    "build_request",
+    "read_response",
+]
+
+# X's real answers are a few hundred bytes; its longest, one error a conversion, stays under 500 × 300.
+MAX_RESPONSE_BYTES = 1 << 20
+
+# X: "Error codes and responses": 408 CANCELLED_REQUEST and 423 LOCK_ACQUISITION_TIMEOUT pass by themselves.
+TRANSIENT_CLIENT_ERRORS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.LOCKED, HTTPStatus.TOO_MANY_REQUESTS})
+CREDENTIAL_ERRORS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One POST to X, unsigned. `body` holds identifiers, so it never shows in a `repr`."""
+
+    url: str
+    body: bytes = field(repr=False)
+    conversions: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Everything but the signature, which the adapter adds."""
+        return {"Content-Type": "application/json", "Accept": "application/json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpResponse:
+    """What came back: `headers` with lower-case names, `body` read up to `MAX_RESPONSE_BYTES`."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TransportFailure:
+    """No answer: `kind` is "timeout", "connection" or "insecure" (a token that plain http would have shown)."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """200 and X processed as many conversions as were sent."""
+
+    debug_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """200, but X names another count than was sent: it may have counted them or not."""
+
+    status: int
+    processed: int | None
+    debug_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotFromX:
+    """An answer that X does not give: a redirect, a 200 without X's JSON."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCredentials:
+    """401 or 403: the keys, not the conversions."""
+
+    status: int
+    errors: tuple[XError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedConversions:
+    """A 4xx that one or more conversions of the batch cause; which ones, X does not say."""
+
+    status: int
+    errors: tuple[XError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRequest:
+    """A 4xx that no conversion causes (unknown pixel, no access, unreadable): nothing to search for."""
+
+    status: int
+    errors: tuple[XError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """408, 423, 429, 5xx: later. The time that X named, if any, is in the answer's `RateHint`."""
+
+    status: int
+
+
+Verdict = (
+    Accepted
+    | Unconfirmed
+    | NotFromX
+    | RefusedCredentials
+    | RefusedConversions
+    | RefusedRequest
+    | Unavailable
+    | TransportFailure
+)
+
+
+class _Processed(msgspec.Struct):
+    conversions_processed: int
+    debug_id: str = ""
+
+
+class _Success(msgspec.Struct):
+    data: _Processed
+
+
+class _Failure(msgspec.Struct):
+    errors: list[object]
+
+
+_success = msgspec.json.Decoder(_Success)
+_failure = msgspec.json.Decoder(_Failure)
+
+
+def build_request(
+    *, api_base_url: str, api_version: str, pixel_id: str, conversions: Sequence[Conversion]
+) -> HttpRequest:
+    """Join the conversions' wire forms into X's body; each was encoded once, when its event was read.
+
+    Source: X Ads API reference, `POST /12/measurement/conversions/:pixel_id`, at most 500 conversions.
+    """
+    return HttpRequest(
+        url=f"{api_base_url}/{api_version}/measurement/conversions/{pixel_id}",
+        body=b'{"conversions":[' + b",".join(conversion.wire for conversion in conversions) + b"]}",
+        conversions=len(conversions),
+    )
+
+
+def read_response(response: HttpResponse, *, sent: int) -> Verdict:
+    """Judge X's answer to a request that carried `sent` conversions. Never raises, whatever came back."""
+    status = response.status
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return _read_success(response, sent)
+    if status in TRANSIENT_CLIENT_ERRORS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unavailable(status)
+    if status < HTTPStatus.BAD_REQUEST:
+        return NotFromX(status)
+    errors = _read_errors(response.body)
+    if status in CREDENTIAL_ERRORS:
+        return RefusedCredentials(status, errors)
+    if is_about_conversions(status, errors):
+        return RefusedConversions(status, errors)
+    return RefusedRequest(status, errors)
+
+
+def _read_success(response: HttpResponse, sent: int) -> Verdict:
+    try:
+        answer = _success.decode(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return NotFromX(response.status)
+    processed = answer.data.conversions_processed
+    if processed == sent:
+        return Accepted(answer.data.debug_id)
+    return Unconfirmed(response.status, processed, answer.data.debug_id)
+
+
+def _read_errors(body: bytes) -> tuple[XError, ...]:
+    """X's `errors`, whatever of it is readable; some error bodies are no JSON, then the status is all there is."""
+    try:
+        answer = _failure.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ()
+    return tuple(XError.from_json(error) for error in answer.errors if isinstance(error, dict))
