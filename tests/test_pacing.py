@@ -1,0 +1,136 @@
+"""The rate budget, and the times that X names."""
+
+import pytest
+
+from xcapi_core.outcomes import Deferred
+from xcapi_core.pacing import MAX_CLOSED_S, Pacer, RateHint, read_rate_hint
+from xcapi_core.settings import RateSettings
+
+LIMITED = Deferred(nack_status=429, cause="rate_limited")
+DOWN = Deferred(nack_status=503, cause="x_unavailable")
+
+
+def pacer(events: int = 10, window_s: float = 60.0) -> Pacer:
+    return Pacer(RateSettings(events=events, window_s=window_s))
+
+
+def test_budget_is_spent_by_events_and_comes_back_when_they_leave_the_window() -> None:
+    budget = pacer(events=10, window_s=60)
+    budget.note_sent(0.0, 4)
+    budget.note_sent(30.0, 6)
+    assert budget.allowance(31.0) == 0
+    assert budget.next_capacity_at(31.0) == pytest.approx(61.0)
+    assert budget.allowance(61.0) == 4
+    assert budget.allowance(91.0) == 10
+
+
+def test_capacity_until_a_time_counts_what_leaves_the_window_by_then() -> None:
+    budget = pacer(events=10, window_s=60)
+    budget.note_sent(0.0, 4)
+    budget.note_sent(30.0, 6)
+    assert budget.capacity_until(31.0, 40.0) == 0
+    assert budget.capacity_until(31.0, 70.0) == 4
+    assert budget.capacity_until(31.0, 100.0) == 10
+
+
+def test_request_that_was_never_started_gives_its_events_back() -> None:
+    budget = pacer(events=10)
+    budget.note_sent(0.0, 3)
+    budget.note_sent(5.0, 6)
+    budget.take_back(6)
+    assert budget.allowance(6.0) == 7
+
+
+def test_what_x_says_remains_wins_over_the_local_window_until_its_reset() -> None:
+    budget = pacer(events=10)
+    budget.note_hint(0.0, RateHint(remaining=0, reset_after_s=30), deferred_as=None)
+    assert budget.allowance(29.0) == 0
+    assert budget.next_capacity_at(29.0) == 30.0
+    assert budget.allowance(30.0) == 10
+
+
+def test_x_may_allow_more_than_the_local_window() -> None:
+    budget = pacer(events=10)
+    budget.note_sent(0.0, 10)
+    budget.note_hint(0.0, RateHint(remaining=500, reset_after_s=30), deferred_as=None)
+    assert budget.allowance(1.0) == 500
+    budget.note_sent(1.0, 100)
+    assert budget.allowance(2.0) == 400
+
+
+def test_of_answers_that_overtake_each_other_the_smallest_remainder_counts() -> None:
+    budget = pacer()
+    budget.note_hint(0.0, RateHint(remaining=100, reset_after_s=30), deferred_as=None)
+    budget.note_hint(0.5, RateHint(remaining=700, reset_after_s=30), deferred_as=None)
+    assert budget.allowance(1.0) == 100
+
+
+def test_429_closes_the_gate_until_x_s_reset() -> None:
+    gate = pacer()
+    gate.note_hint(100.0, RateHint(remaining=0, reset_after_s=7), deferred_as=LIMITED)
+    assert gate.opens_at(100.0) == 107.0
+    assert gate.opens_at(107.0) == 107.0
+    assert gate.closed_as == LIMITED
+    assert gate.probing
+
+
+def test_retry_after_of_a_503_closes_the_gate_as_unavailable() -> None:
+    gate = pacer()
+    gate.note_hint(0.0, RateHint(retry_after_s=5), deferred_as=DOWN)
+    assert gate.opens_at(0.0) == 5.0
+    assert gate.closed_as == DOWN
+
+
+def test_503_without_a_time_leaves_the_gate_open() -> None:
+    gate = pacer()
+    gate.note_hint(0.0, RateHint(remaining=50, reset_after_s=60), deferred_as=DOWN)
+    assert gate.opens_at(0.0) == 0.0
+
+
+def test_429_without_a_time_backs_off_doubling_to_a_minute_until_x_judges_a_request() -> None:
+    gate = pacer()
+    now, delays = 0.0, []
+    for _ in range(8):
+        gate.note_hint(now, RateHint(), deferred_as=LIMITED)
+        delays.append(gate.opens_at(now) - now)
+        now = gate.opens_at(now)
+    assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
+    gate.note_judged()
+    gate.note_hint(now, RateHint(), deferred_as=LIMITED)
+    assert gate.opens_at(now) - now == 1
+
+
+def test_a_wild_time_closes_the_gate_for_an_hour_at_most() -> None:
+    gate = pacer()
+    gate.note_hint(0.0, RateHint(retry_after_s=1e12), deferred_as=LIMITED)
+    assert gate.opens_at(0.0) == MAX_CLOSED_S
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, RateHint()),
+        ({"retry-after": "7"}, RateHint(retry_after_s=7)),
+        ({"retry-after": "Thu, 01 Jan 1970 00:16:50 GMT"}, RateHint(retry_after_s=10)),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, RateHint(retry_after_s=0)),
+        ({"retry-after": "soon"}, RateHint()),
+        ({"retry-after": "nan"}, RateHint()),
+        (
+            {"x-rate-limit-remaining": "5", "x-rate-limit-reset": "1060"},
+            RateHint(remaining=5, reset_after_s=60),
+        ),
+        (
+            {
+                "x-rate-limit-remaining": "5",
+                "x-rate-limit-reset": "1060",
+                "x-account-rate-limit-remaining": "0",
+                "x-account-rate-limit-reset": "1030",
+            },
+            RateHint(remaining=0, reset_after_s=30),
+        ),
+        ({"x-rate-limit-remaining": "-3", "x-rate-limit-reset": "900"}, RateHint(remaining=0, reset_after_s=0)),
+        ({"x-rate-limit-remaining": "many", "x-rate-limit-reset": "inf"}, RateHint()),
+    ],
+)
+def test_headers_are_read_as_delays_from_now(headers: dict[str, str], expected: RateHint) -> None:
+    assert read_rate_hint(headers, now_epoch_s=1000.0) == expected

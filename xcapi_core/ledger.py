@@ -1,0 +1,116 @@
+"""What is already done: conversions that X has, and the settled part of messages that must come back.
+
+A delivery is acked or nacked as a whole. When one event of a message is deferred, the message comes back with all
+of them, and only the ledger keeps the rest from being sent twice.
+"""
+
+import hashlib
+import os
+from array import array
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+
+__all__ = ["Ledger"]
+
+# X deduplicates for 48 h; after that, the same conversion id is a new conversion.
+RETENTION_S = 48 * 3600
+# Half-settled messages that never come back (their subscription dead-lettered them) are dropped after Pub/Sub's
+# default retention.
+HALF_SETTLED_RETENTION_S = 7 * 24 * 3600
+
+# The last million or so: 11 days of a shop with 100,000 conversions a day, four hours at X's full rate.
+CAPACITY = 1 << 20
+_GENERATIONS = 4
+
+
+class Ledger:
+    """Remembers deliveries by compact digests, in bounded memory.
+
+    Kept are 64-bit keyed digests, never an id: a million of them fit in 25 MB, where a dict would need 150. The key
+    is the process's own, so nobody can aim for a collision (chance: 1 in 10^13 for a new conversion beside a million
+    old ones).
+    """
+
+    def __init__(self, *, retention_s: float = RETENTION_S, capacity: int = CAPACITY) -> None:
+        self._key = os.urandom(16)
+        self._retention_s = retention_s
+        self._per_generation = max(1, capacity // _GENERATIONS)
+        self._generations: deque[_Generation] = deque(maxlen=_GENERATIONS)
+        self._half_settled: OrderedDict[bytes, tuple[float, frozenset[int]]] = OrderedDict()
+
+    def digest(self, *parts: str | bytes | int) -> int:
+        """Return a key for what the parts name together; 64 bits, never 0."""
+        hasher = hashlib.blake2b(digest_size=8, key=self._key)
+        for part in parts:
+            encoded = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
+            # Lengths keep ("ab", "c") and ("a", "bc") apart.
+            hasher.update(len(encoded).to_bytes(8, "big"))
+            hasher.update(encoded)
+        return int.from_bytes(hasher.digest(), "big") or 1
+
+    def add(self, keys: Iterable[int], now: float) -> None:
+        """Remember that these are done. `now` is in seconds of the caller's monotonic clock."""
+        for key in keys:
+            if not self._generations or self._generations[0].count >= self._per_generation:
+                # A full deque drops its oldest generation: the ledger keeps the last N that fit.
+                self._generations.appendleft(_Generation(_slots_for(self._per_generation), now))
+            self._generations[0].put(key, now)
+
+    def has(self, key: int, now: float) -> bool:
+        """Tell whether `key` was done at most 48 h before `now`."""
+        oldest = now - self._retention_s
+        return any((done := generation.get(key)) is not None and done >= oldest for generation in self._generations)
+
+    def pin(self, message_key: bytes, settled: Iterable[int], now: float) -> None:
+        """Keep for certain, whatever else is evicted, that these events of a nacked message are settled."""
+        self._half_settled.pop(message_key, None)
+        self._half_settled[message_key] = (now, frozenset(settled))
+        while self._half_settled:
+            message, (pinned, _) = next(iter(self._half_settled.items()))
+            if pinned + HALF_SETTLED_RETENTION_S > now:
+                break
+            del self._half_settled[message]
+
+    def unpin(self, message_key: bytes) -> None:
+        """Forget a message that is settled as a whole."""
+        self._half_settled.pop(message_key, None)
+
+    def settled_of(self, message_key: bytes) -> frozenset[int]:
+        """Return the indices of the events that earlier deliveries of this message settled."""
+        entry = self._half_settled.get(message_key)
+        return entry[1] if entry else frozenset()
+
+
+def _slots_for(entries: int) -> int:
+    return 1 << max(4, (2 * entries - 1).bit_length())
+
+
+class _Generation:
+    """An insert-only open-addressing table of (64-bit digest, second): 12 bytes a slot, at most half full."""
+
+    __slots__ = ("_digests", "_mask", "_seconds", "_start", "count")
+
+    def __init__(self, slots: int, start: float) -> None:
+        self._digests = array("Q", bytes(8 * slots))
+        self._seconds = array("I", bytes(4 * slots))
+        self._mask = slots - 1
+        self._start = start
+        self.count = 0
+
+    def put(self, key: int, now: float) -> None:
+        slot = self._slot(key)
+        if not self._digests[slot]:
+            self._digests[slot] = key
+            self.count += 1
+        self._seconds[slot] = max(0, int(now - self._start))
+
+    def get(self, key: int) -> float | None:
+        slot = self._slot(key)
+        return self._start + self._seconds[slot] if self._digests[slot] else None
+
+    def _slot(self, key: int) -> int:
+        digests, mask = self._digests, self._mask
+        slot = key & mask
+        while digests[slot] and digests[slot] != key:
+            slot = (slot + 1) & mask
+        return slot

@@ -1,0 +1,188 @@
+"""When may the next request of a pixel start? The rate budget, and the "not before" that X names.
+
+Times are seconds of one monotonic clock, given by the caller; X's epoch times become delays at the door.
+Sources: X Ads API, "Rate limiting" (headers, 15-minute windows); RFC 9110 §10.2.3 (Retry-After).
+"""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from xcapi_core.outcomes import Deferred
+from xcapi_core.settings import RateSettings
+
+__all__ = ["MAX_CLOSED_S", "Pacer", "RateHint", "read_rate_hint"]
+
+# X's windows are 15 minutes. A clock far off, or a hostile header, must not stop a pixel for good: after an hour one
+# request asks again.
+MAX_CLOSED_S = 3600.0
+# 429 without a time: X names one, proxies may not. Doubles to the maximum while refusals go on.
+FIRST_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 60.0
+_BUCKET_S = 1.0
+# `reset` has whole seconds, and our clock and X's differ by a little.
+_SAME_WINDOW_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateHint:
+    """What an answer says about the budget: delays in seconds from now, None where it says nothing."""
+
+    retry_after_s: float | None = None
+    remaining: int | None = None
+    reset_after_s: float | None = None
+
+
+def read_rate_hint(headers: Mapping[str, str], *, now_epoch_s: float) -> RateHint:
+    """Read `Retry-After` and the rate headers; the account's win over the user's where both are there.
+
+    `headers` have lower-case names. Unreadable values count as absent.
+    """
+    prefix = "x-account-rate-limit" if "x-account-rate-limit-reset" in headers else "x-rate-limit"
+    remaining = _number(headers.get(f"{prefix}-remaining"))
+    reset = _number(headers.get(f"{prefix}-reset"))
+    return RateHint(
+        retry_after_s=_retry_after(headers.get("retry-after"), now_epoch_s),
+        remaining=None if remaining is None else max(0, int(remaining)),
+        reset_after_s=None if reset is None else max(0.0, reset - now_epoch_s),
+    )
+
+
+class Pacer:
+    """One pixel's gate and budget on this instance.
+
+    The local budget is a sliding window of events; once X's headers have named what remains and until when, they
+    win until that time.
+    """
+
+    def __init__(self, rate: RateSettings) -> None:
+        self._rate = rate
+        self._window: deque[tuple[float, int]] = deque()  # (end of a one-second bucket, events sent in it)
+        self._in_window = 0
+        self._closed_until = -math.inf
+        self._x_remaining: int | None = None
+        self._x_reset_at = -math.inf
+        self._backoff_s = 0.0
+        # What a delivery is told that cannot wait for the gate to open.
+        self.closed_as = Deferred(nack_status=429, cause="rate_limited")
+        # After a closed gate a single request asks first; its answer opens the way for the others.
+        self.probing = False
+
+    def opens_at(self, now: float) -> float:
+        """Return the time at which X's gate opens; `now` when it is open."""
+        return max(now, self._closed_until)
+
+    def allowance(self, now: float) -> int:
+        """How many events may go now, the gate aside."""
+        return self.capacity_until(now, now)
+
+    def capacity_until(self, now: float, until: float) -> int:
+        """How many events, in all, may go between `now` and `until`, the gate aside."""
+        if self._x_remaining is not None:
+            if now < self._x_reset_at:
+                return self._x_remaining if until < self._x_reset_at else self._x_remaining + self._rate.events
+            self._x_remaining = None
+        self._forget(now)
+        freed = sum(events for end, events in self._window if end + self._rate.window_s <= until)
+        return max(0, self._rate.events - self._in_window) + freed
+
+    def next_capacity_at(self, now: float) -> float:
+        """Return the time at which at least one event may go, the gate aside."""
+        if self.allowance(now) > 0:
+            return now
+        if self._x_remaining is not None:
+            return self._x_reset_at
+        return self._window[0][0] + self._rate.window_s if self._window else now
+
+    def note_sent(self, now: float, events: int) -> None:
+        """Count a request's events; refused ones too, since X does not say that they are free."""
+        if self._x_remaining is not None:
+            self._x_remaining = max(0, self._x_remaining - events)
+        self._in_window += events
+        if self._window and now < self._window[-1][0]:
+            end, sent = self._window[-1]
+            self._window[-1] = (end, sent + events)
+        else:
+            # The bucket's end, so that an event leaves the window late rather than early.
+            self._window.append((now + _BUCKET_S, events))
+
+    def take_back(self, events: int) -> None:
+        """Undo `note_sent` for a request that was never started."""
+        if self._x_remaining is not None:
+            self._x_remaining += events
+        while events > 0 and self._window:
+            end, sent = self._window.pop()
+            self._in_window -= min(sent, events)
+            if sent > events:
+                self._window.append((end, sent - events))
+            events -= sent
+
+    def note_hint(self, now: float, hint: RateHint, *, deferred_as: Deferred | None) -> None:
+        """Take in what an answer says about the budget.
+
+        `deferred_as` is what the answer itself means for its batch, None when X took or judged it. A 429 closes the
+        gate even when it names no time.
+        """
+        self._note_remaining(now, hint)
+        if deferred_as is None:
+            return
+        rate_limited = deferred_as.nack_status == 429  # noqa: PLR2004 - one of two
+        named = [] if hint.retry_after_s is None else [hint.retry_after_s]
+        if hint.reset_after_s is not None and (rate_limited or hint.remaining == 0):
+            named.append(hint.reset_after_s)
+        if rate_limited and not any(named):
+            self._backoff_s = min(MAX_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * self._backoff_s))
+            named.append(self._backoff_s)
+        if any(named):
+            self.close(now, max(named), deferred_as)
+
+    def note_judged(self) -> None:
+        """X judged a request: a gate that was closed is open for all, the next back-off starts afresh."""
+        self._backoff_s = 0.0
+        self.probing = False
+
+    def close(self, now: float, delay_s: float, closed_as: Deferred) -> None:
+        """Let no request start for `delay_s` seconds (an hour at most), then one alone."""
+        until = now + min(delay_s, MAX_CLOSED_S)
+        if until >= self._closed_until:
+            self._closed_until = until
+            self.closed_as = closed_as
+        self.probing = True
+
+    def _note_remaining(self, now: float, hint: RateHint) -> None:
+        if hint.remaining is None or not hint.reset_after_s:
+            return
+        reset_at = now + min(hint.reset_after_s, MAX_CLOSED_S)
+        remaining = hint.remaining
+        # Answers overtake each other: within one window only the smallest number is news.
+        if self._x_remaining is not None and abs(reset_at - self._x_reset_at) < _SAME_WINDOW_S:
+            remaining = min(remaining, self._x_remaining)
+        self._x_remaining = remaining
+        self._x_reset_at = reset_at
+
+    def _forget(self, now: float) -> None:
+        while self._window and self._window[0][0] + self._rate.window_s <= now:
+            self._in_window -= self._window.popleft()[1]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _retry_after(text: str | None, now_epoch_s: float) -> float | None:
+    """RFC 9110 §10.2.3: seconds, or an HTTP date."""
+    seconds = _number(text)
+    if seconds is not None:
+        return max(0.0, seconds)
+    if not text:
+        return None
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now_epoch_s)
+    except (ValueError, OverflowError, TypeError):
+        return None
