@@ -1,0 +1,262 @@
+"""Concurrent deliveries → batches: group commit, one lane a pixel.
+
+While a request is in flight, what arrives waits; when it returns, all that waits goes out together, up to 500 a
+request. Nobody waits for a timer: a lone event leaves at once, and a flood fills batches by itself. A further request
+opens beside the one in flight when a full batch waits, or when X takes longer than `PATIENCE_S`.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from xcapi_core import logs
+from xcapi_core.conversions import Conversion
+from xcapi_core.exchange import SendWindow
+from xcapi_core.ledger import Ledger
+from xcapi_core.outcomes import AlreadyDelivered, Deferred, Delivered, Outcome
+from xcapi_core.pacing import Pacer
+from xcapi_core.sending import Sender
+from xcapi_core.settings import BatchSettings
+from xcapi_core.suspects import Suspects
+
+__all__ = ["Lane"]
+
+# Pub/Sub narrows a push subscription whose answers take longer than a second; half of that is left for X.
+PATIENCE_S = 0.5
+# Those left over from a search that cost too much: their next batches are this small.
+SUSPECT_BATCH = 10
+# X names no limit in bytes; 500 usual conversions are 300 kB, and a front end's usual limit is 4 MB and more.
+MAX_BODY_BYTES = 2_000_000
+# A timer that fires a hair early would find nothing to do.
+_TIMER_SLACK_S = 0.002
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    conversion: Conversion
+    key: int
+    latest_start: float
+    outcome: "asyncio.Future[Outcome]"
+    # Others with the same pixel, tag and conversion id: X would count them as one, so only the first is sent.
+    twins: "list[_Waiting]" = field(default_factory=list)
+
+
+class Lane:
+    """One pixel's way to X: what waits, what is in flight, and the gate in front of it."""
+
+    def __init__(
+        self,
+        *,
+        batch: BatchSettings,
+        pixel_id: str,
+        sender: Sender,
+        pacer: Pacer,
+        ledger: Ledger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits = batch
+        self._pixel_id = pixel_id
+        self._sender = sender
+        self._pacer = pacer
+        self._ledger = ledger
+        self._clock = clock
+        self._fresh: deque[_Waiting] = deque()
+        self._suspected: deque[_Waiting] = deque()
+        self._suspects = Suspects()
+        self._open: dict[int, _Waiting] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: list[tuple[list[_Waiting], SendWindow]] = []
+        self._fresh_in_flight = 0
+        self._suspected_in_flight = 0
+        self._last_start = float("-inf")
+        self._stopping = False
+        self._pump_scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def submit(self, conversion: Conversion, key: int, *, latest_start: float) -> "asyncio.Future[Outcome]":
+        """Queue one conversion; the future always gets an outcome, by about `latest_start` plus one request.
+
+        `key` is the ledger's key of pixel, event tag and conversion id. `latest_start` is on the lane's clock: no
+        request that carries the conversion starts after it.
+        """
+        waiting = _Waiting(conversion, key, latest_start, asyncio.get_running_loop().create_future())
+        self._admit(waiting)
+        return waiting.outcome
+
+    def stop(self) -> None:
+        """Answer whoever waits, be it for a slot, the gate or keys; start nothing more. What is on its way goes on."""
+        self._stopping = True
+        for batch, window in self._under_way:
+            if not window.on_wire:
+                for waiting in batch:
+                    self.settle(waiting, Deferred(nack_status=503, cause="shutting_down"))
+        self._wake()
+
+    def _admit(self, waiting: _Waiting) -> None:
+        first = self._open.setdefault(waiting.key, waiting)
+        if first is not waiting:
+            first.twins.append(waiting)
+            return
+        (self._suspected if waiting.key in self._suspects else self._fresh).append(waiting)
+        self._wake()
+
+    def _wake(self) -> None:
+        # Through the loop: deliveries whose bytes are already here are read first and share the request.
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        now = self._clock()
+        for queue in (self._fresh, self._suspected):
+            self._answer_hopeless(queue, now)
+        while self._may_open_another() and self._pacer.allowance(now) > 0:
+            if self._fresh and self._fresh_may_open(now):
+                self._launch(self._take(self._fresh, self._limits.max_conversions, now), suspected=False)
+            elif self._suspected and self._suspected_in_flight < max(1, self._limits.max_in_flight - 1):
+                self._launch(self._take(self._suspected, SUSPECT_BATCH, now), suspected=True)
+            else:
+                break
+        if self._fresh or self._suspected:
+            self._timer = asyncio.get_running_loop().call_later(self._next_wake_s(now), self._pump)
+
+    def _answer_hopeless(self, queue: deque[_Waiting], now: float) -> None:
+        """Answer at once those that cannot be sent in their time; the others wait for the gate, or the budget."""
+        if not queue:
+            return
+        opens_at = self._pacer.opens_at(now)
+        capacity = self._pacer.capacity_until(now, max(waiting.latest_start for waiting in queue))
+        hopeful: list[_Waiting] = []
+        hopeless: list[tuple[_Waiting, Deferred]] = []
+        for waiting in queue:
+            if self._stopping:
+                hopeless.append((waiting, Deferred(nack_status=503, cause="shutting_down")))
+            elif waiting.latest_start < opens_at:
+                late = Deferred(nack_status=503, cause="no_time_left")
+                hopeless.append((waiting, self._pacer.closed_as if opens_at > now else late))
+            elif len(hopeful) >= capacity:
+                hopeless.append((waiting, Deferred(nack_status=429, cause="rate_budget_spent")))
+            else:
+                hopeful.append(waiting)
+        if hopeless:
+            queue.clear()
+            queue.extend(hopeful)
+            for waiting, outcome in hopeless:
+                self.settle(waiting, outcome)
+
+    def _may_open_another(self) -> bool:
+        in_flight = self._fresh_in_flight + self._suspected_in_flight
+        return in_flight < (1 if self._pacer.probing else self._limits.max_in_flight) and self._may_start()
+
+    def _may_start(self) -> bool:
+        now = self._clock()
+        return not self._stopping and self._pacer.opens_at(now) <= now
+
+    def _fresh_may_open(self, now: float) -> bool:
+        return (
+            self._fresh_in_flight == 0
+            or len(self._fresh) >= self._limits.max_conversions
+            or now - self._last_start >= PATIENCE_S
+        )
+
+    def _take(self, queue: deque[_Waiting], limit: int, now: float) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        limit = min(limit, self._pacer.allowance(now))
+        while queue and len(batch) < limit:
+            size += len(queue[0].conversion.wire)
+            if batch and size > MAX_BODY_BYTES:
+                break
+            batch.append(queue.popleft())
+        return batch
+
+    def _next_wake_s(self, now: float) -> float:
+        """Seconds until something can change by itself; anything else wakes the lane when it happens."""
+        moments = [waiting.latest_start for queue in (self._fresh, self._suspected) for waiting in queue]
+        moments += [self._pacer.opens_at(now), self._pacer.next_capacity_at(now)]
+        if self._fresh_in_flight:
+            moments.append(self._last_start + PATIENCE_S)
+        return min((moment - now for moment in moments if moment > now), default=PATIENCE_S) + _TIMER_SLACK_S
+
+    def _launch(self, batch: list[_Waiting], *, suspected: bool) -> None:
+        if suspected:
+            self._suspected_in_flight += 1
+        else:
+            self._fresh_in_flight += 1
+            self._last_start = self._clock()
+        # Counted here and not when the request starts: the next turn of the pump must find them gone.
+        self._pacer.note_sent(self._clock(), len(batch))
+        task = asyncio.create_task(self._run(batch, suspected=suspected))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, batch: list[_Waiting], *, suspected: bool) -> None:
+        again: list[_Waiting] = []
+        window = SendWindow(min(waiting.latest_start for waiting in batch), self._may_start)
+        self._under_way.append((batch, window))
+        try:
+            positions = await self._sender.deliver(
+                [waiting.conversion for waiting in batch],
+                _Progress(self, batch),
+                window,
+            )
+            again = [batch[position] for position in positions if not batch[position].outcome.done()]
+        except Exception as error:  # noqa: BLE001 - a bug here must not leave deliveries hanging
+            logs.emit("ERROR", "lane.crashed", error, pixel_id=self._pixel_id)
+        finally:
+            self._under_way.remove((batch, window))
+            if suspected:
+                self._suspected_in_flight -= 1
+            else:
+                self._fresh_in_flight -= 1
+            for waiting in reversed(again):
+                (self._suspected if waiting.key in self._suspects else self._fresh).appendleft(waiting)
+            for waiting in batch:
+                if not (waiting.outcome.done() or waiting in again):
+                    self.settle(waiting, Deferred(nack_status=503, cause="internal_error"))
+            self._wake()
+
+    def settle(self, waiting: _Waiting, outcome: Outcome) -> None:
+        """Give one conversion its outcome, write it into the ledger, and see to its twins."""
+        if self._open.get(waiting.key) is waiting:
+            del self._open[waiting.key]
+        if isinstance(outcome, Delivered):
+            # Also when nobody waits any more: what X has is not sent again.
+            self._ledger.add((waiting.key,), self._clock())
+        if not isinstance(outcome, Deferred):
+            self._suspects.discard(waiting.key)
+        if not waiting.outcome.done():
+            waiting.outcome.set_result(outcome)
+        twins, waiting.twins = waiting.twins, []
+        for twin in twins:
+            if isinstance(outcome, Delivered):
+                self.settle(twin, AlreadyDelivered())
+            elif isinstance(outcome, Deferred) or twin.conversion.wire == waiting.conversion.wire:
+                self.settle(twin, outcome)
+            else:
+                # Refused, but for something that this one may not share.
+                self._admit(twin)
+
+    def suspect(self, waiting: _Waiting) -> None:
+        """Send this one in small batches from now on, until X has judged it."""
+        self._suspects.add(waiting.key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """Translates a batch's positions into those who wait."""
+
+    lane: Lane
+    batch: list[_Waiting]
+
+    def settle(self, position: int, outcome: Outcome) -> None:
+        self.lane.settle(self.batch[position], outcome)
+
+    def suspect(self, position: int) -> None:
+        self.lane.suspect(self.batch[position])

@@ -1,0 +1,161 @@
+"""One batch to X and back: keys, signature, answer, and what the answer means for the pixel's gate and keys."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from xcapi_core.conversions import Conversion
+from xcapi_core.conversions_api import (
+    Accepted,
+    HttpRequest,
+    HttpResponse,
+    RefusedConversions,
+    RefusedCredentials,
+    RefusedRequest,
+    TransportFailure,
+    Unconfirmed,
+    Verdict,
+    build_request,
+    read_response,
+)
+from xcapi_core.credentials import Credentials
+from xcapi_core.keyring import CredentialsUnavailable, Keyring
+from xcapi_core.outcomes import Deferred
+from xcapi_core.pacing import Pacer, read_rate_hint
+from xcapi_core.settings import Settings
+from xcapi_core.verdicts import outcome_of
+
+__all__ = ["Answered", "Exchange", "NotStarted", "SendWindow", "XTransport"]
+
+# With `"on_unauthorized": "requeue"`, X is asked again once a minute whether it takes the keys by now.
+UNAUTHORIZED_PROBE_S = 60.0
+
+
+class XTransport(Protocol):
+    """Signs and posts one request within `timeout_s`, all of it."""
+
+    async def post(
+        self, request: HttpRequest, credentials: Credentials, timeout_s: float
+    ) -> HttpResponse | TransportFailure:
+        """Return X's answer, or why there is none; never raises for the network."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """X's verdict on one batch, and how long the last request took, in milliseconds."""
+
+    verdict: Verdict
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotStarted:
+    """The gate closed, or a shutdown began, before the request could start: X knows nothing of it."""
+
+
+@dataclass(slots=True)
+class SendWindow:
+    """When a request may still start: not after `latest_start`, and only while `is_open` says so.
+
+    `on_wire` tells whether a request is on its way to X at the moment: then its answer is worth waiting for.
+    """
+
+    latest_start: float
+    is_open: Callable[[], bool]
+    on_wire: bool = False
+
+
+class Exchange:
+    """Sends batches of one pixel."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        pixel_id: str,
+        keyring: Keyring,
+        transport: XTransport,
+        pacer: Pacer,
+        clock: Callable[[], float],
+        epoch_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._pixel_id = pixel_id
+        self._keyring = keyring
+        self._transport = transport
+        self._pacer = pacer
+        self._clock = clock
+        self._epoch_clock = epoch_clock
+
+    async def send(self, conversions: Sequence[Conversion], window: SendWindow) -> Answered | Deferred | NotStarted:
+        """Post one batch; after a 401 or 403, once more with keys read afresh.
+
+        The caller has counted the conversions with the pacer; they are taken back if nothing was sent. No request
+        starts outside the window.
+        """
+        request = build_request(
+            api_base_url=self._settings.api_base_url,
+            api_version=self._settings.api_version,
+            pixel_id=self._pixel_id,
+            conversions=conversions,
+        )
+        try:
+            credentials = await self._keyring.current(self._time_left(window))
+        except CredentialsUnavailable:
+            self._pacer.take_back(request.conversions)
+            return Deferred(nack_status=503, cause="credentials_unavailable")
+        if (obstacle := self._obstacle(window)) is not None:
+            self._pacer.take_back(request.conversions)
+            return obstacle
+        answered = await self._post(request, credentials, window)
+        if not isinstance(answered.verdict, RefusedCredentials):
+            return answered
+        try:
+            renewed = await self._keyring.renew(credentials, self._time_left(window))
+        except CredentialsUnavailable:
+            # The keys may merely be old, and nobody can tell: not the conversions' fault.
+            return Deferred(nack_status=503, cause="credentials_unavailable")
+        if renewed is None:
+            return self._unauthorized(answered)
+        if (obstacle := self._obstacle(window)) is not None:
+            return obstacle
+        self._pacer.note_sent(self._clock(), request.conversions)
+        answered = await self._post(request, renewed, window)
+        return self._unauthorized(answered) if isinstance(answered.verdict, RefusedCredentials) else answered
+
+    def _time_left(self, window: SendWindow) -> float:
+        return max(0.0, window.latest_start - self._clock())
+
+    def _obstacle(self, window: SendWindow) -> Deferred | NotStarted | None:
+        if not window.is_open():
+            return NotStarted()
+        if self._clock() > window.latest_start:
+            return Deferred(nack_status=503, cause="no_time_left")
+        return None
+
+    def _unauthorized(self, answered: Answered) -> Answered:
+        outcome = outcome_of(answered.verdict, self._settings)
+        if isinstance(outcome, Deferred):
+            self._pacer.close(self._clock(), UNAUTHORIZED_PROBE_S, outcome)
+        return answered
+
+    async def _post(self, request: HttpRequest, credentials: Credentials, window: SendWindow) -> Answered:
+        started = self._clock()
+        window.on_wire = True
+        try:
+            response = await self._transport.post(request, credentials, self._settings.request_timeout_s)
+        finally:
+            window.on_wire = False
+        now = self._clock()
+        duration_ms = round((now - started) * 1000)
+        if isinstance(response, TransportFailure):
+            return Answered(verdict=response, duration_ms=duration_ms)
+        verdict = read_response(response, sent=request.conversions)
+        outcome = outcome_of(verdict, self._settings)
+        hint = read_rate_hint(response.headers, now_epoch_s=self._epoch_clock())
+        self._pacer.note_hint(now, hint, deferred_as=outcome if isinstance(outcome, Deferred) else None)
+        if isinstance(verdict, Accepted | Unconfirmed | RefusedConversions | RefusedRequest):
+            self._pacer.note_judged()
+        return Answered(verdict=verdict, duration_ms=duration_ms)
