@@ -1,0 +1,114 @@
+"""The Cloud Function: one Pub/Sub delivery in, one HTTP status out.
+
+`functions-framework --target=send_conversions` serves it. Wiring only: the corridor that a delivery walks is
+`xcapi_core.forwarder`.
+"""
+
+import os
+import sys
+
+import functions_framework.aio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from xcapi_core import __version__, logs
+from xcapi_core.admission import MAX_BODY_BYTES
+from xcapi_core.messages import NotADelivery, read_delivery
+from xcapi_core.service import Service
+from xcapi_core.settings import Settings
+from xcapi_core.settings_reader import ConfigurationError, load_settings
+from xcapi_core.settings_summary import summary
+
+__all__ = ["send_conversions"]
+
+ACK = 204
+NOT_A_DELIVERY = 400
+TOO_LARGE = "the body is larger than any Pub/Sub delivery"
+
+
+def _settings_or_exit() -> Settings:
+    """Stop the start on a bad configuration, with a line of the log for every problem."""
+    try:
+        return load_settings(os.environ)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            logs.emit("CRITICAL", "configuration.invalid", problem=str(problem))
+        sys.exit(1)
+
+
+logs.install()
+_settings = _settings_or_exit()
+_project = os.environ.get("GOOGLE_CLOUD_PROJECT")  # where Cloud Trace keeps what the log lines belong to
+_service: Service | None = None
+
+
+@functions_framework.aio.http
+async def send_conversions(request: Request) -> Response:
+    """Answer one HTTP request: a POST is a Pub/Sub delivery, `GET /` says what runs here."""
+    logs.set_trace(logs.trace_from_headers(request.headers, _project))
+    try:
+        return await _answer(request)
+    except ClientDisconnect:
+        # Pub/Sub gave up before the body was here; it will come back.
+        return Response(status_code=NOT_A_DELIVERY)
+    except Exception as error:  # noqa: BLE001 - the framework would put the exception's text into its log
+        logs.emit("ERROR", "delivery.crashed", error)
+        return JSONResponse({"error": "internal error"}, status_code=500)
+
+
+async def _answer(request: Request) -> Response:
+    if request.method in {"GET", "HEAD"}:
+        return JSONResponse({"version": __version__, "settings": summary(_settings)})
+    if request.method != "POST":
+        return JSONResponse({"error": "a Pub/Sub delivery is a POST"}, status_code=405)
+    service = _running_service()
+    if service.is_stopping:
+        return _nack(503, "shutting_down")
+    size = _declared_size(request)
+    if size > MAX_BODY_BYTES:
+        return _refuse(TOO_LARGE)
+    if not service.admission.admit(size):
+        return _nack(429, "memory_full")
+    try:
+        message = read_delivery(request.headers, await _read_body(request))
+        answer = await service.forward(message)
+    except NotADelivery as error:
+        return _refuse(error.reason)
+    finally:
+        service.admission.release(size)
+    return Response(status_code=ACK) if answer.is_ack else _nack(answer.status, answer.cause)
+
+
+def _running_service() -> Service:
+    """Build on the first delivery: by then the server has forked this worker and its event loop runs."""
+    global _service  # noqa: PLW0603 - the function's one piece of process state
+    if _service is None:
+        _service = Service(_settings)
+        if _settings.dry_run:
+            logs.emit("WARNING", "service.dry_run", dry_run="conversions are being discarded")
+    return _service
+
+
+async def _read_body(request: Request) -> bytes:
+    """Read the body, but no more of it than a delivery can have. Raises NotADelivery."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise NotADelivery(TOO_LARGE)
+    return bytes(body)
+
+
+def _declared_size(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    # A chunked body has no length; Pub/Sub sends none such. It counts as the largest.
+    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else MAX_BODY_BYTES  # noqa: PLR2004
+
+
+def _nack(status: int, cause: str) -> Response:
+    return JSONResponse({"nack": cause}, status_code=status)
+
+
+def _refuse(reason: str) -> Response:
+    logs.emit("WARNING", "delivery.refused", reason=reason)
+    return JSONResponse({"error": reason}, status_code=NOT_A_DELIVERY)

@@ -1,0 +1,138 @@
+"""Signs requests with requests-oauthlib and posts them to X, each within one limit for all of it."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import requests
+from requests_oauthlib import OAuth1
+
+from xcapi_core.adapters.abortable import AbortableAdapter, Aborted, Attempt, attempting
+from xcapi_core.conversions_api import MAX_RESPONSE_BYTES, HttpRequest, HttpResponse, TransportFailure
+from xcapi_core.credentials import Credentials, PixelToken
+
+__all__ = ["XSession"]
+
+_CHUNK_BYTES = 16_384
+# Threads beyond the requests in flight: one that hangs in a name look-up cannot be woken, and must not block others.
+_SPARE_THREADS = 16
+
+
+class XSession:
+    """One pool of connections to X.
+
+    `requests` blocks, so each post runs in a thread; its timeouts are for single socket operations, so a watchdog on
+    the event loop ends the whole request (a server that sends a byte a second would hold it open for ever).
+    """
+
+    def __init__(self, *, max_in_flight: int) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=max_in_flight + _SPARE_THREADS, thread_name_prefix="x")
+        self._attempts: set[Attempt] = set()
+        self._session = requests.Session()
+        # A .netrc entry would replace the signature, and a proxy from the environment would see the conversions.
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = AbortableAdapter(pool_connections=4, pool_maxsize=max_in_flight + _SPARE_THREADS, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    async def post(
+        self, request: HttpRequest, credentials: Credentials, timeout_s: float
+    ) -> HttpResponse | TransportFailure:
+        """Sign and send; return X's answer, or why there is none. The limit holds for everything together."""
+        if isinstance(credentials, PixelToken) and not _may_carry_token(request.url):
+            return TransportFailure("insecure")
+        attempt = Attempt()
+        self._attempts.add(attempt)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(
+                self._threads, self._post, request, credentials, timeout_s, attempt
+            )
+            done, _ = await asyncio.wait({future}, timeout=timeout_s)
+            if done:
+                return future.result()
+            attempt.abort()
+            return TransportFailure("timeout")
+        finally:
+            self._attempts.discard(attempt)
+
+    def abort(self) -> None:
+        """End every request that is under way, as at the end of a shutdown."""
+        for attempt in tuple(self._attempts):
+            attempt.abort()
+
+    def _post(
+        self, request: HttpRequest, credentials: Credentials, timeout_s: float, attempt: Attempt
+    ) -> HttpResponse | TransportFailure:
+        prepared = self._session.prepare_request(
+            requests.Request("POST", request.url, headers=request.headers, data=request.body, auth=_auth(credentials))
+        )
+        try:
+            with (
+                attempting(attempt),
+                # A redirect is never followed: it would carry a signature, or a token, to somewhere else.
+                self._session.send(
+                    prepared, timeout=timeout_s, stream=True, allow_redirects=False, verify=True
+                ) as response,
+            ):
+                return HttpResponse(
+                    status=response.status_code,
+                    headers={name.lower(): value for name, value in response.headers.items()},
+                    body=_read_body(response),
+                )
+        except requests.Timeout:
+            return TransportFailure("timeout")
+        except (requests.RequestException, Aborted, OSError, ValueError):
+            # The exception's text holds the URL and at times the request; its kind is enough.
+            return TransportFailure("timeout" if attempt.aborted else "connection")
+
+
+class _TokenAuth(requests.auth.AuthBase):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["X-Pixel-Token"] = self._token
+        return request
+
+
+def _auth(credentials: Credentials) -> requests.auth.AuthBase:
+    """X: "Creating a signature": HMAC-SHA1 over oauth_* only; a JSON body is no part of it (RFC 5849 §3.4.1.3.1)."""
+    if isinstance(credentials, PixelToken):
+        return _TokenAuth(credentials.pixel_token)
+    return OAuth1(
+        credentials.consumer_key,
+        client_secret=credentials.consumer_secret,
+        resource_owner_key=credentials.access_token,
+        resource_owner_secret=credentials.access_token_secret,
+    )
+
+
+def _read_body(response: requests.Response) -> bytes:
+    """Read up to the limit and no further; an endless or broken body ends here, with what came of it.
+
+    The status has arrived by now and counts: a 400 whose body breaks off is a 400.
+    """
+    body = bytearray()
+    try:
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > MAX_RESPONSE_BYTES:
+                break
+    except requests.RequestException:
+        pass
+    return bytes(body)
+
+
+def _may_carry_token(url: str) -> bool:
+    """Tell whether a token is safe on the way: it is its own proof, and plain http gives it away."""
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        return True
+    host = parts.hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

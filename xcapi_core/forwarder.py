@@ -1,0 +1,136 @@
+"""The sequence: read a message, send its events, publish its dead letters, and say what becomes of the delivery."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from xcapi_core import logs
+from xcapi_core.batching import Lane
+from xcapi_core.conversions import Conversion
+from xcapi_core.delivery import Answer, Delivery
+from xcapi_core.dry_run import log_discarded
+from xcapi_core.ledger import Ledger
+from xcapi_core.mailing import Mailer
+from xcapi_core.messages import PubsubMessage, delivery_key
+from xcapi_core.outcomes import AlreadyDelivered, Deferred, Skipped, SkipReason
+from xcapi_core.reading import ReadEvent, read_events
+from xcapi_core.settings import Settings
+
+__all__ = ["Forwarder"]
+
+# Of a delivery's time, this much at most is kept back for publishing what X refused.
+LETTERS_RESERVE_S = 5.0
+# The event loop serves others after so many events: 20,000 of one message take a second of computing.
+EVENTS_A_TURN = 100
+
+
+class Forwarder:
+    """Settles deliveries. One instance a process; all of its state may be lost at any time without losing an event."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        lanes: Mapping[str, Lane],
+        ledger: Ledger,
+        mailer: Mailer,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._lanes = lanes
+        self._ledger = ledger
+        self._mailer = mailer
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._under_way: dict[bytes, asyncio.Task[Answer]] = {}
+        self._stopping = False
+
+    async def forward(self, message: PubsubMessage) -> Answer:
+        """Settle one delivery, within `settle_timeout_s`; a duplicate of one still under way shares its answer."""
+        key = delivery_key(message)
+        task = self._under_way.get(key) if key else None
+        if task is None:
+            task = asyncio.create_task(self._settle(message, key))
+            if key:
+                self._under_way[key] = task
+                task.add_done_callback(lambda _: self._under_way.pop(key))
+        # Shielded: when one of two callers goes away, the other still wants the answer.
+        return await asyncio.shield(task)
+
+    def stop(self) -> None:
+        """Answer whoever waits, start nothing more; what is on its way to X or Pub/Sub goes on for a while."""
+        self._stopping = True
+        for lane in self._lanes.values():
+            lane.stop()
+
+    async def _settle(self, message: PubsubMessage, key: bytes | None) -> Answer:
+        delivery = Delivery(message=message, deadline=self._clock() + self._settings.settle_timeout_s)
+        await self._read(delivery, key)
+        letters = [asyncio.create_task(self._mailer.mail(delivery, key, delivery.take_undeliverable()))]
+        try:
+            await delivery.sent(self._clock)
+            letters.append(asyncio.create_task(self._mailer.mail(delivery, key, delivery.take_undeliverable())))
+        finally:
+            await asyncio.gather(*letters)
+        answer = delivery.answer()
+        if key:
+            # What this instance knows of a half-settled message is all that keeps its events from being sent twice.
+            if answer.is_ack:
+                self._ledger.unpin(key)
+            else:
+                self._ledger.pin(key, delivery.settled_indices, self._clock())
+        self._log(delivery, answer)
+        return answer
+
+    async def _read(self, delivery: Delivery, key: bytes | None) -> None:
+        spare_s = self._settings.settle_timeout_s - self._settings.request_timeout_s
+        latest_start = delivery.deadline - self._settings.request_timeout_s - min(LETTERS_RESERVE_S, spare_s / 4)
+        events = read_events(
+            delivery.message,
+            self._settings,
+            received_at=self._wall_clock(),
+            settled=self._ledger.settled_of(key) if key else frozenset(),
+        )
+        discarded: list[Conversion] = []
+        for number, event in enumerate(events, start=1):
+            if isinstance(event, int):
+                delivery.settle(event, AlreadyDelivered())
+            elif self._mailer.has_mailed(key, event.event_index):
+                delivery.settle(event.event_index, AlreadyDelivered())
+            elif not isinstance(event.result, Conversion):
+                delivery.settle_read(event)
+            elif self._settings.dry_run:
+                discarded.append(event.result)
+                delivery.settle(event.event_index, Skipped(SkipReason.DRY_RUN))
+            else:
+                self._submit(delivery, event, event.result, latest_start)
+            if number % EVENTS_A_TURN == 0:
+                await asyncio.sleep(0)
+        if discarded:
+            log_discarded(discarded)
+
+    def _submit(self, delivery: Delivery, event: ReadEvent, conversion: Conversion, latest_start: float) -> None:
+        key = self._ledger.digest(conversion.pixel_id, conversion.event_tag, conversion.conversion_id)
+        delivery.note_dropped(conversion.dropped)
+        if self._ledger.has(key, self._clock()):
+            delivery.settle(event.event_index, AlreadyDelivered())
+        elif self._stopping:
+            delivery.settle(event.event_index, Deferred(nack_status=503, cause="shutting_down"))
+        else:
+            lane = self._lanes[conversion.pixel_id]
+            delivery.await_outcome(event, conversion, lane.submit(conversion, key, latest_start=latest_start))
+
+    def _log(self, delivery: Delivery, answer: Answer) -> None:
+        severity: logs.Severity = "INFO" if answer.is_ack and not self._settings.dry_run else "WARNING"
+        discarding = {"dry_run": "conversions are being discarded"} if self._settings.dry_run else {}
+        logs.emit(
+            severity,
+            "delivery.settled" if answer.is_ack else "delivery.deferred",
+            message_id=delivery.message.message_id,
+            http_status=answer.status,
+            cause=answer.cause,
+            **delivery.counts,
+            **discarding,
+        )
