@@ -9,13 +9,14 @@ __all__ = ["Conversion"]
 class Conversion:
     """One valid conversion and its bytes on the wire.
 
-    `event_tag` is X's `event_id` (the tag from Events Manager), `conversion_id` X's dedup key. `wire` is the JSON
+    `event_tag` is X's `event_id` (the tag from Events Manager), `conversion_id` X's dedup key; publishers confuse
+    them with other things, addresses included, so neither shows in a `repr`. `wire` is the JSON
     object of X's `conversions` array, encoded once; it holds identifiers, so it never shows in a `repr`.
     `dropped` are stable codes of what was left out ("invalid_phone", "value_without_currency", …), for counting.
     """
 
     pixel_id: str
-    event_tag: str
+    event_tag: str = field(repr=False)
     conversion_id: str = field(repr=False)
     wire: bytes = field(repr=False)
     dropped: tuple[str, ...] = ()

@@ -1,25 +1,48 @@
 """Raw event → Conversion: one module a dialect."""
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from typing import Literal
 
-__all__ = ["EventSource"]
+from xcapi_core.consent import may_send
+from xcapi_core.conversions import Conversion
+from xcapi_core.events.pixels import choose_pixel
+from xcapi_core.events.source import EventSource
+from xcapi_core.events.x import read_x
+from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
+from xcapi_core.problems import Problem
+from xcapi_core.settings import PixelSettings, Settings
+from xcapi_core.values import is_object, kind_of
+
+__all__ = ["EventSource", "read_event"]
+
+_Reading = Conversion | Invalid | Expired | Skipped
+_Reader = Callable[[Mapping[str, object], PixelSettings, EventSource, Settings], _Reading]
+
+# A dialect is a module here and a line in this table.
+_READERS: Mapping[str, _Reader] = {"x": read_x}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventSource:
-    """Where an event came from: what its reading needs besides its own JSON.
+def read_event(
+    event: object, source: EventSource, settings: Settings, format_: Literal["x", "ga4", "segment"]
+) -> Conversion | Invalid | Expired | Skipped:
+    """Read one raw event, whatever it is, into a Conversion or into the reason why it is none.
 
-    `message_pixel_id` is the message's `pixel_id` attribute. `publish_time` is the *original* publish time (a
-    replayed dead letter keeps it), `publish_time_text` the same as it was received, of which a derived
-    conversion id is made. `event_bytes` is the event as it was received. `conversion_id` is set where the message
-    names it (`xcapi_conversion_id`) and wins over what would be derived.
+    `event` is what a JSON decoder gives, with fractions as Decimal. Nothing is raised for any value. Consent is
+    judged before anything else, so that nobody's refusal lies in a dead-letter queue; problems name places and
+    kinds, never values.
     """
-
-    event_bytes: bytes = field(repr=False)
-    event_index: int
-    message_pixel_id: str | None
-    publish_time: datetime
-    publish_time_text: str
-    received_at: datetime
-    conversion_id: str | None = field(default=None, repr=False)
+    pixel = choose_pixel(event, source.message_pixel_id, settings)
+    categories = () if isinstance(pixel, Problem) else pixel.consent_categories
+    if not may_send(event, policy=settings.consent, categories=categories):
+        return Skipped(SkipReason.NO_CONSENT)
+    if not is_object(event):
+        return Invalid(Problem(path="event", found=kind_of(event), expected="a JSON object"))
+    read = _READERS.get(format_)
+    if read is None:
+        formats = ", ".join(_READERS)
+        return Invalid(
+            Problem(path="format", found="an event in a format that this version does not read", expected=formats)
+        )
+    if isinstance(pixel, Problem):
+        return Invalid(pixel)
+    return read(event, pixel, source, settings)

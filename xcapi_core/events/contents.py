@@ -1,0 +1,91 @@
+"""What was bought: X's `contents`, from its own names and from those that shops and tag managers use."""
+
+from collections.abc import Mapping
+
+from xcapi_core.drops import Drop
+from xcapi_core.money import read_amount, read_count, wire_amount
+from xcapi_core.values import first_present, is_object, read_text
+
+__all__ = ["ContentLine", "read_content_ids", "read_contents", "sum_of_counts"]
+
+ContentLine = dict[str, str | int]
+
+# X's name first, then GA4's, then what shops say.
+_TEXT_FIELDS = (
+    ("content_id", ("content_id", "item_id", "product_id", "sku", "id")),
+    ("content_name", ("content_name", "item_name", "name")),
+    ("content_type", ("content_type", "item_category", "category")),
+    ("content_group_id", ("content_group_id", "item_group_id")),
+)
+_PRICES = ("content_price", "item_price", "price")
+_COUNTS = ("num_items", "quantity")
+_LARGEST_SUM = 2**31 - 1
+
+
+def read_contents(lines: object, dropped: list[Drop]) -> list[ContentLine]:
+    """Return the usable lines; what is unusable is dropped, since no line is worth losing the sale."""
+    if is_object(lines):
+        lines = [lines]
+    if not isinstance(lines, list):
+        dropped.append(Drop.INVALID_CONTENTS)
+        return []
+    return [line for raw in lines if (line := _read_line(raw, dropped))]
+
+
+def read_content_ids(content_ids: object, content_type: object, dropped: list[Drop]) -> list[ContentLine]:
+    """Return a line for each id of a list, all of one type: the shape that other ad platforms' pixels send."""
+    lines: list[ContentLine] = []
+    kind = read_text(content_type)
+    for raw in content_ids if isinstance(content_ids, list) else [content_ids]:
+        content_id = read_text(raw)
+        if content_id is None:
+            dropped.append(Drop.INVALID_CONTENT)
+            continue
+        line: ContentLine = {"content_id": content_id}
+        if kind is not None:
+            line["content_type"] = kind
+        lines.append(line)
+    return lines
+
+
+def sum_of_counts(contents: list[ContentLine]) -> int | None:
+    """Return the sum of the lines' counts, None where no line has one."""
+    total = sum(count for line in contents if isinstance(count := line.get("num_items"), int))
+    return total if 0 < total <= _LARGEST_SUM else None
+
+
+def _read_line(raw: object, dropped: list[Drop]) -> ContentLine | None:
+    if not is_object(raw):
+        dropped.append(Drop.INVALID_CONTENT)
+        return None
+    line: ContentLine = {}
+    _read_texts(raw, line, dropped)
+    name, value = first_present(raw, _PRICES)
+    if name:
+        price = read_amount(value)
+        if price is None:
+            dropped.append(Drop.INVALID_CONTENT)
+            return None
+        line["content_price"] = wire_amount(price)
+    name, value = first_present(raw, _COUNTS)
+    if name:
+        count = read_count(value)
+        if count is None:
+            dropped.append(Drop.INVALID_CONTENT_COUNT)
+        else:
+            line["num_items"] = count
+    if not line:
+        dropped.append(Drop.INVALID_CONTENT)
+    return line
+
+
+def _read_texts(raw: Mapping[str, object], line: ContentLine, dropped: list[Drop]) -> None:
+    for field, names in _TEXT_FIELDS:
+        name, value = first_present(raw, names)
+        if not name:
+            continue
+        text = read_text(value)
+        if text is not None:
+            line[field] = text
+        elif not isinstance(value, str):
+            dropped.append(Drop.INVALID_CONTENT_FIELD)

@@ -1,0 +1,33 @@
+"""One pixel an event: its own `pixel_id`, else the message's attribute, else the default (contract, section 4)."""
+
+from xcapi_core.problems import Problem
+from xcapi_core.settings import PixelSettings, Settings
+from xcapi_core.values import is_absent, is_object, kind_of, read_text
+
+__all__ = ["choose_pixel"]
+
+
+def choose_pixel(event: object, message_pixel_id: str | None, settings: Settings) -> PixelSettings | Problem:
+    """Return the pixel that an event is for, or the problem where none can be told."""
+    own = event.get("pixel_id") if is_object(event) else None
+    if not is_absent(own):
+        return _configured(read_text(own), kind_of(own), "pixel_id", settings)
+    if not is_absent(message_pixel_id):
+        return _configured(read_text(message_pixel_id), "text", "attributes.pixel_id", settings)
+    if settings.default_pixel is not None:
+        return _configured(settings.default_pixel, "text", "default_pixel", settings)
+    if len(settings.pixels) == 1:
+        return next(iter(settings.pixels.values()))
+    return Problem(
+        path="pixel_id",
+        found="nothing, while several pixels are configured",
+        expected="pixel_id in the event or among the message's attributes, or default_pixel in the configuration",
+    )
+
+
+def _configured(pixel_id: str | None, kind: str, path: str, settings: Settings) -> PixelSettings | Problem:
+    pixel = settings.pixels.get(pixel_id) if pixel_id is not None else None
+    if pixel is not None:
+        return pixel
+    found = kind if pixel_id is None else "a pixel that is not configured"
+    return Problem(path=path, found=found, expected=f"one of the configured pixels: {', '.join(settings.pixels)}")

@@ -1,0 +1,27 @@
+"""Where an event came from."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+__all__ = ["EventSource"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSource:
+    """Where an event came from: what its reading needs besides its own JSON.
+
+    `message_pixel_id` is the message's `pixel_id` attribute. `publish_time` is the *original* publish time (a
+    replayed dead letter keeps it), `publish_time_text` the same as it was received, of which a derived
+    conversion id is made. `event_bytes` is the event as it was received. `conversion_id` is set where the message
+    names it (`xcapi_conversion_id`) and wins over what would be derived. `format_is_stated` is True where the
+    message's `format` attribute named the dialect: then no event is ambiguous.
+    """
+
+    event_bytes: bytes = field(repr=False)
+    event_index: int
+    message_pixel_id: str | None
+    publish_time: datetime
+    publish_time_text: str
+    received_at: datetime
+    conversion_id: str | None = field(default=None, repr=False)
+    format_is_stated: bool = False

@@ -1,0 +1,95 @@
+"""Event names and X's event tags: which tag of a pixel an event stands for."""
+
+from collections.abc import Mapping
+
+from xcapi_core.problems import Problem
+from xcapi_core.settings import PixelSettings
+from xcapi_core.values import is_absent, kind_of, read_text
+
+__all__ = ["ambiguous", "belongs_to", "find_tag", "list_names", "read_tag"]
+
+_MOST_NAMES_LISTED = 30
+
+
+def find_tag(event_ids: Mapping[str, str], name: str) -> str | None:
+    """Return the tag configured for an event name, an exact match before one that only means the same.
+
+    Case, surrounding space and the difference between space, `_` and `-` mean nothing.
+    """
+    if (exact := event_ids.get(name)) is not None:
+        return exact
+    meant = _normalised(name)
+    return next((tag for key, tag in event_ids.items() if _normalised(key) == meant), None)
+
+
+def belongs_to(tag: str, pixel_id: str) -> bool:
+    """Tell whether X could know this tag at this pixel: any tag but another pixel's `tw-{pixel}-{event}`.
+
+    The short form names no pixel, and other forms are left to X's judgement.
+    """
+    prefix, _, rest = tag.partition("-")
+    owner, dash, _ = rest.partition("-")
+    return prefix.lower() != "tw" or not dash or owner.lower() == pixel_id.lower()
+
+
+def read_tag(event: Mapping[str, object], pixel: PixelSettings, *, format_is_stated: bool) -> str | Problem:
+    """Return the tag of an `x` event: its `event_id`, else what its `event` or `event_name` is configured as."""
+    given = event.get("event_id")
+    tag = read_text(given)
+    if tag is None and not (is_absent(given) or isinstance(given, str)):
+        return Problem(path="event_id", found=kind_of(given), expected="an event tag from Events Manager, as text")
+    path = "event_id"
+    if tag is None:
+        path, tag = _look_up(event, pixel)
+    elif not format_is_stated and ambiguous(event, tag, pixel):
+        # GA4's event data names the event in event_name and gives it an event_id that is no tag of X's.
+        return Problem(
+            path="event_id",
+            found="no tw-… tag and none of the pixel's, beside an event_name: this may be GA4 event data",
+            expected="the message's attribute format=x (or ga4, segment), which says what the event is",
+        )
+    if tag is None:
+        return Problem(
+            path=path or "event_id",
+            found="a name that the pixel does not list" if path else "no event tag",
+            expected=f"event_id, or event or event_name from the pixel's event_ids: {list_names(pixel)}",
+        )
+    if not belongs_to(tag, pixel.pixel_id):
+        return Problem(
+            path=path, found="another pixel's tag", expected=f"tw-{pixel.pixel_id}-…, or pixel_id to match the tag"
+        )
+    return tag
+
+
+def ambiguous(event: Mapping[str, object], tag: str, pixel: PixelSettings) -> bool:
+    """Tell whether `event_id` may be no tag at all: an unknown word beside an `event_name`."""
+    if is_absent(event.get("event_name")) or tag.lower().startswith("tw-"):
+        return False
+    # The short form of a configured tag is the same tag to X.
+    return not any(tag in (known, known.rpartition("-")[2]) for known in pixel.event_ids.values())
+
+
+def list_names(pixel: PixelSettings) -> str:
+    """Return the pixel's event names for a problem's `expected`."""
+    names = list(pixel.event_ids)
+    listed = ", ".join(names[:_MOST_NAMES_LISTED])
+    return f"{listed}, …" if len(names) > _MOST_NAMES_LISTED else listed or "(none)"
+
+
+def _look_up(event: Mapping[str, object], pixel: PixelSettings) -> tuple[str, str | None]:
+    """Return the field that named the event, "" for none, and its tag."""
+    named = ""
+    for field in ("event", "event_name"):
+        given = event.get(field)
+        if is_absent(given):
+            continue
+        named = named or field
+        name = read_text(given)
+        tag = find_tag(pixel.event_ids, name) if name is not None else None
+        if tag is not None:
+            return field, tag
+    return named, None
+
+
+def _normalised(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
