@@ -1,1 +1,1 @@
-"""A stand-in for X on loopback, and for the Google services that the demo needs."""
+"""A stand-in for X's Conversions API on loopback: strict where X is, and forthcoming where X is silent."""

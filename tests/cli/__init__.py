@@ -1,0 +1,1 @@
+"""The `xcapi` command, as a process."""

@@ -1,0 +1,1 @@
+"""The sandbox X Conversions API: X as its reference has it."""

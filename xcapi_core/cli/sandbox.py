@@ -1,0 +1,140 @@
+"""`xcapi sandbox`: the local X Conversions API alone, for anybody's client."""
+
+import ipaddress
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from xcapi_core.cli.sandbox_output import JsonOutput, Output, PeopleOutput, QuietOutput
+from xcapi_core.sandbox.config import SandboxConfig
+from xcapi_core.sandbox.config_reader import read_config
+from xcapi_core.sandbox.recorder import RequestRecord
+from xcapi_core.sandbox.server import PortTakenError, SandboxServer
+
+__all__ = ["sandbox"]
+
+_HELP = """Run a local X Conversions API to try any client against.
+
+It answers POST /12/measurement/conversions/{pixel_id} as X does: it verifies OAuth 1.0a signatures or the pixel token,
+refuses what X refuses with X's status, code and wording, takes a request's conversions all or not at all, and keeps
+the rate budget with its headers. Nothing leaves this machine. Point a client at it in place of https://ads-api.x.com.
+
+\b
+What it saw:      curl -s http://127.0.0.1:8089/sandbox/conversions
+Forget it:        curl -s -X DELETE http://127.0.0.1:8089/sandbox/conversions
+A bad day at X:   curl -s http://127.0.0.1:8089/sandbox/faults -d '{"status": 503, "times": 3}'
+  rate limited:     -d '{"status": 429, "reset_in_s": 20, "times": 1}'
+  slow, flaky:      -d '[{"latency_s": 0.5}, {"drop": true, "rate": 0.1}]'
+  one refused:      -d '{"refuse": {"conversion_id": "order-1", "named": false}}'
+Well again:       curl -s -X DELETE http://127.0.0.1:8089/sandbox/faults
+Rotated keys:     curl -s -X PUT http://127.0.0.1:8089/sandbox/keys -d '{"pixel_tokens": {"o8z6j": "new-token"}}'
+
+\b
+--config FILE is a JSON object; all of it is optional:
+  {"pixels": {"o8z6j": {"account_id": "18ce552mlaq", "event_tags": {"o8z21": "purchase"}}},
+   "keys": {"oauth": [{"consumer_key": "…", "consumer_secret": "…",
+                       "access_token": "…", "access_token_secret": "…"}],
+            "pixel_tokens": {"o8z6j": "…"}},
+   "events_per_window": 60000, "window_s": 900}
+
+Exits with 0 when stopped (Ctrl-C), 1 where it cannot start, 2 for wrong usage.
+"""
+
+
+@click.command(help=_HELP, context_settings={"max_content_width": 120})
+@click.option("--port", type=click.IntRange(0, 65535), default=8089, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Your pixels, keys and limits; see above.",
+)
+@click.option("--any-tag", is_flag=True, help="Accept every event tag (event_id).")
+@click.option("--any-pixel", is_flag=True, help="Accept every pixel, with OAuth keys.")
+@click.option("--quiet", is_flag=True, help="Print the address and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the address, then each request.")
+def sandbox(
+    *, port: int, host: str, config_file: Path | None, any_tag: bool, any_pixel: bool, quiet: bool, as_json: bool
+) -> None:
+    """Run the sandbox until it is told to stop."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    config = _config(config_file, any_tag=any_tag, any_pixel=any_pixel)
+    output: Output = JsonOutput() if as_json else QuietOutput() if quiet else PeopleOutput()
+    server = SandboxServer(config, host=host, port=port, on_request=_until_the_reader_is_gone(output, stop))
+    try:
+        server.start()
+    except PortTakenError as error:
+        raise click.ClickException(
+            f"Port {port} is taken on {host}: choose another with --port, or --port 0 for a free one."
+        ) from error
+    except OSError as error:
+        raise click.ClickException(f"Cannot listen on {host} port {port}: {error.strerror or error}.") from error
+    if not _is_loopback(host):
+        click.echo(
+            f"Warning: {host} is reachable from other machines. Whoever reaches it can read what is sent here.",
+            err=True,
+        )
+    try:
+        output.started(server, config_file)
+        while server.is_alive and not stop.wait(1.0):
+            pass
+    except BrokenPipeError:
+        stop.set()
+    finally:
+        server.stop()
+    if not stop.is_set():
+        raise click.ClickException("The sandbox's server ended by itself.")
+    _leave_quietly()
+
+
+def _config(config_file: Path | None, *, any_tag: bool, any_pixel: bool) -> SandboxConfig:
+    config = SandboxConfig()
+    if config_file is not None:
+        try:
+            document = json.loads(config_file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise click.ClickException(f"Cannot read {config_file}: {error.strerror}.") from error
+        except (ValueError, RecursionError) as error:
+            raise click.ClickException(f"{config_file} is not JSON in UTF-8.") from error
+        config, problems = read_config(document)
+        if problems:
+            raise click.ClickException(
+                "\n  ".join([f"{config_file} is not a sandbox configuration:", *map(str, problems)])
+            )
+    return replace(config, any_tag=config.any_tag or any_tag, any_pixel=config.any_pixel or any_pixel)
+
+
+def _until_the_reader_is_gone(output: Output, stop: threading.Event) -> Callable[[RequestRecord], None]:
+    def on_request(record: RequestRecord) -> None:
+        try:
+            output.request(record)
+        except BrokenPipeError:
+            # `xcapi sandbox | head`: nobody reads any more, so that is the end of the session.
+            stop.set()
+
+    return on_request
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _leave_quietly() -> None:
+    """Flush what can be flushed; a pipe that is gone is no error of ours."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more at exit.
+        sys.stdout = None

@@ -1,0 +1,76 @@
+"""The sandbox's own routes under /sandbox/: what it saw, how it shall misbehave, whose keys it takes."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from xcapi_core.problems import Problem
+from xcapi_core.sandbox.engine import Engine
+from xcapi_core.sandbox.fault_reader import read_faults
+from xcapi_core.sandbox.key_reader import read_keys
+
+__all__ = ["Control"]
+
+_DEFAULT_LIMIT: Final = 1000
+
+
+@dataclass(slots=True)
+class Control:
+    """The handlers, over one engine."""
+
+    engine: Engine
+
+    async def conversions(self, request: Request) -> Response:
+        """GET: what was accepted and refused, newest last. DELETE: start over."""
+        if request.method == "DELETE":
+            self.engine.reset()
+            return Response(status_code=204)
+        pixel_id = request.query_params.get("pixel_id")
+        text = request.query_params.get("limit", str(_DEFAULT_LIMIT))
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            return _problems([Problem(path="limit", found="something else", expected="a number above 0")])
+        limit = int(text)
+        recorder = self.engine.recorder
+        return JSONResponse(
+            {
+                "accepted": recorder.conversions("accepted", pixel_id=pixel_id, limit=limit),
+                "refused": recorder.conversions("refused", pixel_id=pixel_id, limit=limit),
+                "requests": [r.as_json() for r in recorder.requests(pixel_id=pixel_id, limit=limit)],
+                "counts": recorder.counts(),
+            }
+        )
+
+    async def faults(self, request: Request) -> Response:
+        """GET: the faults in force. POST: add one or several. DELETE: lift all."""
+        if request.method == "DELETE":
+            self.engine.faults.clear()
+            return Response(status_code=204)
+        if request.method == "POST":
+            found = await _json_of(request)
+            faults, problems = read_faults(found)
+            if problems:
+                return _problems(problems)
+            self.engine.faults.add(faults)
+        return JSONResponse({"faults": self.engine.faults.as_json()}, 201 if request.method == "POST" else 200)
+
+    async def keys(self, request: Request) -> Response:
+        """PUT or POST: take other keys from now on, as after a rotation."""
+        keys, problems = read_keys(await _json_of(request), self.engine.keys)
+        if problems:
+            return _problems(problems)
+        self.engine.keys = keys
+        return Response(status_code=204)
+
+
+async def _json_of(request: Request) -> object:
+    """Return the body's JSON, or None where it is none, which no reader accepts."""
+    try:
+        return await request.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _problems(problems: list[Problem]) -> Response:
+    return JSONResponse({"problems": [str(problem) for problem in problems]}, 400)

@@ -1,0 +1,240 @@
+"""What X accepts as a conversion, and what it says about one that it does not accept. Pure."""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import AddressValueError, IPv4Address
+from typing import Final
+
+from xcapi_core.sandbox.answers import ApiError
+from xcapi_core.sandbox.config import SandboxPixel
+from xcapi_core.sandbox.wording import Words, shown
+
+__all__ = ["Finding", "judge", "short_tag"]
+
+_TIME_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_SHA256_FORM = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+_DECIMAL_FORM = re.compile(r"\d+(\.\d+)?", re.ASCII)
+_CURRENCY_FORM = re.compile(r"[A-Z]{3}", re.ASCII)
+_WARNINGS_KEPT = 20
+
+_EMPTY_DIGESTS: Final = frozenset(
+    {
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",  # the empty string
+        "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b",  # "null"
+        "eb045d78d273107348b0300c01d29b7552d622abbc6faf81b3ec55359aa9950c",  # "undefined"
+    }
+)
+_IDENTIFIERS: Final = frozenset({"twclid", "hashed_email", "hashed_phone_number", "ip_address", "user_agent"})
+_STANDS_ALONE: Final = ("twclid", "hashed_email", "hashed_phone_number")
+_STRINGS: Final = ("conversion_id", "description", "event_source_url", "search_string")
+_CONTENT_STRINGS: Final = ("content_id", "content_name", "content_type", "content_group_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What X has to say about one conversion: `errors` refuse it, `warnings` are the sandbox's own remarks."""
+
+    errors: tuple[ApiError, ...]
+    warnings: tuple[str, ...]
+
+
+_Report = Callable[[ApiError], None]
+_Warn = Callable[[str], None]
+
+
+def short_tag(event_tag: str, pixel_id: str) -> str:
+    """Return the tag without this pixel's `tw-{pixel_id}-` in front: both spellings name one tag."""
+    return event_tag.removeprefix(f"tw-{pixel_id}-")
+
+
+def judge(raw: object, pixel: SandboxPixel, *, any_tag: bool, named: bool) -> Finding:
+    """Judge one element of X's `conversions` array as X does, on its own.
+
+    `named` puts the offending value into the message, as X mostly does. Nothing raises, whatever `raw` is.
+    """
+    errors: list[ApiError] = []
+    warnings: list[str] = []
+    words = Words(named=named)
+    if not isinstance(raw, dict):
+        return Finding((words.expected("Object", raw, "conversions"),), ())
+    conversion: dict[str, object] = raw
+    _judge_time(conversion, words, errors.append)
+    _judge_tag(conversion, pixel, words, errors.append, any_tag=any_tag)
+    _judge_identifiers(conversion.get("identifiers"), words, errors.append, warnings.append)
+    _judge_money(conversion, words, errors.append, warnings.append)
+    _judge_strings(conversion, _STRINGS, words, errors.append)
+    _judge_count(conversion, "number_items", words, errors.append)
+    _judge_contents(conversion, words, errors.append, warnings.append)
+    if not conversion.get("conversion_id"):
+        warnings.append("no conversion_id: X cannot drop a repetition")
+    unknown = (name for name in conversion if name not in _TOP_LEVEL)
+    warnings.extend(f"unknown field {shown(name)}: X does not document it" for name in unknown)
+    return Finding(tuple(errors), tuple(warnings[:_WARNINGS_KEPT]))
+
+
+_TOP_LEVEL: Final = frozenset(
+    {"conversion_time", "event_id", "identifiers", "value", "price_currency", "number_items", "contents", *_STRINGS}
+)
+
+
+def _judge_time(conversion: Mapping[str, object], words: Words, report: _Report) -> None:
+    found = conversion.get("conversion_time")
+    if not (isinstance(found, str) and _TIME_FORM.fullmatch(found) and _is_a_moment(found)):
+        report(words.expected("Time in yyyy-MM-ddTHH:mm:ss.SSSZ", found, "conversion_time"))
+
+
+def _is_a_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _judge_tag(
+    conversion: Mapping[str, object], pixel: SandboxPixel, words: Words, report: _Report, *, any_tag: bool
+) -> None:
+    found = conversion.get("event_id")
+    if found is None or found == "":
+        report(ApiError("INVALID_PARAMETER", "Event ID was not found", "event_id"))
+        return
+    if not isinstance(found, str):
+        report(words.expected("String", found, "event_id"))
+        return
+    if not any_tag and short_tag(found, pixel.pixel_id) not in pixel.event_tags:
+        # X sends the two together.
+        report(words.invalid("event_id", found, "is not a single event tag (SET)"))
+        report(words.invalid("event_id", found, "does not belong to provided account", code="NOT_FOUND"))
+
+
+def _judge_identifiers(found: object, words: Words, report: _Report, warn: _Warn) -> None:
+    if found is None or found == []:
+        report(_NO_IDENTIFIER)
+        return
+    if not isinstance(found, list):
+        report(words.expected("Array", found, "identifiers"))
+        return
+    for element in found:
+        if isinstance(element, dict):
+            _judge_identifier(element, words, report, warn)
+        else:
+            report(words.expected("Object", element, "identifiers"))
+
+
+_NO_IDENTIFIER: Final = ApiError("INVALID_PARAMETER", "At least one user identifier must be provided", "")
+
+
+def _judge_identifier(element: Mapping[str, object], words: Words, report: _Report, warn: _Warn) -> None:
+    """Judge one element by itself: X does not look at its neighbours."""
+    present = {name for name in _IDENTIFIERS if element.get(name) not in (None, "")}
+    if not present.intersection(_STANDS_ALONE):
+        if present >= {"ip_address", "user_agent"}:
+            warn("ip_address and user_agent alone: X accepts them but says not to rely on them")
+        else:
+            report(_NO_IDENTIFIER)
+    for name in sorted(present):
+        value = element[name]
+        if isinstance(value, str):
+            _judge_identifier_value(name, value, words, report, warn)
+        else:
+            report(words.expected("String", value, name))
+    for name in element:
+        if name not in _IDENTIFIERS:
+            warn(f"unknown identifier {shown(name)}: X does not document it")
+
+
+def _judge_identifier_value(name: str, value: str, words: Words, report: _Report, warn: _Warn) -> None:
+    match name:
+        case "hashed_email" | "hashed_phone_number":
+            _judge_digest(name, value, words, report, warn)
+        case "ip_address" if not _is_ipv4(value):
+            report(words.invalid(name, value, "is not a valid IP address"))
+        case "twclid" if _SHA256_FORM.fullmatch(value):
+            warn("twclid looks hashed: X wants the raw click id")
+        case "twclid" if value.startswith(("%7B", "{")):
+            warn("twclid is the whole _twclid cookie: X wants the click id inside it")
+
+
+def _judge_digest(name: str, value: str, words: Words, report: _Report, warn: _Warn) -> None:
+    if not _SHA256_FORM.fullmatch(value):
+        report(words.invalid(name, value, "is not a valid SHA-256 hash"))
+    elif value.lower() in _EMPTY_DIGESTS:
+        warn(f"{name} is the digest of nothing: it matches nobody")
+    elif value != value.lower():
+        warn(f"{name} is in upper case: X matches on the lower-case digest")
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except AddressValueError:
+        return False
+    return True
+
+
+def _judge_money(conversion: Mapping[str, object], words: Words, report: _Report, warn: _Warn) -> None:
+    value = conversion.get("value")
+    if value is not None:
+        if not _is_decimal(value):
+            report(words.expected("Double", value, "value"))
+        elif isinstance(value, str) and "." not in value:
+            warn("value has no decimals: write 200.00, X has refused 200")
+        if conversion.get("price_currency") is None:
+            warn("value without price_currency: X counts the conversion but leaves its revenue blank")
+    currency = conversion.get("price_currency")
+    if currency is not None and not (isinstance(currency, str) and _CURRENCY_FORM.fullmatch(currency)):
+        report(words.expected("ISO 4217 currency code", currency, "price_currency"))
+
+
+def _is_decimal(value: object) -> bool:
+    """Say whether X takes a value as money: a decimal string or a JSON number with decimals, never an integer."""
+    if isinstance(value, str):
+        return _DECIMAL_FORM.fullmatch(value) is not None
+    # A float is a JSON number with a point or an exponent.
+    return isinstance(value, float) and math.isfinite(value) and value >= 0
+
+
+def _judge_strings(holder: Mapping[str, object], names: tuple[str, ...], words: Words, report: _Report) -> None:
+    for name in names:
+        value = holder.get(name)
+        if value is not None and not isinstance(value, str):
+            report(words.expected("String", value, name))
+
+
+def _judge_count(holder: Mapping[str, object], name: str, words: Words, report: _Report) -> None:
+    value = holder.get(name)
+    # bool is an int in Python, and is none in JSON.
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value <= 0):
+        report(words.expected("Positive Integer", value, name))
+
+
+def _judge_contents(conversion: Mapping[str, object], words: Words, report: _Report, warn: _Warn) -> None:
+    found = conversion.get("contents")
+    if found is None:
+        return
+    if not isinstance(found, list):
+        report(words.expected("Array", found, "contents"))
+        return
+    for line in _objects(found, words, report):
+        price = line.get("content_price")
+        if price is not None and not _is_decimal(price):
+            report(words.expected("Double", price, "content_price"))
+        _judge_strings(line, _CONTENT_STRINGS, words, report)
+        _judge_count(line, "num_items", words, report)
+        for name in line:
+            if name not in _CONTENT_FIELDS:
+                warn(f"unknown content field {shown(name)}: X does not document it")
+
+
+_CONTENT_FIELDS: Final = frozenset({*_CONTENT_STRINGS, "content_price", "num_items"})
+
+
+def _objects(lines: list[object], words: Words, report: _Report) -> Iterator[dict[str, object]]:
+    for line in lines:
+        if isinstance(line, dict):
+            yield line
+        else:
+            report(words.expected("Object", line, "contents"))
