@@ -38,7 +38,8 @@ def _settings_or_exit() -> Settings:
 
 logs.install()
 _settings = _settings_or_exit()
-_project = os.environ.get("GOOGLE_CLOUD_PROJECT")  # where Cloud Trace keeps what the log lines belong to
+# Where Cloud Trace keeps what the log lines belong to. Cloud Run does not name it; the dead-letter topic does.
+_project = os.environ.get("GOOGLE_CLOUD_PROJECT") or _settings.dead_letter_project
 _service: Service | None = None
 
 
@@ -53,14 +54,14 @@ async def send_conversions(request: Request) -> Response:
         return Response(status_code=NOT_A_DELIVERY)
     except Exception as error:  # noqa: BLE001 - the framework would put the exception's text into its log
         logs.emit("ERROR", "delivery.crashed", error)
-        return JSONResponse({"error": "internal error"}, status_code=500)
+        return JSONResponse({"reason": "internal_error"}, status_code=500)
 
 
 async def _answer(request: Request) -> Response:
     if request.method in {"GET", "HEAD"}:
         return JSONResponse({"version": __version__, "settings": summary(_settings)})
     if request.method != "POST":
-        return JSONResponse({"error": "a Pub/Sub delivery is a POST"}, status_code=405)
+        return JSONResponse({"reason": "a Pub/Sub delivery is a POST"}, status_code=405)
     service = _running_service()
     if service.is_stopping:
         return _nack(503, "shutting_down")
@@ -106,9 +107,9 @@ def _declared_size(request: Request) -> int:
 
 
 def _nack(status: int, cause: str) -> Response:
-    return JSONResponse({"nack": cause}, status_code=status)
+    return JSONResponse({"reason": cause}, status_code=status)
 
 
 def _refuse(reason: str) -> Response:
     logs.emit("WARNING", "delivery.refused", reason=reason)
-    return JSONResponse({"error": reason}, status_code=NOT_A_DELIVERY)
+    return JSONResponse({"reason": reason}, status_code=NOT_A_DELIVERY)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from xcapi_core import logs
@@ -57,7 +57,7 @@ class Delivery:
         self._lines = 0
 
     @property
-    def counts(self) -> Mapping[str, int]:
+    def counts(self) -> Counter[str]:
         """How many events ended how, by stable names."""
         return self._counts
 

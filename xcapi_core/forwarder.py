@@ -9,6 +9,7 @@ from xcapi_core import logs
 from xcapi_core.batching import Lane
 from xcapi_core.conversions import Conversion
 from xcapi_core.delivery import Answer, Delivery
+from xcapi_core.drops import Drop
 from xcapi_core.dry_run import log_discarded
 from xcapi_core.ledger import Ledger
 from xcapi_core.mailing import Mailer
@@ -23,6 +24,8 @@ __all__ = ["Forwarder"]
 LETTERS_RESERVE_S = 5.0
 # The event loop serves others after so many events: 20,000 of one message take a second of computing.
 EVENTS_A_TURN = 100
+
+_VALUE_LOST = f"dropped_{Drop.VALUE_WITHOUT_CURRENCY.value}"
 
 
 class Forwarder:
@@ -123,7 +126,9 @@ class Forwarder:
             delivery.await_outcome(event, conversion, lane.submit(conversion, key, latest_start=latest_start))
 
     def _log(self, delivery: Delivery, answer: Answer) -> None:
-        severity: logs.Severity = "INFO" if answer.is_ack and not self._settings.dry_run else "WARNING"
+        # A conversion whose value was left out counts at X, but as worth nothing: somebody should hear of it.
+        smooth = answer.is_ack and not self._settings.dry_run and not delivery.counts[_VALUE_LOST]
+        severity: logs.Severity = "INFO" if smooth else "WARNING"
         discarding = {"dry_run": "conversions are being discarded"} if self._settings.dry_run else {}
         logs.emit(
             severity,

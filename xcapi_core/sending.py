@@ -5,7 +5,7 @@ from typing import Protocol
 
 from xcapi_core import logs
 from xcapi_core.conversions import Conversion
-from xcapi_core.conversions_api import RefusedConversions
+from xcapi_core.conversions_api import Accepted, RefusedConversions, Unconfirmed
 from xcapi_core.exchange import Answered, Exchange, NotStarted, SendWindow
 from xcapi_core.isolation import REQUEST_BUDGET, Search
 from xcapi_core.outcomes import DeadLetterReason, Deferred, Outcome
@@ -90,13 +90,14 @@ class Sender:
                 search.trial_refused(answer.verdict.errors)
                 continue
             outcome = self._outcome(answer)
-            if isinstance(outcome, Deferred):
+            if isinstance(answer, Deferred) or not isinstance(answer.verdict, Accepted | Unconfirmed):
+                # Whatever this is, the other conversions of the batch would meet it too.
                 return self._leave(search, outcome, progress, requests)
             self._settle(trial, outcome, progress)
             search.trial_settled()
 
-    def _leave(self, search: Search, outcome: Deferred | None, progress: BatchProgress, requests: int) -> list[int]:
-        """End a search before its end: verdicts reached stand, the rest comes again in small batches."""
+    def _leave(self, search: Search, outcome: Outcome | None, progress: BatchProgress, requests: int) -> list[int]:
+        """End a search before its end: verdicts reached stand, what comes again comes in small batches."""
         rest = search.unsettled
         logs.emit("WARNING", "batch.search_left", pixel_id=self._pixel_id, conversions=len(rest), requests=requests)
         for position in rest:

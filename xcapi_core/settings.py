@@ -1,4 +1,4 @@
-"""XCAPI_CONFIG → Settings: typed, frozen, and refused as a whole with every problem listed."""
+"""What the function was told: the configuration as typed, frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,3 +53,9 @@ class Settings:
     settle_timeout_s: float = 50.0
     batch: BatchSettings = BatchSettings()
     rate: RateSettings = RateSettings()
+
+    @property
+    def dead_letter_project(self) -> str | None:
+        """The project of the dead-letter topic; None where letters go to a file."""
+        kind, _, rest = self.dead_letter_topic.partition("/")
+        return rest.partition("/")[0] if kind == "projects" else None

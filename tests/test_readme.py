@@ -1,0 +1,64 @@
+"""The README keeps its promises: what it shows is what the code does."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from xcapi_core.conversions import Conversion
+from xcapi_core.conversions_api import build_request
+from xcapi_core.events import EventSource, read_event
+from xcapi_core.raw_events import decode_event
+from xcapi_core.settings_reader import read_settings
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def shown(name: str) -> str:
+    block = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)\n```", README, re.DOTALL)
+    assert block, f"the README has no block called {name}"
+    return block[1]
+
+
+def test_the_message_becomes_the_request_that_stands_beside_it() -> None:
+    settings = read_settings(shown("configuration"))
+    message = shown("message").encode()
+    now = datetime.now(UTC)
+    source = EventSource(
+        event_bytes=message,
+        event_index=0,
+        message_pixel_id=None,
+        publish_time=now,
+        publish_time_text=now.isoformat(),
+        received_at=now,
+    )
+    conversion = read_event(decode_event(message), source, settings, "x")
+    assert isinstance(conversion, Conversion)
+    request = build_request(
+        api_base_url=settings.api_base_url,
+        api_version=settings.api_version,
+        pixel_id=conversion.pixel_id,
+        conversions=[conversion],
+    )
+    head, _, body = shown("request").partition("\n\n")
+    path, host, *_ = head.split("\n")
+    assert request.url == "https://" + host.removeprefix("Host: ") + path.split(" ")[1]
+    # Order included: a reader compares line by line.
+    assert json.dumps(json.loads(request.body), indent=2) == body
+
+
+def test_every_configuration_key_stands_in_the_readme_with_its_default() -> None:
+    settings = read_settings(shown("configuration"))
+    for name in settings.__dataclass_fields__:
+        assert f"`{name}`" in README or f'"{name}"' in README, name
+    assert f"| `request_timeout_s` | {settings.request_timeout_s:g} |" in README
+    assert f"| `settle_timeout_s` | {settings.settle_timeout_s:g} |" in README
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    root = Path(__file__).parents[1]
+    for document in [root / "README.md", root / "CONTRIBUTING.md", *(root / "docs").rglob("*.md")]:
+        text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
+            if not target.startswith("http"):
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
