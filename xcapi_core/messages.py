@@ -1,9 +1,40 @@
-"""HTTP request → PubsubMessage → raw events."""
+"""HTTP request → PubsubMessage: push envelopes and CloudEvents, and what the rest needs to know of a message."""
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
 
-__all__ = ["PubsubMessage"]
+import msgspec
+
+__all__ = [
+    "NotADelivery",
+    "PubsubMessage",
+    "delivery_key",
+    "original_publish_time",
+    "parse_publish_time",
+    "read_delivery",
+    "replayed_conversion_id",
+]
+
+# RFC 3339 section 5.6. Pub/Sub writes up to nine digits of a second.
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+# Attributes that carry the first publish time of a message that comes back: ours, and what Pub/Sub itself adds to
+# what it forwards to a dead-letter topic.
+_ORIGINAL_PUBLISH_TIME = ("xcapi_publish_time", "CloudPubSubDeadLetterSourceTopicPublishTime")
+_CONVERSION_ID = "xcapi_conversion_id"
+
+
+class NotADelivery(Exception):  # noqa: N818 - it says what the request is not; the answer is 400
+    """The request is no Pub/Sub delivery. `reason` is fit for an answer and a log: it quotes nothing."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +52,130 @@ class PubsubMessage:
     subscription: str
     ordering_key: str
     delivery_attempt: int | None
+
+
+class _Message(msgspec.Struct):
+    """Pub/Sub's PubsubMessage in JSON. Push sends some names in both spellings."""
+
+    data: bytes | None = None
+    attributes: dict[str, str] | None = None
+    message_id: str | None = msgspec.field(name="messageId", default=None)
+    message_id_twin: str | None = msgspec.field(name="message_id", default=None)
+    publish_time: str | None = msgspec.field(name="publishTime", default=None)
+    publish_time_twin: str | None = msgspec.field(name="publish_time", default=None)
+    ordering_key: str | None = msgspec.field(name="orderingKey", default=None)
+    ordering_key_twin: str | None = msgspec.field(name="ordering_key", default=None)
+
+
+_Body = TypeVar("_Body")
+_Attempt = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+
+class _Envelope(msgspec.Struct):
+    """The body of a push request, which is also the `data` of a CloudEvent."""
+
+    message: _Message
+    subscription: str | None = None
+    delivery_attempt: _Attempt | None = msgspec.field(name="deliveryAttempt", default=None)
+    delivery_attempt_twin: _Attempt | None = msgspec.field(name="delivery_attempt", default=None)
+
+
+class _StructuredEvent(msgspec.Struct):
+    """A CloudEvent in structured mode (CloudEvents JSON format, section 3.1): the envelope is one of its members."""
+
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    data_base64: bytes | None = None
+
+
+_envelopes = msgspec.json.Decoder(_Envelope)
+_structured_events = msgspec.json.Decoder(_StructuredEvent)
+
+
+def read_delivery(headers: Mapping[str, str], body: bytes) -> PubsubMessage:
+    """Return the message of a push request, or of a CloudEvent in binary or structured mode.
+
+    `headers` has lower-case keys. A CloudEvent in binary mode is a push envelope with headers of its own, so that only
+    structured mode is told apart. Raises NotADelivery.
+    """
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "application/cloudevents+json":
+        event = _decode(_structured_events, body, "CloudEvent")
+        body = event.data_base64 if event.data_base64 is not None else bytes(event.data)
+    return _message(_decode(_envelopes, body, "Pub/Sub push envelope"))
+
+
+def original_publish_time(message: PubsubMessage) -> str:
+    """Return when the message was published first, which a redelivery and a replayed dead letter keep.
+
+    In one form (UTC, milliseconds), because derived conversion ids are made of it and Pub/Sub writes the same instant
+    differently in an envelope and in a dead letter's attribute. A time that cannot be read is returned as received.
+    """
+    for name in _ORIGINAL_PUBLISH_TIME:
+        time = parse_publish_time(message.attributes.get(name, ""))
+        if time is not None:
+            return _canonical(time)
+    time = parse_publish_time(message.publish_time)
+    return message.publish_time if time is None else _canonical(time)
+
+
+def replayed_conversion_id(message: PubsubMessage) -> str | None:
+    """Return the conversion id that a replayed dead letter brings along. It belongs to a message of one event."""
+    return message.attributes.get(_CONVERSION_ID) or None
+
+
+def parse_publish_time(text: str) -> datetime | None:
+    """Return an RFC 3339 time in UTC, cut to microseconds, or None."""
+    if not _RFC_3339.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):  # a 13th month; the year 1 in another zone
+        return None
+
+
+def delivery_key(message: PubsubMessage) -> bytes | None:
+    """Return what a duplicate of a delivery still in progress is recognised by; None for a message without an id.
+
+    The content is part of it, so that a request with a made-up id cannot be answered for another message.
+    """
+    if not message.message_id:
+        return None
+    digest = hashlib.blake2b(digest_size=16)
+    attributes = [text.encode() for pair in sorted(message.attributes.items()) for text in pair]
+    for part in (message.subscription.encode(), message.message_id.encode(), message.data, *attributes):
+        # With its length before each part no two lists of parts give the same bytes.
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.digest()
+
+
+def _canonical(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _message(envelope: _Envelope) -> PubsubMessage:
+    message = envelope.message
+    attempt = envelope.delivery_attempt
+    return PubsubMessage(
+        message_id=message.message_id or message.message_id_twin or "",
+        publish_time=message.publish_time or message.publish_time_twin or "",
+        data=message.data or b"",
+        attributes=message.attributes or {},
+        subscription=envelope.subscription or "",
+        ordering_key=message.ordering_key or message.ordering_key_twin or "",
+        delivery_attempt=envelope.delivery_attempt_twin if attempt is None else attempt,
+    )
+
+
+def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes, name: str) -> _Body:
+    """Decode, and say what is wrong with msgspec's words: they name types, places and field names, never values."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise NotADelivery(f"the body is no {name}: {error}") from None
+    except msgspec.DecodeError:
+        raise NotADelivery("the body is no JSON") from None
+    except UnicodeDecodeError:
+        raise NotADelivery("the body is no UTF-8") from None
+    except RecursionError:
+        raise NotADelivery("the body is nested too deeply") from None

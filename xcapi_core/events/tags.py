@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from xcapi_core.event_names import normalise_event_name
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings
 from xcapi_core.values import is_absent, kind_of, read_text
@@ -18,8 +19,8 @@ def find_tag(event_ids: Mapping[str, str], name: str) -> str | None:
     """
     if (exact := event_ids.get(name)) is not None:
         return exact
-    meant = _normalised(name)
-    return next((tag for key, tag in event_ids.items() if _normalised(key) == meant), None)
+    meant = normalise_event_name(name)
+    return next((tag for key, tag in event_ids.items() if normalise_event_name(key) == meant), None)
 
 
 def belongs_to(tag: str, pixel_id: str) -> bool:
@@ -89,7 +90,3 @@ def _look_up(event: Mapping[str, object], pixel: PixelSettings) -> tuple[str, st
         if tag is not None:
             return field, tag
     return named, None
-
-
-def _normalised(name: str) -> str:
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")

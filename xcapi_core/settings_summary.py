@@ -1,0 +1,28 @@
+"""The part of the configuration that may be shown to whoever asks."""
+
+from dataclasses import asdict, fields
+
+from xcapi_core.settings import Settings
+from xcapi_core.settings_rules import credentials_kind
+
+__all__ = ["summary"]
+
+
+def summary(settings: Settings) -> dict[str, object]:
+    """Return what `GET /` shows of the configuration: JSON values, of credentials and topic only where they live."""
+    pixels = {
+        pixel.pixel_id: {
+            "credentials": credentials_kind(pixel.credentials),
+            "events": sorted(pixel.event_ids),
+            "conversion_id_from": pixel.conversion_id_from and list(pixel.conversion_id_from),
+            "consent_categories": list(pixel.consent_categories),
+        }
+        for pixel in settings.pixels.values()
+    }
+    shown: dict[str, object] = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    return shown | {
+        "dead_letter_topic": "file" if settings.dead_letter_topic.startswith("file:") else "pubsub",
+        "pixels": pixels,
+        "batch": asdict(settings.batch),
+        "rate": asdict(settings.rate),
+    }
