@@ -1,0 +1,148 @@
+"""Turns all that this process writes into JSON lines: the server's and the libraries' logs, prints, crashes."""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+
+from xcapi_core.logs.exceptions import format_exception
+from xcapi_core.logs.lines import Severity, emit, write_entry
+from xcapi_core.logs.redaction import redact
+from xcapi_core.logs.streams import JsonStream
+
+__all__ = ["install"]
+
+# gunicorn and uvicorn give these handlers of their own after main.py was imported, and stop them from propagating. A
+# filter of the logger itself comes before any handler and stays.
+_SERVER_LOGGERS = ("gunicorn.error", "gunicorn.access", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+# At DEBUG these write base strings, signatures, headers and bodies.
+_INDISCREET_LOGGERS = (
+    "asyncio",
+    "google",
+    "grpc",
+    "oauthlib",
+    "proto",
+    "requests",
+    "requests_oauthlib",
+    "urllib3",
+    "flask",
+    "werkzeug",
+)
+_SEVERITIES: tuple[tuple[int, Severity], ...] = (
+    (logging.CRITICAL, "CRITICAL"),
+    (logging.ERROR, "ERROR"),
+    (logging.WARNING, "WARNING"),
+    (logging.INFO, "INFO"),
+)
+# The C libraries under gRPC write to the error stream behind Python's back, and not in JSON.
+_QUIET = {"GRPC_VERBOSITY": "NONE", "GLOG_minloglevel": "3", "ABSL_MIN_LOG_LEVEL": "3"}
+# These join what they quote (a task's exception, a line of code) to the first line of their messages.
+_FIRST_LINE_ONLY = frozenset({"asyncio", "py.warnings"})
+
+
+def install() -> None:
+    """Make JSON lines of everything from here on, in this process and in those that it forks.
+
+    To be called when main.py is imported; any number of times.
+    """
+    global _installed  # noqa: PLW0603 - a fork hook cannot be taken back, so it is set once
+    if not _installed:
+        _installed = True
+        # With LOG_EXECUTION_ID on, the framework configures logging anew after main.py was imported: it disables the
+        # loggers that are there and replaces the root's handler. The server's fork comes after that.
+        os.register_at_fork(before=_install_logging)
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    # Google's clients log requests whole when this names them, with a handler of their own.
+    os.environ.pop("GOOGLE_SDK_PYTHON_LOGGING_SCOPE", None)
+    _install_logging()
+    sys.excepthook = _report_crash
+    threading.excepthook = _report_thread
+    sys.unraisablehook = _report_unraisable
+    if not isinstance(sys.stdout, JsonStream):
+        sys.stdout = JsonStream("stdout", 1, "INFO")
+    if not isinstance(sys.stderr, JsonStream):
+        sys.stderr = JsonStream("stderr", 2, "WARNING")
+
+
+class _JsonHandler(logging.Handler):
+    """Writes the records that reach the root logger."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _write_record(record)
+
+
+class _ServerFilter(logging.Filter):
+    """Writes a server logger's records itself, and lets none through to the server's own handlers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        _write_record(record)
+        return False
+
+
+_server_filter = _ServerFilter()
+_installed = False
+
+
+def _install_logging() -> None:
+    # A record that cannot be formatted would be printed with its arguments.
+    logging.raiseExceptions = False
+    logging.captureWarnings(capture=True)
+    root = logging.getLogger()
+    if not (len(root.handlers) == 1 and isinstance(root.handlers[0], _JsonHandler)):
+        root.handlers[:] = [_JsonHandler()]
+    root.setLevel(logging.WARNING)
+    for name in _SERVER_LOGGERS:
+        logging.getLogger(name).addFilter(_server_filter)
+    for name in _INDISCREET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for logger in root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
+
+
+def _write_record(record: logging.LogRecord) -> None:
+    family = record.name.partition(".")[0]
+    if family in _INDISCREET_LOGGERS and record.levelno < logging.WARNING:
+        return
+    event = "server.log" if family in ("gunicorn", "uvicorn") else "library.log"
+    severity: Severity = next((name for level, name in _SEVERITIES if record.levelno >= level), "DEBUG")
+    error = record.exc_info[1] if record.exc_info else None
+    stack_trace = format_exception(error) if error else ""
+    message = f"{event}: {redact(_text(record))}".rstrip()
+    write_entry(severity, message, event, {"logger": record.name}, stack_trace)
+
+
+def _text(record: logging.LogRecord) -> str:
+    """Return a record's text, in which exceptions stand with their types only."""
+    template = str(_told(record.msg))
+    try:
+        if isinstance(record.args, tuple) and record.args:
+            template %= tuple(_told(value) for value in record.args)
+        elif isinstance(record.args, Mapping) and record.args:
+            template %= record.args
+    except Exception:  # noqa: BLE001 - what a library's arguments raise when formatted is not to fail a delivery
+        template += " (arguments withheld: they do not fit)"
+    return template.partition("\n")[0] if record.name in _FIRST_LINE_ONLY else template
+
+
+def _told(value: object) -> object:
+    return type(value).__qualname__ if isinstance(value, BaseException) else value
+
+
+def _report_crash(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        emit("INFO", "process.interrupted")
+    else:
+        emit("CRITICAL", "process.crashed", error)
+
+
+def _report_thread(crash: threading.ExceptHookArgs) -> None:
+    if not issubclass(crash.exc_type, SystemExit):
+        emit("ERROR", "thread.crashed", crash.exc_value)
+
+
+def _report_unraisable(failure: "sys.UnraisableHookArgs") -> None:
+    emit("ERROR", "process.unraisable", failure.exc_value)

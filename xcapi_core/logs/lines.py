@@ -1,0 +1,138 @@
+"""One JSON object a line on standard output, in the fields that Cloud Logging reads."""
+
+import json
+import math
+import os
+import re
+import select
+import threading
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Literal
+
+from xcapi_core.logs.exceptions import format_exception
+from xcapi_core.logs.redaction import mask_identifiers
+
+__all__ = ["Scalar", "Severity", "emit", "set_trace", "trace_from_headers"]
+
+Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
+Scalar = str | int | float | bool | None
+
+_STANDARD_OUTPUT = 1
+_LONGEST_WAIT_MS = 1_000
+_RESERVED = frozenset({"severity", "time", "message", "event", "stack_trace", "logging.googleapis.com/trace"})
+# A text field of such a name was never meant to be written: it is left out, and its name said instead. Counts are
+# numbers and pass; what describes a secret without being one ("secret_version", "token_kind") passes too.
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:authorization|body|click_id|consumer_key|access_key|cookie|credential|credentials|data|digest|email|hash"
+    r"|hashed|identifier|identifiers|ip|ip_address|key|keys|nonce|password|payload|phone|secret|signature|token|twclid"
+    r"|user_agent)$"
+)
+
+_trace: ContextVar[str | None] = ContextVar("trace", default=None)
+_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/.*)?", re.IGNORECASE)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*", re.IGNORECASE)  # W3C Trace Context
+
+_write_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    # The server forks its worker; a lock that another thread of the parent held then would never open in the child.
+    global _write_lock  # noqa: PLW0603
+    _write_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def emit(severity: Severity, event: str, error: BaseException | None = None, /, **fields: Scalar) -> None:
+    """Write one line.
+
+    `event` is a stable dotted name ("batch.delivered"); `fields` are counts, statuses, durations (with their unit in
+    the name) and ids, never an event's content. Of `error` the types and the code's places are written, never its
+    text. Never raises: a log line is no reason to fail a delivery.
+    """
+    shown, hidden = _presentable(fields)
+    if hidden:
+        shown["hidden_fields"] = ",".join(sorted(hidden))
+    if error is not None:
+        shown.setdefault("error", type(error).__qualname__)
+    words = [event, *(f"{name}={value}" for name, value in shown.items() if value is not None)]
+    write_entry(severity, " ".join(words), event, shown, "" if error is None else format_exception(error))
+
+
+def set_trace(trace: str | None) -> None:
+    """Connect what is logged from here on, in this request's context, with the request's trace."""
+    _trace.set(trace)
+
+
+def trace_from_headers(headers: Mapping[str, str], project: str | None) -> str | None:
+    """Return the name of the request's trace as Cloud Logging wants it: `projects/…/traces/…`.
+
+    `headers` has lower-case keys. None where no header names a trace, or the project is not known.
+    """
+    cloud_trace = _CLOUD_TRACE.fullmatch(headers.get("x-cloud-trace-context", ""))
+    named = cloud_trace or _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+    if not named or not project or not named[1].strip("0"):
+        return None
+    return f"projects/{project}/traces/{named[1].lower()}"
+
+
+def write_entry(
+    severity: Severity, message: str, event: str, fields: Mapping[str, Scalar], stack_trace: str = ""
+) -> None:
+    """Write one entry as it is, with the time and the trace."""
+    entry: dict[str, Scalar] = {
+        "severity": severity,
+        "time": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "message": message,
+        "event": event,
+        **fields,
+    }
+    if stack_trace:
+        entry["stack_trace"] = stack_trace
+    trace = _trace.get()
+    if trace:
+        entry["logging.googleapis.com/trace"] = trace
+    # A lone surrogate has no UTF-8; as an escape it is still JSON.
+    _write(json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+
+
+def _presentable(fields: Mapping[str, object]) -> tuple[dict[str, Scalar], list[str]]:
+    shown: dict[str, Scalar] = {}
+    hidden: list[str] = []
+    for name, value in fields.items():
+        match value:
+            case str() if _SECRET_NAME.search(name):
+                hidden.append(name)
+            case _ if name in _RESERVED:
+                hidden.append(name)
+            case str():
+                shown[name] = mask_identifiers(value)
+            case float() if not math.isfinite(value):
+                shown[name] = str(value)  # JSON has no such number
+            case None | bool() | int() | float():
+                shown[name] = value
+            case _:  # not of the type that was asked for, so nothing is known of what its text would show
+                hidden.append(name)
+    return shown, hidden
+
+
+def _write(line: bytes) -> None:
+    """Write a whole line at once.
+
+    Not through `sys.stdout`: the framework exchanges it under concurrent requests (LOG_EXECUTION_ID), and two
+    processes share the pipe, where a line of up to 4,096 bytes that is written at once stays in one piece.
+    """
+    with _write_lock:
+        while line:
+            try:
+                line = line[os.write(_STANDARD_OUTPUT, line) :]
+            except BlockingIOError:  # a pipe that somebody else made non-blocking, and that is full
+                poll = select.poll()
+                poll.register(_STANDARD_OUTPUT, select.POLLOUT)
+                if not poll.poll(_LONGEST_WAIT_MS):
+                    return
+            except OSError:  # nobody reads any more
+                return
