@@ -1,0 +1,50 @@
+# Each target sets itself up: it needs Python ≥ 3.11 and pip's registry, finds the one and installs from the other
+# into .venv. PYTHON=/path/to/python3.12 names an interpreter, ARGS=… goes on to the command (make test ARGS="-k gate").
+# Written for GNU make 3.81 (macOS) and later; paths stay relative, so that a checkout's own path may hold spaces.
+
+.DEFAULT_GOAL := help
+.PHONY: bench check clean demo help lint lock sandbox setup test
+
+ARGS =
+XCAPI_VENV ?= .venv
+export XCAPI_VENV
+bin = $(XCAPI_VENV)/bin
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@echo
+	@echo 'ARGS=… goes on to the command: make test ARGS="-k gate", make demo ARGS=--json'
+	@echo 'PYTHON=… names the Python to set up with: make test PYTHON=/path/to/python3.12'
+
+demo: setup  ## the whole path on this machine: sandbox X, the real function, events of every kind; under a minute
+	@$(bin)/xcapi demo $(ARGS)
+
+sandbox: setup  ## the local X Conversions API alone, to try any client against
+	@$(bin)/xcapi sandbox $(ARGS)
+
+test: setup  ## the whole suite
+	@$(bin)/python -m pytest $(ARGS)
+
+check: lint  ## format, lint, types, then the whole suite
+	$(bin)/python -m pytest $(ARGS)
+
+lint: setup  ## format, lint and types alone
+	$(bin)/ruff format --check --quiet .
+	$(bin)/ruff check --quiet .
+	$(bin)/mypy
+	@if [ -d terraform ] && command -v terraform >/dev/null; then terraform fmt -check -recursive terraform; fi
+
+bench: setup  ## how fast it is, as ratios within one run
+	@if [ -d tests/benchmarks ]; then \
+	  $(bin)/python -m pytest tests/benchmarks -o python_files='bench_*.py' $(ARGS); \
+	else echo 'There are no benchmarks yet: they belong in tests/benchmarks.' >&2; exit 1; fi
+
+setup:  ## .venv alone; every target above does this by itself
+	@sh tools/python.sh tools/bootstrap.py
+
+lock:  ## requirements*.txt anew from requirements.in and pyproject.toml (ARGS=--upgrade for the newest of everything)
+	@sh tools/python.sh tools/lock.py $(ARGS)
+
+clean:  ## remove .venv and everything else that was made here
+	@rm -rf .venv* .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,82 @@
+"""What the documents promise, held to the code."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_architecture import FILES, deployed_modules
+
+ROOT = Path(__file__).resolve().parent.parent
+OPERATIONS = ROOT / "docs" / "operations.md"
+
+_EVENT_NAME = re.compile(r"[a-z_]+\.[a-z_]+")
+_LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")
+
+
+def table_column(heading: str) -> list[str]:
+    """Return the code words of the first column of the first table under a heading of the operations page."""
+    section = OPERATIONS.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    first_cells = re.findall(r"(?m)^\| ([^|]*) \|", section)
+    return [word for cell in first_cells for word in re.findall(r"`([^`]+)`", cell)]
+
+
+def deployed_calls() -> Iterator[ast.Call]:
+    for module in deployed_modules():
+        tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+        yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def emitted_events() -> set[str]:
+    """Return every event name that stands in a call of `emit` or is written by the log capture."""
+    found: set[str] = set()
+    for call in deployed_calls():
+        if ast.unparse(call.func).rpartition(".")[2].startswith("emit"):
+            texts = [node.value for node in ast.walk(call) if isinstance(node, ast.Constant)]
+            found.update(text for text in texts if isinstance(text, str) and _EVENT_NAME.fullmatch(text))
+    return found
+
+
+def test_every_log_event_has_its_row_in_the_operations_page() -> None:
+    assert len(emitted_events()) > 15
+    assert emitted_events() <= set(table_column("Log events"))
+
+
+def test_every_cause_of_a_nack_has_its_row() -> None:
+    causes = {
+        keyword.value.value
+        for call in deployed_calls()
+        if ast.unparse(call.func) == "Deferred"
+        for keyword in call.keywords
+        if keyword.arg == "cause" and isinstance(keyword.value, ast.Constant)
+    }
+    assert len(causes) > 5
+    assert causes <= set(table_column("Causes of a nack"))
+
+
+def _anchor(heading: str) -> str:
+    """Write a heading as GitHub does in links to it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for file, anchor in _LINK.findall(document.read_text(encoding="utf-8")):
+        target = (document.parent / file).resolve() if file else document
+        assert target.exists(), file
+        if anchor:
+            text = target.read_text(encoding="utf-8")
+            headings = {_anchor(heading) for heading in re.findall(r"(?m)^#+ (.*)$", text)}
+            assert anchor in headings | set(re.findall(r'<a id="([^"]+)">', text)), anchor
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_make_targets_named_in_the_documents_exist(document: Path) -> None:
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?m)(?:`|^)make ([a-z]+)", document.read_text(encoding="utf-8")))
+    assert named <= targets
