@@ -229,7 +229,12 @@ async def test_after_a_closed_gate_a_single_request_asks_first() -> None:
     await rig.outcomes(numbered(1))
     rig.x.most_open = 0
     first_after: list[int] = []
-    rig.x.handler = lambda conversions: first_after.append(rig.x.most_open) or ok(len(conversions))
+
+    def noting(conversions: list[dict[str, object]]) -> HttpResponse:
+        first_after.append(rig.x.most_open)
+        return ok(len(conversions))
+
+    rig.x.handler = noting
     await rig.outcomes(numbered(20, start=1))
     assert first_after[0] == 1
     assert max(first_after) > 1

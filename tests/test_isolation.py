@@ -56,7 +56,7 @@ def run_search(size: int, bad: set[int], *, names_values: bool = False) -> tuple
 @pytest.mark.parametrize("names_values", [True, False])
 @given(size=st.integers(1, 60), seed=st.randoms(use_true_random=False))
 def test_exactly_the_bad_ones_fall_out_and_all_others_are_accepted_once(
-    size: int, seed: random.Random, names_values: bool
+    *, size: int, seed: random.Random, names_values: bool
 ) -> None:
     bad = {position for position in range(size) if seed.random() < seed.random()}
     x, refused = run_search(size, bad, names_values=names_values)

@@ -21,7 +21,7 @@ from xcapi_core.outcomes import DeadLetterReason
 FAILED_AT = datetime(2026, 4, 20, 12, 34, 56, tzinfo=UTC)
 
 
-def message(data: bytes = b"{}", **attributes: str) -> PubsubMessage:
+def message(data: bytes = b"{}", /, **attributes: str) -> PubsubMessage:
     return PubsubMessage(
         message_id="m-1",
         publish_time="2026-04-20T12:00:00Z",
@@ -37,9 +37,9 @@ def undeliverable(
     index: int | None = 0,
     data: bytes = b'{"a":1}',
     reason: DeadLetterReason = DeadLetterReason.REJECTED,
-    **more: str,
+    error_message: str = "",
 ) -> Undeliverable:
-    return Undeliverable(event_index=index, event_bytes=data, reason=reason, **more)
+    return Undeliverable(event_index=index, event_bytes=data, reason=reason, error_message=error_message)
 
 
 def compose(source: PubsubMessage, *events: Undeliverable) -> list[DeadLetter]:
@@ -98,7 +98,7 @@ def test_x_s_words_are_cut_to_1024_bytes_between_two_characters() -> None:
 
 
 def test_of_more_than_100_attributes_ours_win_and_the_lost_ones_are_counted() -> None:
-    (letter,) = compose(message(**{f"key{number}": "v" for number in range(100)}), undeliverable())
+    (letter,) = compose(message(b"{}", **{f"key{number}": "v" for number in range(100)}), undeliverable())
     assert len(letter.attributes) == 100
     kept = sum(1 for key in letter.attributes if key.startswith("key"))
     assert letter.attributes["xcapi_attributes_dropped"] == str(100 - kept)
@@ -106,14 +106,14 @@ def test_of_more_than_100_attributes_ours_win_and_the_lost_ones_are_counted() ->
 
 def test_as_many_originals_as_fit_are_all_kept() -> None:
     ours = len(compose(message(), undeliverable())[0].attributes)
-    (letter,) = compose(message(**{f"key{number}": "v" for number in range(100 - ours)}), undeliverable())
+    (letter,) = compose(message(b"{}", **{f"key{number}": "v" for number in range(100 - ours)}), undeliverable())
     assert len(letter.attributes) == 100
     assert "xcapi_attributes_dropped" not in letter.attributes
 
 
 @pytest.mark.parametrize(("key", "value"), [("googclient", "v"), ("k" * 257, "v"), ("k", "v" * 1025), ("", "v")])
 def test_attributes_that_pubsub_would_refuse_are_dropped_and_counted(key: str, value: str) -> None:
-    (letter,) = compose(message(**{key: value, "fine": "v"}), undeliverable())
+    (letter,) = compose(message(b"{}", **{key: value, "fine": "v"}), undeliverable())
     assert letter.attributes["fine"] == "v"
     assert key not in letter.attributes
     assert letter.attributes["xcapi_attributes_dropped"] == "1"
@@ -151,7 +151,8 @@ def test_another_reason_of_the_same_message_keeps_its_own_letters() -> None:
 
 def test_event_that_fills_a_whole_message_goes_out_as_it_came_without_its_attributes_if_need_be() -> None:
     data = b"x" * 9_999_000
-    (letter,) = compose(message(data, **{f"key{number}": "v" * 1000 for number in range(80)}), undeliverable(None, data))
+    attributes = {f"key{number}": "v" * 1000 for number in range(80)}
+    (letter,) = compose(message(data, **attributes), undeliverable(None, data))
     assert letter.data == data
     assert letter.size_bytes <= MAX_REQUEST_BYTES
 
