@@ -1,0 +1,90 @@
+"""FunctionProcess: the Functions Framework really runs here, with a stub in place of the real function."""
+
+import json
+import signal
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xcapi_core.local.errors import LocalServiceError
+from xcapi_core.local.function_process import FunctionProcess
+from xcapi_core.local.function_venv import FunctionVenv
+from xcapi_core.local.http_probe import answers_ok
+
+STUB = Path(__file__).parent / "stub_function"
+# The test's own environment has the framework too; what the function's own holds is function_venv's business.
+VENV = FunctionVenv(folder=Path(sys.prefix))
+
+
+def asked(process: FunctionProcess) -> dict[str, Any]:
+    with urllib.request.urlopen(process.url, timeout=5) as answer:  # noqa: S310 - http on loopback
+        document: dict[str, Any] = json.load(answer)
+        return document
+
+
+def test_function_sees_its_configuration_and_nothing_of_the_callers_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/leak")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/leak.json")
+    with FunctionProcess(
+        VENV, {"pixels": {}}, source=STUB, pubsub_address="127.0.0.1:1", secret_manager_address="127.0.0.1:2"
+    ) as process:
+        answer = asked(process)
+    environment = answer["environment"]
+    assert json.loads(environment["XCAPI_CONFIG"]) == {"pixels": {}}
+    assert environment["PUBSUB_EMULATOR_HOST"] == "127.0.0.1:1"
+    assert environment["SECRET_MANAGER_EMULATOR_HOST"] == "127.0.0.1:2"
+    assert environment["GOOGLE_CLOUD_PROJECT"] == "demo-project"
+    assert not {"PYTHONPATH", "GOOGLE_APPLICATION_CREDENTIALS", "VIRTUAL_ENV"} & environment.keys()
+    assert "/leak" not in answer["path"]
+    assert Path(answer["directory"]) == STUB
+
+
+def test_output_is_kept_line_by_line() -> None:
+    with FunctionProcess(VENV, {}, source=STUB) as process:
+        asked(process)
+        entry = process.wait_for_log(lambda entry: entry.get("message") == "stub.called")
+        assert entry["severity"] == "INFO"
+
+
+def test_sigterm_ends_the_process_and_gives_its_exit_code() -> None:
+    process = FunctionProcess(VENV, {}, source=STUB)
+    process.start()
+    assert process.exit_code is None
+    assert process.stop(signal.SIGTERM) == 0
+    assert process.exit_code == 0
+
+
+def test_kill_takes_arbiter_and_worker_at_once() -> None:
+    process = FunctionProcess(VENV, {}, source=STUB)
+    process.start()
+    assert process.kill() == -signal.SIGKILL
+    while answers_ok(process.port):  # the suite's own timeout bounds this
+        pass
+
+
+def test_function_that_ends_at_start_is_reported_with_its_last_words() -> None:
+    process = FunctionProcess(VENV, {}, source=STUB, extra_environment={"STUB_FAILS": "1"})
+    with pytest.raises(LocalServiceError, match=r"ended with exit code 1.*found nothing, expected an object"):
+        process.start()
+
+
+def test_taken_port_is_one_clear_sentence() -> None:
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        port = squatter.getsockname()[1]
+        process = FunctionProcess(VENV, {}, source=STUB, port=port)
+        with pytest.raises(LocalServiceError, match=rf"^Port {port} for the function cannot be used .*choose another"):
+            process.start()
+
+
+def test_missing_framework_is_one_clear_sentence(tmp_path: Path) -> None:
+    process = FunctionProcess(FunctionVenv(folder=tmp_path), {}, source=STUB)
+    with pytest.raises(LocalServiceError, match="functions-framework"):
+        process.start()

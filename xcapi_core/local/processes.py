@@ -1,0 +1,121 @@
+"""A child process in a group of its own: its output is kept, and no grandchild survives it."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["ChildProcess"]
+
+_POLL_INTERVAL_S = 0.02
+
+
+class ChildProcess:
+    """One started program. Its stdout and stderr are read as they come, so that it never blocks on a full pipe."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        directory: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        """Start `command` with exactly `environment`; raise OSError when it cannot be started."""
+        self._lines: list[str] = []
+        self._on_line = on_line
+        # A session of its own: Ctrl-C on the terminal reaches only us, and we stop the children in order.
+        self._process = subprocess.Popen(  # noqa: S603 - the callers' commands are constants, no shell is involved
+            command,
+            env=dict(environment),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, name=f"output of {command[0]}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also the id of its group."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, negative for a signal; None while the process runs."""
+        return self._process.poll()
+
+    @property
+    def lines(self) -> list[str]:
+        """Every line of output so far, stdout and stderr in the order of their arrival."""
+        return list(self._lines)
+
+    def wait_until(self, ready: Callable[[], bool], *, timeout_s: float) -> bool:
+        """Poll `ready` until it holds; give False when the process ended or the time is over before that."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.exit_code is not None:
+                self._reader.join(timeout=1)
+                return False
+            if ready():
+                return True
+            time.sleep(_POLL_INTERVAL_S)
+        return False
+
+    def wait(self) -> int:
+        """Wait for the end, however long it takes, and return the exit code."""
+        exit_code = self._process.wait()
+        self._reader.join(timeout=1)
+        return exit_code
+
+    def send(self, signal_number: signal.Signals) -> None:
+        """Send a signal to the process itself, not to its children: as a container's runtime does."""
+        self._process.send_signal(signal_number)
+
+    def stop(self, signal_number: signal.Signals = signal.SIGTERM, *, grace_s: float = 12.0) -> int:
+        """Signal the process, wait up to `grace_s`, then kill what is left of its group. Return the exit code."""
+        if self.exit_code is None:
+            self.send(signal_number)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=grace_s)
+        self._kill_group()
+        return self.wait()
+
+    def stop_group(self, *, grace_s: float = 5.0) -> int:
+        """Signal the whole group: for launchers that do not pass a signal on to their child."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=grace_s)
+        self._kill_group()
+        return self.wait()
+
+    def kill(self) -> int:
+        """Kill the whole group at once: what an out-of-memory kill or a lost machine does."""
+        self._kill_group()
+        return self.wait()
+
+    def _kill_group(self) -> None:
+        # macOS says PermissionError where only a zombie is left.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _read(self) -> None:
+        stream = self._process.stdout
+        if stream is None:  # pragma: no cover - stdout is always a pipe here
+            return
+        with stream:
+            for line in stream:
+                text = line.rstrip("\r\n")
+                self._lines.append(text)
+                if self._on_line is not None:
+                    self._on_line(text)
