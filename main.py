@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from xcapi_core import __version__, logs
-from xcapi_core.admission import MAX_BODY_BYTES
+from xcapi_core.admission import DELIVERY_BYTES, MAX_BODY_BYTES
 from xcapi_core.messages import NotADelivery, read_delivery
 from xcapi_core.service import Service
 from xcapi_core.settings import Settings
@@ -40,6 +40,8 @@ logs.install()
 _settings = _settings_or_exit()
 # Where Cloud Trace keeps what the log lines belong to. Cloud Run does not name it; the dead-letter topic does.
 _project = os.environ.get("GOOGLE_CLOUD_PROJECT") or _settings.dead_letter_project
+if _settings.dry_run:
+    logs.emit("WARNING", "service.dry_run", dry_run="conversions are being discarded")
 _service: Service | None = None
 
 
@@ -63,20 +65,29 @@ async def _answer(request: Request) -> Response:
     if request.method != "POST":
         return JSONResponse({"reason": "a Pub/Sub delivery is a POST"}, status_code=405)
     service = _running_service()
-    if service.is_stopping:
-        return _nack(503, "shutting_down")
-    size = _declared_size(request)
-    if size > MAX_BODY_BYTES:
+    declared = _declared_size(request)
+    if declared is not None and declared > MAX_BODY_BYTES:
         return _refuse(TOO_LARGE)
-    if not service.admission.admit(size):
+    held = DELIVERY_BYTES + (declared or 0)
+    if not service.admission.admit(held):
         return _nack(429, "memory_full")
     try:
-        message = read_delivery(request.headers, await _read_body(request))
-        answer = await service.forward(message)
+        body = bytearray()
+        async for chunk in service.until_stopped(request.stream()):
+            # A chunked body says nothing of its length before; Pub/Sub sends none such, others may.
+            if declared is None and not service.admission.admit(len(chunk)):
+                return _nack(429, "memory_full")
+            held += 0 if declared is not None else len(chunk)
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                return _refuse(TOO_LARGE)
+        if service.is_stopping:
+            return _nack(503, "shutting_down")
+        answer = await service.forward(read_delivery(request.headers, bytes(body)))
     except NotADelivery as error:
         return _refuse(error.reason)
     finally:
-        service.admission.release(size)
+        service.admission.release(held)
     return Response(status_code=ACK) if answer.is_ack else _nack(answer.status, answer.cause)
 
 
@@ -85,25 +96,12 @@ def _running_service() -> Service:
     global _service  # noqa: PLW0603 - the function's one piece of process state
     if _service is None:
         _service = Service(_settings)
-        if _settings.dry_run:
-            logs.emit("WARNING", "service.dry_run", dry_run="conversions are being discarded")
     return _service
 
 
-async def _read_body(request: Request) -> bytes:
-    """Read the body, but no more of it than a delivery can have. Raises NotADelivery."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise NotADelivery(TOO_LARGE)
-    return bytes(body)
-
-
-def _declared_size(request: Request) -> int:
+def _declared_size(request: Request) -> int | None:
     declared = request.headers.get("content-length", "")
-    # A chunked body has no length; Pub/Sub sends none such. It counts as the largest.
-    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else MAX_BODY_BYTES  # noqa: PLR2004
+    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else None  # noqa: PLR2004
 
 
 def _nack(status: int, cause: str) -> Response:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.fakes import KEYS, FakeSecrets
-from xcapi_core.keyring import KEPT_S, RENEW_EVERY_S, CredentialsUnavailable, Keyring
+from xcapi_core.keyring import KEPT_S, RENEW_EVERY_S, STALE_AFTER_S, CredentialsUnavailable, Keyring
 
 
 class Clock:
@@ -123,3 +123,30 @@ async def test_payload_that_holds_no_keys_is_like_none(capfd: pytest.CaptureFixt
     assert "credentials.unavailable" in line
     assert "access_token_secret" in line
     assert "hunter2" not in line
+
+
+async def test_renewal_that_failed_leaves_it_open_whether_refused_keys_are_wrong() -> None:
+    rig = Rig()
+    keys = await rig.keyring.current(1)
+    rig.clock.now += 1
+    rig.secrets.payload = None
+    for _ in range(2):
+        with pytest.raises(CredentialsUnavailable):
+            await rig.keyring.renew(keys, 1)
+    assert rig.secrets.reads == 2
+    rig.secrets.payload = KEYS
+    rig.clock.now += RENEW_EVERY_S
+    renewed = await rig.keyring.renew(keys, 1)
+    assert renewed is not None
+    assert await rig.keyring.renew(renewed, 1) is None
+
+
+async def test_who_comes_while_secret_manager_hangs_does_not_wait_anew() -> None:
+    rig = Rig()
+    keys = await rig.keyring.current(1)
+    rig.secrets.gate = asyncio.Event()
+    rig.clock.now += KEPT_S + 1
+    assert await rig.keyring.current(0.02) is keys
+    rig.clock.now += STALE_AFTER_S
+    async with asyncio.timeout(1):
+        assert await rig.keyring.current(30) is keys

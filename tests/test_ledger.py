@@ -56,6 +56,14 @@ def test_half_settled_message_is_kept_for_certain_whatever_else_is_delivered() -
     assert ledger.settled_of(b"message") == frozenset()
 
 
+def test_unconfirmed_events_of_a_half_settled_message_are_kept_until_it_is_settled() -> None:
+    ledger = Ledger()
+    ledger.pin(b"message", {0}, now=0.0, unconfirmed={1})
+    assert ledger.unconfirmed_of(b"message") == {1}
+    ledger.unpin(b"message")
+    assert ledger.unconfirmed_of(b"message") == frozenset()
+
+
 def test_half_settled_message_that_never_comes_back_is_dropped_after_a_week() -> None:
     ledger = Ledger()
     ledger.pin(b"lost", {1}, now=0.0)

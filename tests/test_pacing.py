@@ -33,12 +33,36 @@ def test_capacity_until_a_time_counts_what_leaves_the_window_by_then() -> None:
     assert budget.capacity_until(31.0, 100.0) == 10
 
 
-def test_request_that_was_never_started_gives_its_events_back() -> None:
+def test_request_that_x_cannot_have_counted_gives_its_events_back() -> None:
     budget = pacer(events=10)
     budget.note_sent(0.0, 3)
+    budget.note_done(3, counted=True)
     budget.note_sent(5.0, 6)
-    budget.take_back(6)
+    budget.note_done(6, counted=False)
     assert budget.allowance(6.0) == 7
+
+
+def test_outage_does_not_use_up_what_x_said_remains() -> None:
+    budget = pacer()
+    budget.note_hint(0.0, RateHint(remaining=1000, reset_after_s=600), deferred_as=None)
+    for _ in range(5):
+        budget.note_sent(1.0, 500)
+        budget.note_done(500, counted=False)
+    assert budget.allowance(2.0) == 1000
+
+
+def test_short_window_is_hardly_longer_than_it_says() -> None:
+    budget = pacer(events=10, window_s=1.0)
+    budget.note_sent(0.0, 10)
+    assert budget.next_capacity_at(0.5) == pytest.approx(1.0, abs=0.05)
+
+
+def test_x_s_new_window_is_a_new_local_one_too() -> None:
+    budget = pacer(events=10)
+    budget.note_sent(0.0, 10)
+    budget.note_done(10, counted=True)
+    budget.note_hint(0.0, RateHint(remaining=0, reset_after_s=5), deferred_as=None)
+    assert budget.allowance(5.0) == 10
 
 
 def test_what_x_says_remains_wins_over_the_local_window_until_its_reset() -> None:
@@ -52,10 +76,11 @@ def test_what_x_says_remains_wins_over_the_local_window_until_its_reset() -> Non
 def test_x_may_allow_more_than_the_local_window() -> None:
     budget = pacer(events=10)
     budget.note_sent(0.0, 10)
+    budget.note_done(10, counted=True)
     budget.note_hint(0.0, RateHint(remaining=500, reset_after_s=30), deferred_as=None)
     assert budget.allowance(1.0) == 500
     budget.note_sent(1.0, 100)
-    assert budget.allowance(2.0) == 400
+    assert budget.allowance(2.0) == 400, "X may not have counted what is in flight"
 
 
 def test_of_answers_that_overtake_each_other_the_smallest_remainder_counts() -> None:
@@ -79,6 +104,15 @@ def test_retry_after_of_a_503_closes_the_gate_as_unavailable() -> None:
     gate.note_hint(0.0, RateHint(retry_after_s=5), deferred_as=DOWN)
     assert gate.opens_at(0.0) == 5.0
     assert gate.closed_as == DOWN
+
+
+def test_retry_after_of_a_429_counts_alone_while_budget_is_left() -> None:
+    """X's reset then is that of a window which has room; where nothing is left, both have to pass."""
+    gate = pacer()
+    gate.note_hint(0.0, RateHint(retry_after_s=2, remaining=500, reset_after_s=900), deferred_as=LIMITED)
+    assert gate.opens_at(0.0) == 2.0
+    gate.note_hint(0.0, RateHint(retry_after_s=2, remaining=0, reset_after_s=900), deferred_as=LIMITED)
+    assert gate.opens_at(0.0) == 900.0
 
 
 def test_503_without_a_time_leaves_the_gate_open() -> None:

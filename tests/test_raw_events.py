@@ -152,6 +152,7 @@ def test_data_in_which_no_event_can_be_told_from_another_is_unreadable(data: byt
 
 def test_elements_by_the_million_are_refused_before_they_cost_memory() -> None:
     assert refused(b"[" + b"1," * 1_500_000 + b"1]").found == f"more than {MAX_EVENTS} elements"
+    assert refused(b"[" + b"1," * MAX_EVENTS + b"1]").found == f"more than {MAX_EVENTS} elements"
     assert split(b"[" + b" ," * 1_500_000 + b"1]").events == (b"1",)
     assert refused(b"{" + b'"a":1,' * 1_500_000 + b'"b":2}').found == f"more than {MAX_EVENTS} elements"
 

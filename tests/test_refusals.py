@@ -15,6 +15,7 @@ from xcapi_core.refusals import XError, blame, is_about_conversions
         (400, "", "Event ID was not found"),
         (404, "NOT_FOUND", "event_id (abc) does not belong to provided account"),
         (400, "INVALID_PARAMETER", "something that no page of X's names"),
+        (400, "INVALID_PARAMETER", 'Expected a number, got "json" for it'),
     ],
 )
 def test_errors_about_a_conversion_are_worth_a_search(status: int, code: str, message: str) -> None:
@@ -32,10 +33,14 @@ def test_errors_about_a_conversion_are_worth_a_search(status: int, code: str, me
         (413, "", "Payload too large"),
         (415, "UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type"),
         (405, "METHOD_NOT_ALLOWED", ""),
+        (400, "INVALID_PARAMETER", "pixel_id (o8z6j) is invalid"),
+        (400, "INVALID_PARAMETER", "account_id (18ce552mlaq) is not active"),
+        (400, "MISSING_PARAMETER", '"conversions" is a required parameter'),
     ],
 )
 def test_errors_that_no_conversion_causes_are_not_searched_for(status: int, code: str, message: str) -> None:
-    assert not is_about_conversions(status, [XError(code=code, message=message)])
+    parameter = "conversions" if "conversions" in message else ""
+    assert not is_about_conversions(status, [XError(code=code, message=message, parameter=parameter)])
 
 
 def test_a_400_without_readable_errors_is_searched_and_such_a_404_is_not() -> None:
@@ -82,3 +87,10 @@ def test_x_s_words_show_in_no_repr() -> None:
     error = XError.from_json({"code": "INVALID_PARAMETER", "message": "hashed_email (5806dc6b)", "parameter": None})
     assert "5806dc6b" not in repr(error)
     assert error.parameter == ""
+
+
+@pytest.mark.parametrize("opening", ["value (", 'got "', "value (a) ", 'got "a" for value '])
+def test_words_of_a_megabyte_are_read_in_one_pass(opening: str) -> None:
+    """In a quadratic one this would take a quarter of an hour, and the suite's limit ends it."""
+    words = XError(message=opening * (1_000_000 // len(opening)))
+    assert blame([words], [b'{"value":"1.00"}'] * 500) == {}

@@ -6,6 +6,7 @@ opens beside the one in flight when a full batch waits, or when X takes longer t
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from xcapi_core import logs
 from xcapi_core.conversions import Conversion
 from xcapi_core.exchange import SendWindow
 from xcapi_core.ledger import Ledger
-from xcapi_core.outcomes import AlreadyDelivered, Deferred, Delivered, Outcome
+from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, Delivered, Outcome, Rejected
 from xcapi_core.pacing import Pacer
 from xcapi_core.sending import Sender
 from xcapi_core.settings import BatchSettings
@@ -70,7 +71,10 @@ class Lane:
         self._under_way: list[tuple[list[_Waiting], SendWindow]] = []
         self._fresh_in_flight = 0
         self._suspected_in_flight = 0
-        self._last_start = float("-inf")
+        self._last_start = -math.inf
+        self._last_was_suspected = False
+        # No one waits for longer than this; may be too early, never too late.
+        self._earliest = math.inf
         self._stopping = False
         self._pump_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -99,6 +103,7 @@ class Lane:
         if first is not waiting:
             first.twins.append(waiting)
             return
+        self._earliest = min(self._earliest, waiting.latest_start)
         (self._suspected if waiting.key in self._suspects else self._fresh).append(waiting)
         self._wake()
 
@@ -117,38 +122,50 @@ class Lane:
         for queue in (self._fresh, self._suspected):
             self._answer_hopeless(queue, now)
         while self._may_open_another() and self._pacer.allowance(now) > 0:
-            if self._fresh and self._fresh_may_open(now):
-                self._launch(self._take(self._fresh, self._limits.max_conversions, now), suspected=False)
-            elif self._suspected and self._suspected_in_flight < max(1, self._limits.max_in_flight - 1):
+            # One small batch goes beside whatever flood of fresh ones there is, or it would wait for ever.
+            if self._suspected and (not self._suspected_in_flight or not self._fresh) and self._suspects_turn():
                 self._launch(self._take(self._suspected, SUSPECT_BATCH, now), suspected=True)
+            elif self._fresh and self._fresh_may_open(now):
+                self._launch(self._take(self._fresh, self._limits.max_conversions, now), suspected=False)
             else:
                 break
         if self._fresh or self._suspected:
             self._timer = asyncio.get_running_loop().call_later(self._next_wake_s(now), self._pump)
 
+    def _suspects_turn(self) -> bool:
+        """Tell whether a small batch may start: one slot stays for fresh ones; of a single slot they take turns."""
+        if self._limits.max_in_flight == 1:
+            return not self._fresh or not self._last_was_suspected
+        return self._suspected_in_flight < self._limits.max_in_flight - 1
+
     def _answer_hopeless(self, queue: deque[_Waiting], now: float) -> None:
         """Answer at once those that cannot be sent in their time; the others wait for the gate, or the budget."""
-        if not queue:
-            return
         opens_at = self._pacer.opens_at(now)
-        capacity = self._pacer.capacity_until(now, max(waiting.latest_start for waiting in queue))
+        allowance = self._pacer.allowance(now)
+        if not (queue and (self._stopping or opens_at > now or allowance < len(queue) or self._earliest < now)):
+            return
         hopeful: list[_Waiting] = []
         hopeless: list[tuple[_Waiting, Deferred]] = []
+        capacities: dict[float, int] = {}
         for waiting in queue:
+            until = waiting.latest_start
+            if until not in capacities:
+                capacities[until] = self._pacer.capacity_until(now, until)
             if self._stopping:
                 hopeless.append((waiting, Deferred(nack_status=503, cause="shutting_down")))
-            elif waiting.latest_start < opens_at:
-                late = Deferred(nack_status=503, cause="no_time_left")
-                hopeless.append((waiting, self._pacer.closed_as if opens_at > now else late))
-            elif len(hopeful) >= capacity:
+            elif until < opens_at and opens_at > now:
+                hopeless.append((waiting, self._pacer.closed_as))
+            elif len(hopeful) >= capacities[until] or (until < now and not allowance):
                 hopeless.append((waiting, Deferred(nack_status=429, cause="rate_budget_spent")))
+            elif until < now:
+                hopeless.append((waiting, Deferred(nack_status=503, cause="no_time_left")))
             else:
                 hopeful.append(waiting)
-        if hopeless:
-            queue.clear()
-            queue.extend(hopeful)
-            for waiting, outcome in hopeless:
-                self.settle(waiting, outcome)
+        queue.clear()
+        queue.extend(hopeful)
+        self._earliest = min((waiting.latest_start for waiting in (*self._fresh, *self._suspected)), default=math.inf)
+        for waiting, outcome in hopeless:
+            self.settle(waiting, outcome)
 
     def _may_open_another(self) -> bool:
         in_flight = self._fresh_in_flight + self._suspected_in_flight
@@ -178,13 +195,13 @@ class Lane:
 
     def _next_wake_s(self, now: float) -> float:
         """Seconds until something can change by itself; anything else wakes the lane when it happens."""
-        moments = [waiting.latest_start for queue in (self._fresh, self._suspected) for waiting in queue]
-        moments += [self._pacer.opens_at(now), self._pacer.next_capacity_at(now)]
+        moments = [self._earliest, self._pacer.opens_at(now), self._pacer.next_capacity_at(now)]
         if self._fresh_in_flight:
             moments.append(self._last_start + PATIENCE_S)
         return min((moment - now for moment in moments if moment > now), default=PATIENCE_S) + _TIMER_SLACK_S
 
     def _launch(self, batch: list[_Waiting], *, suspected: bool) -> None:
+        self._last_was_suspected = suspected
         if suspected:
             self._suspected_in_flight += 1
         else:
@@ -216,6 +233,7 @@ class Lane:
             else:
                 self._fresh_in_flight -= 1
             for waiting in reversed(again):
+                self._earliest = min(self._earliest, waiting.latest_start)
                 (self._suspected if waiting.key in self._suspects else self._fresh).appendleft(waiting)
             for waiting in batch:
                 if not (waiting.outcome.done() or waiting in again):
@@ -237,7 +255,7 @@ class Lane:
         for twin in twins:
             if isinstance(outcome, Delivered):
                 self.settle(twin, AlreadyDelivered())
-            elif isinstance(outcome, Deferred) or twin.conversion.wire == waiting.conversion.wire:
+            elif _holds_for_twins(outcome) or twin.conversion.wire == waiting.conversion.wire:
                 self.settle(twin, outcome)
             else:
                 # Refused, but for something that this one may not share.
@@ -246,6 +264,12 @@ class Lane:
     def suspect(self, waiting: _Waiting) -> None:
         """Send this one in small batches from now on, until X has judged it."""
         self._suspects.add(waiting.key)
+
+
+def _holds_for_twins(outcome: Outcome) -> bool:
+    """Tell whether another conversion with the same key ends alike: it must not be sent after an unclear answer."""
+    unclear = isinstance(outcome, Rejected) and outcome.reason is DeadLetterReason.UNCONFIRMED
+    return unclear or isinstance(outcome, Deferred)
 
 
 @dataclass(frozen=True, slots=True)

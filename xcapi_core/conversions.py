@@ -20,3 +20,8 @@ class Conversion:
     conversion_id: str = field(repr=False)
     wire: bytes = field(repr=False)
     dropped: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What makes it one conversion for X: pixel, tag and dedup key. X takes a tag's long and short form for one."""
+        return self.pixel_id, self.event_tag.removeprefix(f"tw-{self.pixel_id}-"), self.conversion_id

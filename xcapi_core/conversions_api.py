@@ -153,7 +153,8 @@ class _Failure(msgspec.Struct):
     errors: list[object]
 
 
-_success = msgspec.json.Decoder(_Success)
+# Not strict: a count of 1.0, or of "1", is a count, and a conversion that X has must not be sent again for ever.
+_success = msgspec.json.Decoder(_Success, strict=False)
 _failure = msgspec.json.Decoder(_Failure)
 
 

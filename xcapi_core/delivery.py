@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from xcapi_core import logs
 from xcapi_core.conversions import Conversion
@@ -50,6 +51,7 @@ class Delivery:
         self.message = message
         self.deadline = deadline
         self.settled_indices: set[int] = set()
+        self._unconfirmed_indices: set[int] = set()
         self._counts: Counter[str] = Counter()
         self._undeliverable: list[Undeliverable] = []
         self._waiting: dict[asyncio.Future[Outcome], tuple[ReadEvent, Conversion]] = {}
@@ -60,6 +62,11 @@ class Delivery:
     def counts(self) -> Counter[str]:
         """How many events ended how, by stable names."""
         return self._counts
+
+    @property
+    def unconfirmed_indices(self) -> set[int]:
+        """The events that X may have, and whose letters are not safe: they must not be sent again by themselves."""
+        return self._unconfirmed_indices - self.settled_indices
 
     def settle(self, event_index: int | None, outcome: Delivered | AlreadyDelivered | Skipped | Deferred) -> None:
         """Take the end of an event that leaves no letter."""
@@ -88,6 +95,15 @@ class Delivery:
             case Unreadable(problem):
                 self._refuse(event, DeadLetterReason.INVALID_MESSAGE, parameter=problem.path, words=str(problem))
 
+    def settle_unconfirmed(self, event: ReadEvent, conversion: Conversion) -> None:
+        """Take an event that an earlier delivery sent without a clear answer: only its letter is due."""
+        words = "an earlier request's answer named another number of conversions than was sent"
+        self._reject(
+            event,
+            conversion,
+            Rejected(reason=DeadLetterReason.UNCONFIRMED, http_status=HTTPStatus.OK, error_message=words),
+        )
+
     def await_outcome(self, event: ReadEvent, conversion: Conversion, outcome: "asyncio.Future[Outcome]") -> None:
         """Wait for what a lane says of this conversion."""
         self._waiting[outcome] = (event, conversion)
@@ -107,6 +123,10 @@ class Delivery:
             elif isinstance(outcome, Delivered | AlreadyDelivered | Skipped | Deferred):
                 self.settle(event.event_index, outcome)
         self._waiting.clear()
+
+    def defer_rest(self, cause: str) -> None:
+        """Take note that the message was not read to its end; it comes back, and goes on from there."""
+        self._deferred.append(Deferred(nack_status=503, cause=cause))
 
     def take_undeliverable(self) -> list[Undeliverable]:
         """Return the events whose letters are due, and forget them."""
@@ -129,6 +149,8 @@ class Delivery:
         return Answer(gravest.nack_status, gravest.cause)
 
     def _reject(self, event: ReadEvent, conversion: Conversion, rejected: Rejected) -> None:
+        if rejected.reason is DeadLetterReason.UNCONFIRMED and event.event_index is not None:
+            self._unconfirmed_indices.add(event.event_index)
         self._undeliverable.append(
             Undeliverable(
                 event_index=event.event_index,
@@ -140,6 +162,7 @@ class Delivery:
                 error_message=rejected.error_message,
                 pixel_id=conversion.pixel_id,
                 conversion_id=conversion.conversion_id,
+                format=event.format,
             )
         )
         self._count_refused(
@@ -158,6 +181,9 @@ class Delivery:
                 reason=reason,
                 error_parameter=parameter,
                 error_message=words,
+                pixel_id=event.pixel_id,
+                conversion_id=event.conversion_id,
+                format=event.format,
             )
         )
         # A problem names places and kinds, never values.
@@ -172,7 +198,7 @@ class Delivery:
             "WARNING",
             f"event.{reason.value.removesuffix('_event').removesuffix('_message')}",
             reason=reason.value,
-            message_id=self.message.message_id,
+            message_id=self.message.loggable_id,
             event_index=-1 if event.event_index is None else event.event_index,
             **facts,
         )

@@ -1,5 +1,6 @@
 """What a dry run shows: the conversions that would have been sent, without what identifies anybody."""
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -12,20 +13,27 @@ __all__ = ["log_discarded"]
 MAX_SHOWN = 5
 # Facts about the sale. Not: identifiers, and texts that may hold anything (description, search_string, URLs, names).
 _SHOWN = ("event_id", "conversion_time", "value", "price_currency", "number_items")
+# X's tags are base-36 and short. Whatever else stands in event_id may be anything: publishers mistake it for an id.
+_TAG = re.compile(r"(?:tw-[0-9a-z]{1,8}-)?[0-9a-z]{1,8}", re.IGNORECASE)
 
 
 def log_discarded(conversions: Sequence[Conversion]) -> None:
     """Log what a message's conversions would have been, the first few of them, identifiers by kind only."""
-    for conversion in conversions[:MAX_SHOWN]:
+    for number, conversion in enumerate(conversions[:MAX_SHOWN], start=1):
         wire: dict[str, object] = msgspec.json.decode(conversion.wire)
         identifiers = wire.get("identifiers")
         kinds = sorted({kind for element in identifiers for kind in element}) if isinstance(identifiers, list) else []
+        shown = {key: str(wire[key]) for key in _SHOWN if key in wire}
+        if not _TAG.fullmatch(shown.get("event_id", "")):
+            shown["event_id"] = "(no tag of X's)"
         logs.emit(
             "WARNING",
             "conversion.discarded",
             dry_run="conversions are being discarded",
+            number=number,
+            of=len(conversions),
             pixel_id=conversion.pixel_id,
-            identifiers=", ".join(kinds),
+            identifier_kinds=", ".join(kinds),
             other_fields=", ".join(key for key in wire if key not in (*_SHOWN, "identifiers")),
-            **{key: str(wire[key]) for key in _SHOWN if key in wire},
+            **shown,
         )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 
 from xcapi_core.conversions import Conversion
@@ -14,6 +15,7 @@ from xcapi_core.conversions_api import (
     RefusedCredentials,
     RefusedRequest,
     TransportFailure,
+    Unavailable,
     Unconfirmed,
     Verdict,
     build_request,
@@ -30,6 +32,7 @@ __all__ = ["Answered", "Exchange", "NotStarted", "SendWindow", "XTransport"]
 
 # With `"on_unauthorized": "requeue"`, X is asked again once a minute whether it takes the keys by now.
 UNAUTHORIZED_PROBE_S = 60.0
+_UNAUTHORIZED = Deferred(nack_status=503, cause="unauthorized")
 
 
 class XTransport(Protocol):
@@ -92,8 +95,7 @@ class Exchange:
     async def send(self, conversions: Sequence[Conversion], window: SendWindow) -> Answered | Deferred | NotStarted:
         """Post one batch; after a 401 or 403, once more with keys read afresh.
 
-        The caller has counted the conversions with the pacer; they are taken back if nothing was sent. No request
-        starts outside the window.
+        The caller has noted the conversions with the pacer as sent. No request starts outside the window.
         """
         request = build_request(
             api_base_url=self._settings.api_base_url,
@@ -103,11 +105,14 @@ class Exchange:
         )
         try:
             credentials = await self._keyring.current(self._time_left(window))
+            if self._is_probe_of_keys():
+                # Read first, so that one probe is one request.
+                credentials = await self._keyring.renew(credentials, self._time_left(window)) or credentials
         except CredentialsUnavailable:
-            self._pacer.take_back(request.conversions)
-            return Deferred(nack_status=503, cause="credentials_unavailable")
+            self._pacer.note_done(request.conversions, counted=False)
+            return self._without_keys(refused=self._is_probe_of_keys())
         if (obstacle := self._obstacle(window)) is not None:
-            self._pacer.take_back(request.conversions)
+            self._pacer.note_done(request.conversions, counted=False)
             return obstacle
         answered = await self._post(request, credentials, window)
         if not isinstance(answered.verdict, RefusedCredentials):
@@ -115,8 +120,7 @@ class Exchange:
         try:
             renewed = await self._keyring.renew(credentials, self._time_left(window))
         except CredentialsUnavailable:
-            # The keys may merely be old, and nobody can tell: not the conversions' fault.
-            return Deferred(nack_status=503, cause="credentials_unavailable")
+            return self._without_keys(refused=True)
         if renewed is None:
             return self._unauthorized(answered)
         if (obstacle := self._obstacle(window)) is not None:
@@ -124,6 +128,16 @@ class Exchange:
         self._pacer.note_sent(self._clock(), request.conversions)
         answered = await self._post(request, renewed, window)
         return self._unauthorized(answered) if isinstance(answered.verdict, RefusedCredentials) else answered
+
+    def _is_probe_of_keys(self) -> bool:
+        return self._pacer.probing and self._pacer.closed_as == _UNAUTHORIZED
+
+    def _without_keys(self, *, refused: bool) -> Deferred:
+        """Return the outcome while Secret Manager cannot be asked; refused keys may merely be old, nobody can tell."""
+        outcome = Deferred(nack_status=503, cause="credentials_unavailable")
+        if refused and self._settings.on_unauthorized == "requeue":
+            self._pacer.close(self._clock(), UNAUTHORIZED_PROBE_S, _UNAUTHORIZED)
+        return outcome
 
     def _time_left(self, window: SendWindow) -> float:
         return max(0.0, window.latest_start - self._clock())
@@ -137,8 +151,8 @@ class Exchange:
 
     def _unauthorized(self, answered: Answered) -> Answered:
         outcome = outcome_of(answered.verdict, self._settings)
-        if isinstance(outcome, Deferred):
-            self._pacer.close(self._clock(), UNAUTHORIZED_PROBE_S, outcome)
+        if outcome == _UNAUTHORIZED:
+            self._pacer.close(self._clock(), UNAUTHORIZED_PROBE_S, _UNAUTHORIZED)
         return answered
 
     async def _post(self, request: HttpRequest, credentials: Credentials, window: SendWindow) -> Answered:
@@ -150,12 +164,24 @@ class Exchange:
             window.on_wire = False
         now = self._clock()
         duration_ms = round((now - started) * 1000)
-        if isinstance(response, TransportFailure):
-            return Answered(verdict=response, duration_ms=duration_ms)
-        verdict = read_response(response, sent=request.conversions)
+        verdict = read_response(response, sent=request.conversions) if isinstance(response, HttpResponse) else response
+        self._pacer.note_done(request.conversions, counted=_may_have_counted(verdict))
+        if not isinstance(response, HttpResponse):
+            return Answered(verdict=verdict, duration_ms=duration_ms)
         outcome = outcome_of(verdict, self._settings)
         hint = read_rate_hint(response.headers, now_epoch_s=self._epoch_clock())
         self._pacer.note_hint(now, hint, deferred_as=outcome if isinstance(outcome, Deferred) else None)
         if isinstance(verdict, Accepted | Unconfirmed | RefusedConversions | RefusedRequest):
             self._pacer.note_judged()
         return Answered(verdict=verdict, duration_ms=duration_ms)
+
+
+def _may_have_counted(verdict: Verdict) -> bool:
+    """Tell whether X may have charged the events to its budget; if it did otherwise, its next 429 says so."""
+    match verdict:
+        case TransportFailure(kind):
+            return kind == "timeout"
+        case Unavailable(status):
+            return status == HTTPStatus.TOO_MANY_REQUESTS
+        case _:
+            return True

@@ -22,8 +22,9 @@ __all__ = ["Forwarder"]
 
 # Of a delivery's time, this much at most is kept back for publishing what X refused.
 LETTERS_RESERVE_S = 5.0
-# The event loop serves others after so many events: 20,000 of one message take a second of computing.
-EVENTS_A_TURN = 100
+# The event loop serves others after so many events: 20,000 of one message take a second of computing. As many as
+# one request carries, so that a message of that size leaves in one.
+EVENTS_A_TURN = 500
 
 _VALUE_LOST = f"dropped_{Drop.VALUE_WITHOUT_CURRENCY.value}"
 
@@ -83,19 +84,21 @@ class Forwarder:
             if answer.is_ack:
                 self._ledger.unpin(key)
             else:
-                self._ledger.pin(key, delivery.settled_indices, self._clock())
+                self._ledger.pin(key, delivery.settled_indices, self._clock(), unconfirmed=delivery.unconfirmed_indices)
         self._log(delivery, answer)
         return answer
 
     async def _read(self, delivery: Delivery, key: bytes | None) -> None:
         spare_s = self._settings.settle_timeout_s - self._settings.request_timeout_s
-        latest_start = delivery.deadline - self._settings.request_timeout_s - min(LETTERS_RESERVE_S, spare_s / 4)
+        letters_due = delivery.deadline - min(LETTERS_RESERVE_S, spare_s / 4)
+        latest_start = letters_due - self._settings.request_timeout_s
         events = read_events(
             delivery.message,
             self._settings,
             received_at=self._wall_clock(),
             settled=self._ledger.settled_of(key) if key else frozenset(),
         )
+        unconfirmed = self._ledger.unconfirmed_of(key) if key else frozenset()
         discarded: list[Conversion] = []
         for number, event in enumerate(events, start=1):
             if isinstance(event, int):
@@ -104,18 +107,25 @@ class Forwarder:
                 delivery.settle(event.event_index, AlreadyDelivered())
             elif not isinstance(event.result, Conversion):
                 delivery.settle_read(event)
+            elif event.event_index in unconfirmed:
+                delivery.settle_unconfirmed(event, event.result)
             elif self._settings.dry_run:
                 discarded.append(event.result)
+                delivery.note_dropped(event.result.dropped)
                 delivery.settle(event.event_index, Skipped(SkipReason.DRY_RUN))
             else:
                 self._submit(delivery, event, event.result, latest_start)
             if number % EVENTS_A_TURN == 0:
                 await asyncio.sleep(0)
+                if self._clock() > letters_due:
+                    # Others were read at the same time. What is done so far is kept for the redelivery.
+                    delivery.defer_rest("no_time_left")
+                    break
         if discarded:
             log_discarded(discarded)
 
     def _submit(self, delivery: Delivery, event: ReadEvent, conversion: Conversion, latest_start: float) -> None:
-        key = self._ledger.digest(conversion.pixel_id, conversion.event_tag, conversion.conversion_id)
+        key = self._ledger.digest(*conversion.identity)
         delivery.note_dropped(conversion.dropped)
         if self._ledger.has(key, self._clock()):
             delivery.settle(event.event_index, AlreadyDelivered())
@@ -133,7 +143,7 @@ class Forwarder:
         logs.emit(
             severity,
             "delivery.settled" if answer.is_ack else "delivery.deferred",
-            message_id=delivery.message.message_id,
+            message_id=delivery.message.loggable_id,
             http_status=answer.status,
             cause=answer.cause,
             **delivery.counts,

@@ -61,6 +61,7 @@ class Keyring:
         self._clock = clock
         self._held: _Held | None = None
         self._reading: asyncio.Task[_Held] | None = None
+        self._reading_since = float("-inf")
         self._ask_again_at = float("-inf")
         self._renew_again_at = float("-inf")
 
@@ -74,8 +75,10 @@ class Keyring:
         if held and (now < held.read_at + KEPT_S or now < self._ask_again_at):
             return held.credentials
         if held:
+            # Who comes later does not wait anew: the reading has had its time.
+            waited_s = now - self._reading_since if self._reading else 0.0
             try:
-                return (await self._read(min(timeout_s, STALE_AFTER_S))).credentials
+                return (await self._read(min(timeout_s, max(0.0, STALE_AFTER_S - waited_s)))).credentials
             except CredentialsUnavailable:
                 logs.emit("WARNING", "credentials.stale", pixel_id=self._pixel_id, version=held.version)
                 return held.credentials
@@ -87,7 +90,7 @@ class Keyring:
         """Return keys to try after X refused `refused`; None when they were re-read less than 30 s ago.
 
         Keys that another delivery renewed meanwhile count as renewed. Raises CredentialsUnavailable when Secret
-        Manager could not be asked: then nobody knows whether the keys are wrong or merely old.
+        Manager could not be asked, or not the last time: then nobody knows whether the keys are wrong or merely old.
         """
         held = self._held
         if held and held.credentials is not refused:
@@ -95,12 +98,16 @@ class Keyring:
         if not self._reading:
             now = self._clock()
             if now < self._renew_again_at:
+                if held and held.read_at < self._renew_again_at - RENEW_EVERY_S:
+                    # That re-reading failed: the keys may merely be old.
+                    raise CredentialsUnavailable
                 return None
             self._renew_again_at = now + RENEW_EVERY_S
         return (await self._read(timeout_s)).credentials
 
     async def _read(self, timeout_s: float) -> _Held:
         if not self._reading:
+            self._reading_since = self._clock()
             self._reading = asyncio.create_task(self._read_once())
             # Nobody may be left to take the exception when it comes.
             self._reading.add_done_callback(self._reading_done)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from xcapi_core import __version__
 from xcapi_core.messages import PubsubMessage, original_publish_time
 from xcapi_core.outcomes import DeadLetterReason
+from xcapi_core.raw_events import lone_format
 
 __all__ = ["DeadLetter", "Undeliverable", "compose_letters", "letter_batches"]
 
@@ -26,6 +27,9 @@ _FIELD_OVERHEAD_BYTES = 16
 
 # More letters than this of one message and one reason share: a message of 20,000 bad events is one mistake.
 MAX_LETTERS_A_REASON = 1000
+
+# "123456-123459," is 14 characters: as many runs fit an attribute's 1,024 bytes.
+_MAX_RUNS = 70
 
 _RESERVED_PREFIX = "goog"
 _OURS = "xcapi_"
@@ -45,6 +49,7 @@ class Undeliverable:
     error_message: str = field(default="", repr=False)
     pixel_id: str = ""
     conversion_id: str = field(default="", repr=False)
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,9 @@ def _single(message: PubsubMessage, common: Mapping[str, str], event: Undelivera
         "xcapi_pixel_id": event.pixel_id,
         "xcapi_conversion_id": event.conversion_id,
     }
+    if event.format and "format" not in message.attributes and lone_format(event.event_bytes) != event.format:
+        # Among its neighbours it was read in their format; alone, it would be taken for another.
+        ours["format"] = event.format
     indices = () if event.event_index is None else (event.event_index,)
     return _fitted(message, ours, event.event_bytes, indices)
 
@@ -120,23 +128,43 @@ def _shared(
         if len(share) == 1:
             yield _single(message, common, share[0])
             continue
-        ours = {**common, "xcapi_reason": reason.value, "xcapi_event_count": str(len(share))}
-        data = b"[" + b",".join(event.event_bytes for event in share) + b"]"
         indices = tuple(event.event_index for event in share if event.event_index is not None)
+        ours = {
+            **common,
+            "xcapi_reason": reason.value,
+            "xcapi_event_count": str(len(share)),
+            # Derived conversion ids are made of it, and a replay must keep them.
+            "xcapi_event_indices": _ranges(indices),
+        }
+        data = b"[" + b",".join(event.event_bytes for event in share) + b"]"
         yield _fitted(message, ours, data, indices)
 
 
 def _packed(events: Sequence[Undeliverable], room: int) -> Iterator[list[Undeliverable]]:
+    """Share events out, by bytes and by how many runs of indices an attribute can name."""
     share: list[Undeliverable] = []
-    size = 2
+    size, runs, previous = 2, 0, -1
     for event in events:
-        needed = len(event.event_bytes) + 1
-        if share and size + needed > room:
+        index = -1 if event.event_index is None else event.event_index
+        runs += index != previous + 1 or not share
+        if share and (size + len(event.event_bytes) + 1 > room or runs > _MAX_RUNS):
             yield share
-            share, size = [], 2
+            share, size, runs = [], 2, 1
         share.append(event)
-        size += needed
+        size += len(event.event_bytes) + 1
+        previous = index
     yield share
+
+
+def _ranges(indices: Sequence[int]) -> str:
+    """Return "0-3,7" for 0, 1, 2, 3, 7."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def _fitted(message: PubsubMessage, ours: Mapping[str, str], data: bytes, event_indices: tuple[int, ...]) -> DeadLetter:
@@ -153,6 +181,7 @@ def _fitted(message: PubsubMessage, ours: Mapping[str, str], data: bytes, event_
 def _merged(originals: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
     """Both kinds, within 100: ours win, originals that do not fit are dropped and counted."""
     foreign = {key: value for key, value in originals.items() if not key.startswith(_OURS)}
+    foreign = {key: value for key, value in foreign.items() if key not in ours}
     kept = {key: value for key, value in foreign.items() if _is_publishable(key, value)}
     if len(kept) == len(foreign) and len(kept) + len(ours) <= MAX_ATTRIBUTES:
         return {**kept, **ours}

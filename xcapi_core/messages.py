@@ -13,6 +13,7 @@ __all__ = [
     "NotADelivery",
     "PubsubMessage",
     "delivery_key",
+    "original_event_indices",
     "original_publish_time",
     "parse_publish_time",
     "read_delivery",
@@ -27,6 +28,14 @@ _RFC_3339 = re.compile(
 # what it forwards to a dead-letter topic.
 _ORIGINAL_PUBLISH_TIME = ("xcapi_publish_time", "CloudPubSubDeadLetterSourceTopicPublishTime")
 _CONVERSION_ID = "xcapi_conversion_id"
+
+
+# Pub/Sub's are digits; the emulator's, and a test's, have letters too.
+_MESSAGE_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+_INDICES = re.compile(r"[0-9]{1,7}(?:-[0-9]{1,7})?(?:,[0-9]{1,7}(?:-[0-9]{1,7})?)*")
+_MOST_INDICES = 1_000_000
 
 
 class NotADelivery(Exception):  # noqa: N818 - it says what the request is not; the answer is 400
@@ -52,6 +61,11 @@ class PubsubMessage:
     subscription: str
     ordering_key: str
     delivery_attempt: int | None
+
+    @property
+    def loggable_id(self) -> str:
+        """The message's id where it looks like Pub/Sub's, "" where whoever called made one up."""
+        return self.message_id if _MESSAGE_ID.fullmatch(self.message_id) else ""
 
 
 class _Message(msgspec.Struct):
@@ -121,6 +135,23 @@ def original_publish_time(message: PubsubMessage) -> str:
 def replayed_conversion_id(message: PubsubMessage) -> str | None:
     """Return the conversion id that a replayed dead letter brings along. It belongs to a message of one event."""
     return message.attributes.get(_CONVERSION_ID) or None
+
+
+def original_event_indices(message: PubsubMessage) -> tuple[int, ...] | None:
+    """Return where the events of a dead letter stood in the message that they came in; None if it does not say.
+
+    Read from `xcapi_event_index`, or `xcapi_event_indices` ("0-3,7") where events share a letter.
+    """
+    text = message.attributes.get("xcapi_event_indices") or message.attributes.get("xcapi_event_index", "")
+    if not _INDICES.fullmatch(text):
+        return None
+    indices: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if int(last or first) - int(first) > _MOST_INDICES:
+            return None
+        indices.extend(range(int(first), int(last or first) + 1))
+    return tuple(indices)
 
 
 def parse_publish_time(text: str) -> datetime | None:

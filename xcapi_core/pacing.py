@@ -21,7 +21,9 @@ MAX_CLOSED_S = 3600.0
 # 429 without a time: X names one, proxies may not. Doubles to the maximum while refusals go on.
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
+# The window slides in steps: a second, of a short window a sixtieth.
 _BUCKET_S = 1.0
+_BUCKETS = 60
 # `reset` has whole seconds, and our clock and X's differ by a little.
 _SAME_WINDOW_S = 2.0
 
@@ -53,16 +55,18 @@ def read_rate_hint(headers: Mapping[str, str], *, now_epoch_s: float) -> RateHin
 class Pacer:
     """One pixel's gate and budget on this instance.
 
-    The local budget is a sliding window of events; once X's headers have named what remains and until when, they
-    win until that time.
+    The local budget is a sliding window of events. Once X's headers have named what remains and until when, they win
+    until that time; what is in flight is taken off, since X may not have counted it yet.
     """
 
     def __init__(self, rate: RateSettings) -> None:
         self._rate = rate
-        self._window: deque[tuple[float, int]] = deque()  # (end of a one-second bucket, events sent in it)
+        self._bucket_s = min(_BUCKET_S, rate.window_s / _BUCKETS)
+        self._window: deque[tuple[float, int]] = deque()  # (end of a bucket of time, events sent in it)
         self._in_window = 0
+        self._in_flight = 0
         self._closed_until = -math.inf
-        self._x_remaining: int | None = None
+        self._x_reported: int | None = None
         self._x_reset_at = -math.inf
         self._backoff_s = 0.0
         # What a delivery is told that cannot wait for the gate to open.
@@ -80,10 +84,9 @@ class Pacer:
 
     def capacity_until(self, now: float, until: float) -> int:
         """How many events, in all, may go between `now` and `until`, the gate aside."""
-        if self._x_remaining is not None:
-            if now < self._x_reset_at:
-                return self._x_remaining if until < self._x_reset_at else self._x_remaining + self._rate.events
-            self._x_remaining = None
+        if self._x_rules(now):
+            left = max(0, (self._x_reported or 0) - self._in_flight)
+            return left if until < self._x_reset_at else left + self._rate.events
         self._forget(now)
         freed = sum(events for end, events in self._window if end + self._rate.window_s <= until)
         return max(0, self._rate.events - self._in_window) + freed
@@ -92,27 +95,30 @@ class Pacer:
         """Return the time at which at least one event may go, the gate aside."""
         if self.allowance(now) > 0:
             return now
-        if self._x_remaining is not None:
+        if self._x_rules(now):
             return self._x_reset_at
         return self._window[0][0] + self._rate.window_s if self._window else now
 
     def note_sent(self, now: float, events: int) -> None:
-        """Count a request's events; refused ones too, since X does not say that they are free."""
-        if self._x_remaining is not None:
-            self._x_remaining = max(0, self._x_remaining - events)
+        """Count a request's events when it is about to start."""
+        self._in_flight += events
         self._in_window += events
         if self._window and now < self._window[-1][0]:
             end, sent = self._window[-1]
             self._window[-1] = (end, sent + events)
         else:
             # The bucket's end, so that an event leaves the window late rather than early.
-            self._window.append((now + _BUCKET_S, events))
+            self._window.append((now + self._bucket_s, events))
 
-    def take_back(self, events: int) -> None:
-        """Undo `note_sent` for a request that was never started."""
-        if self._x_remaining is not None:
-            self._x_remaining += events
-        while events > 0 and self._window:
+    def note_done(self, events: int, *, counted: bool) -> None:
+        """Take note that a request ended.
+
+        `counted` is False where X cannot have counted its events (it was never sent, the connection failed, X was
+        down): an outage must not use up the budget for the time after it. Refused ones count, since X does not say
+        that they are free.
+        """
+        self._in_flight -= events
+        while not counted and events > 0 and self._window:
             end, sent = self._window.pop()
             self._in_window -= min(sent, events)
             if sent > events:
@@ -130,7 +136,9 @@ class Pacer:
             return
         rate_limited = deferred_as.nack_status == 429  # noqa: PLR2004 - one of two
         named = [] if hint.retry_after_s is None else [hint.retry_after_s]
-        if hint.reset_after_s is not None and (rate_limited or hint.remaining == 0):
+        # A reset beside budget that is left does not say when to come back; it counts where nothing else is said.
+        spent = hint.remaining == 0 or (rate_limited and not (hint.remaining and hint.retry_after_s))
+        if hint.reset_after_s is not None and spent:
             named.append(hint.reset_after_s)
         if rate_limited and not any(named):
             self._backoff_s = min(MAX_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * self._backoff_s))
@@ -157,10 +165,21 @@ class Pacer:
         reset_at = now + min(hint.reset_after_s, MAX_CLOSED_S)
         remaining = hint.remaining
         # Answers overtake each other: within one window only the smallest number is news.
-        if self._x_remaining is not None and abs(reset_at - self._x_reset_at) < _SAME_WINDOW_S:
-            remaining = min(remaining, self._x_remaining)
-        self._x_remaining = remaining
+        if self._x_reported is not None and abs(reset_at - self._x_reset_at) < _SAME_WINDOW_S:
+            remaining = min(remaining, self._x_reported)
+        self._x_reported = remaining
         self._x_reset_at = reset_at
+
+    def _x_rules(self, now: float) -> bool:
+        """Tell whether what X reported still holds; when its window ends, so does ours."""
+        if self._x_reported is None:
+            return False
+        if now < self._x_reset_at:
+            return True
+        self._x_reported = None
+        self._window.clear()
+        self._in_window = 0
+        return False
 
     def _forget(self, now: float) -> None:
         while self._window and self._window[0][0] + self._rate.window_s <= now:

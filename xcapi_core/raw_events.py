@@ -11,14 +11,14 @@ import msgspec
 from xcapi_core.messages import PubsubMessage
 from xcapi_core.problems import Problem
 
-__all__ = ["MAX_EVENTS", "Format", "RawMessage", "Unreadable", "decode_event", "split_message"]
+__all__ = ["MAX_EVENTS", "Format", "RawMessage", "Unreadable", "decode_event", "lone_format", "split_message"]
 
 Format = Literal["x", "ga4", "segment"]
 _FORMATS: tuple[Format, ...] = ("x", "ga4", "segment")
 
-# The smallest event that X could take has some 30 bytes, so 10 MB hold no more than this many; more is rubbish by the
+# The smallest event that X could take has 29 bytes, so 10 MB hold no more than this many; more is rubbish by the
 # million, and would cost memory by the gigabyte.
-MAX_EVENTS = 400_000
+MAX_EVENTS = 350_000
 # Ten bytes between two commas on average, all over a message of full size: counted before it is split.
 _SUSPICIOUS_COMMAS = 1_000_000
 
@@ -44,10 +44,14 @@ _DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Ar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawMessage:
-    """The events of a message, in order, as bytes of it. With `ga4` and `segment` the one element is all its data."""
+    """The events of a message, in order, as bytes of it. With `ga4` and `segment` the one element is all its data.
+
+    `envelope` is what else stands in the object around an array of events, member by member, as bytes.
+    """
 
     format: Format
     events: tuple[bytes, ...] = field(repr=False)
+    envelope: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,15 @@ def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
     except _UnsplittableError as error:
         return _unreadable(error.found, "a JSON object or array")
     return _unreadable("neither an object nor an array", "a JSON object or array")
+
+
+def lone_format(event_bytes: bytes) -> Format | None:
+    """Return the format in which an event would be read if it came alone; None if it could not be."""
+    try:
+        members = _object_members(event_bytes.removeprefix(_BOM).strip(_SPACE))
+    except _UnsplittableError:
+        return None
+    return _format_of(members)
 
 
 def decode_event(event_bytes: bytes) -> object | Problem:
@@ -131,13 +144,18 @@ def _split_object(message: PubsubMessage, data: bytes, *, detect: bool) -> RawMe
         sample = _first_object(elements) if detect else {}
         # A Measurement Protocol body; X's own events have no name.
         is_ga4 = arrays == ["events"] and "name" in sample
-        return _raw_message(message, "ga4" if is_ga4 else _format_of(sample), elements)
+        envelope = {name: value for name, value in members.items() if name != arrays[0]}
+        return _raw_message(message, "ga4" if is_ga4 else _format_of(sample), elements, envelope)
     lone = decode_event(message.data)
     return Unreadable(lone) if isinstance(lone, Problem) else RawMessage(format="x", events=(message.data,))
 
 
-def _raw_message(message: PubsubMessage, form: Format, elements: Iterable[bytes]) -> RawMessage:
-    return RawMessage(format=form, events=tuple(elements) if form == "x" else (message.data,))
+def _raw_message(
+    message: PubsubMessage, form: Format, elements: Iterable[bytes], envelope: Mapping[str, bytes] | None = None
+) -> RawMessage:
+    if form != "x":
+        return RawMessage(format=form, events=(message.data,))
+    return RawMessage(format=form, events=tuple(elements), envelope=envelope or {})
 
 
 def _format_of(members: Mapping[str, bytes]) -> Format:
@@ -163,9 +181,13 @@ def _array_elements(data: bytes) -> list[bytes]:
     """Return the elements of an array: in one pass if all of them are JSON, else by brackets and commas."""
     if data.count(b",") <= _SUSPICIOUS_COMMAS:
         try:
-            return [bytes(element) for element in _elements.decode(data)]
+            elements = _elements.decode(data)
         except _DECODING_ERRORS:
             pass
+        else:
+            if len(elements) > MAX_EVENTS:
+                raise _UnsplittableError(f"more than {MAX_EVENTS} elements")
+            return [bytes(element) for element in elements]
     return _children(data)
 
 

@@ -64,9 +64,13 @@ _REQUEST_CODES = frozenset(
 )
 _REQUEST_WORDS = re.compile(
     r"access to account|conversion count limit|count limit is|\bjson\b|\bpars(?:e|ed|ing)\b|malformed|unreadable"
-    r"|(?:could not|cannot|unable to) (?:be )?read|request body|content.type|\bpixel\b",
+    r"|(?:could not|cannot|unable to) (?:be )?read|request body|content.type|\b(?:pixel|pixel_id|account_id)\b"
+    r"|^conversions is ",
     re.IGNORECASE,
 )
+_REQUEST_PARAMETERS = frozenset({"account_id", "conversions", "pixel_id"})
+# What X quotes is a publisher's, and says nothing about what the error is about.
+_QUOTED = re.compile(r'"[^"]*"|\([^)]*\)')
 
 # "event_id (o6dkt) is not a single event tag (SET)": up to the first bracket or, for values with brackets, the last.
 _VALUE_AFTER_FIELD = (
@@ -75,6 +79,7 @@ _VALUE_AFTER_FIELD = (
 )
 # X says: 'Expected Time in yyyy-MM-ddTHH:mm:ss.SSSZ, got "2026-04-20" for conversion_time'
 _VALUE_BEFORE_FIELD = re.compile(rf'got "(.*)" for ({_FIELD})\b', re.IGNORECASE | re.DOTALL)
+_FIELD_AFTER_VALUE = re.compile(rf'" for (?:{_FIELD})\b', re.IGNORECASE)
 
 # A tag is configured and sent as "tw-o8z6j-o6dkt" or "o6dkt"; X may answer with either.
 _TAG_PREFIX = re.compile(r"^tw-[0-9a-z]+-", re.IGNORECASE)
@@ -87,7 +92,11 @@ def is_about_conversions(status: int, errors: Sequence[XError]) -> bool:
     or 422 that says nothing readable is given the benefit of the doubt, since good neighbours are at stake.
     """
     about_request = any(
-        error.code in _REQUEST_CODES or (_REQUEST_WORDS.search(error.message) and not _names_a_field(error))
+        error.code in _REQUEST_CODES
+        or (
+            not _names_a_field(error)
+            and (error.parameter in _REQUEST_PARAMETERS or _REQUEST_WORDS.search(_QUOTED.sub("", error.message)))
+        )
         for error in errors
     )
     if about_request:
@@ -104,13 +113,17 @@ def blame(errors: Sequence[XError], wires: Sequence[bytes]) -> dict[int, tuple[X
     `wires` are the conversions' wire forms. Returns index in `wires` → the errors that name it; a conversion that
     shares the named value shares the blame, since X would refuse it in the next request.
     """
-    named = [(error, pair) for error in errors for pair in _named_values(error)]
+    # By value, so that the cost is that of the conversions' values and not of X's words times those.
+    named: dict[tuple[str, str], list[XError]] = {}
+    for error in dict.fromkeys(errors):
+        for pair in dict.fromkeys(_named_values(error)):
+            named.setdefault(pair, []).append(error)
     if not named:
         return {}
     blamed: dict[int, tuple[XError, ...]] = {}
     for index, wire in enumerate(wires):
-        held = frozenset(_values(msgspec.json.decode(wire)))
-        found = tuple(dict.fromkeys(error for error, pair in named if pair in held))
+        held = _values(msgspec.json.decode(wire))
+        found = tuple(dict.fromkeys(error for pair in held for error in named.get(pair, ())))
         if found:
             blamed[index] = found
     return blamed
@@ -121,10 +134,14 @@ def _names_a_field(error: XError) -> bool:
 
 
 def _named_values(error: XError) -> Iterator[tuple[str, str]]:
+    # Only as far as a value can end: from each of a thousand openings without a close, the patterns would search the
+    # whole rest, and a value that X quotes holds whatever a publisher put into it.
+    closed = error.message[: error.message.rfind(")") + 1]
     for pattern in _VALUE_AFTER_FIELD:
-        for name, value in pattern.findall(error.message):
+        for name, value in pattern.findall(closed):
             yield _canonical(name.lower(), value)
-    for value, name in _VALUE_BEFORE_FIELD.findall(error.message):
+    ends = [match.end() for match in _FIELD_AFTER_VALUE.finditer(error.message)]
+    for value, name in _VALUE_BEFORE_FIELD.findall(error.message[: max(ends, default=0)]):
         yield _canonical(name.lower(), value)
 
 

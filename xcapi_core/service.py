@@ -5,6 +5,7 @@ import contextlib
 import signal
 import threading
 import time
+from collections.abc import AsyncIterator
 from types import FrameType
 
 from xcapi_core import logs
@@ -37,6 +38,7 @@ class Service:
         clock = time.monotonic
         self.admission = Admission()
         self.is_stopping = False
+        self._readers: set[asyncio.Task[object]] = set()
         self._transport = XSession(max_in_flight=settings.batch.max_in_flight * len(settings.pixels))
         ledger = Ledger()
         secrets = Secrets()
@@ -63,6 +65,22 @@ class Service:
         """Settle one delivery."""
         return await self._forwarder.forward(message)
 
+    async def until_stopped(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Pass a body's chunks on; when the service stops, end instead of waiting for the rest."""
+        reader = asyncio.current_task()
+        if reader is None:
+            return
+        self._readers.add(reader)
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except asyncio.CancelledError:
+            if not self.is_stopping:
+                raise
+            reader.uncancel()
+        finally:
+            self._readers.discard(reader)
+
     def stop(self) -> None:
         """Answer whoever waits, finish what is on its way within 8 s, accept nothing new."""
         if self.is_stopping:
@@ -70,6 +88,8 @@ class Service:
         self.is_stopping = True
         logs.emit("INFO", "service.stopping")
         self._forwarder.stop()
+        for reader in self._readers:
+            reader.cancel()
         asyncio.get_running_loop().call_later(STOP_WITHIN_S, self._give_up)
 
     def _give_up(self) -> None:

@@ -25,6 +25,8 @@ __all__ = ["log_verdict", "loggable_code", "outcome_of", "rejection"]
 
 # X: "The errors/code node will indicate a CAPS_CASE constant"; anything else may quote a value and is not logged.
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+# X's `debug_id` is a UUID; anything else may be what X was sent.
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def outcome_of(verdict: Verdict, settings: Settings) -> Delivered | Rejected | Deferred:
@@ -113,4 +115,4 @@ def _first_code(errors: Sequence[XError]) -> str:
 
 
 def _loggable_id(debug_id: str) -> str:
-    return debug_id if re.fullmatch(r"[0-9a-fA-F-]{1,64}", debug_id) else ""
+    return debug_id if _UUID.fullmatch(debug_id) else ""

@@ -95,11 +95,21 @@ class _HttpsConnection(_Reporting, HTTPSConnection):
     pass
 
 
-class _HttpPool(HTTPConnectionPool):
+class _Releasing:
+    """Mixed into urllib3's pools: from the moment at which a connection is back, it is no longer the attempt's."""
+
+    def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - passed through untouched
+        attempt: Attempt | None = getattr(_of_this_thread, "attempt", None)
+        if attempt:
+            attempt.release()
+        super()._put_conn(conn)  # type: ignore[misc]  # the pool class that this is mixed into has it
+
+
+class _HttpPool(_Releasing, HTTPConnectionPool):
     ConnectionCls = _HttpConnection
 
 
-class _HttpsPool(HTTPSConnectionPool):
+class _HttpsPool(_Releasing, HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
 
 

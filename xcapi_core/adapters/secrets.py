@@ -45,7 +45,7 @@ class Secrets:
         if kind == "file":
             try:
                 return Secret(payload=Path(rest).read_bytes(), version=reference)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
                 raise SecretUnavailable(f"the file could not be read: {type(error).__name__}") from None
         return self._access(reference)
 
@@ -84,7 +84,8 @@ class Secrets:
             SecretManagerServiceGrpcTransport,
         )
 
-        channel = grpc.insecure_channel(host)
+        # A proxy of the environment has no business between this process and a local server.
+        channel = grpc.insecure_channel(host, options=[("grpc.enable_http_proxy", 0)])
         return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
 
 

@@ -1,6 +1,7 @@
 """Signs requests with requests-oauthlib and posts them to X, each within one limit for all of it."""
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
@@ -30,7 +31,7 @@ class XSession:
     def __init__(self, *, max_in_flight: int) -> None:
         self._threads = ThreadPoolExecutor(max_workers=max_in_flight + _SPARE_THREADS, thread_name_prefix="x")
         self._attempts: set[Attempt] = set()
-        self._session = requests.Session()
+        self._session = _Session()
         # A .netrc entry would replace the signature, and a proxy from the environment would see the conversions.
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -46,9 +47,11 @@ class XSession:
             return TransportFailure("insecure")
         attempt = Attempt()
         self._attempts.add(attempt)
+        # A request that waited for a thread, behind others that hung, is not worth starting with so little time left.
+        latest_start = time.monotonic() + timeout_s / 2
         try:
             future = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._post, request, credentials, timeout_s, attempt
+                self._threads, self._post, request, credentials, timeout_s, latest_start, attempt
             )
             done, _ = await asyncio.wait({future}, timeout=timeout_s)
             if done:
@@ -64,8 +67,15 @@ class XSession:
             attempt.abort()
 
     def _post(
-        self, request: HttpRequest, credentials: Credentials, timeout_s: float, attempt: Attempt
+        self,
+        request: HttpRequest,
+        credentials: Credentials,
+        timeout_s: float,
+        latest_start: float,
+        attempt: Attempt,
     ) -> HttpResponse | TransportFailure:
+        if time.monotonic() > latest_start:
+            return TransportFailure("timeout")
         prepared = self._session.prepare_request(
             requests.Request("POST", request.url, headers=request.headers, data=request.body, auth=_auth(credentials))
         )
@@ -87,6 +97,17 @@ class XSession:
         except (requests.RequestException, Aborted, OSError, ValueError):
             # The exception's text holds the URL and at times the request; its kind is enough.
             return TransportFailure("timeout" if attempt.aborted else "connection")
+
+
+class _Session(requests.Session):
+    """Takes a redirect for an answer like any other.
+
+    Even with `allow_redirects=False`, requests would work out the next request, and read the answer's whole body first,
+    however long it is.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return where the answer leads: nowhere."""
 
 
 class _TokenAuth(requests.auth.AuthBase):

@@ -36,8 +36,9 @@ _SEVERITIES: tuple[tuple[int, Severity], ...] = (
     (logging.WARNING, "WARNING"),
     (logging.INFO, "INFO"),
 )
-# The C libraries under gRPC write to the error stream behind Python's back, and not in JSON.
-_QUIET = {"GRPC_VERBOSITY": "NONE", "GLOG_minloglevel": "3", "ABSL_MIN_LOG_LEVEL": "3"}
+# The C libraries under gRPC write to the error stream behind Python's back, not in JSON, and when traced with what is
+# in a secret. Whoever must see that sets these in a program of their own.
+_QUIET = {"GRPC_VERBOSITY": "NONE", "GRPC_TRACE": "", "GLOG_minloglevel": "3", "ABSL_MIN_LOG_LEVEL": "3"}
 # These join what they quote (a task's exception, a line of code) to the first line of their messages.
 _FIRST_LINE_ONLY = frozenset({"asyncio", "py.warnings"})
 
@@ -53,8 +54,7 @@ def install() -> None:
         # With LOG_EXECUTION_ID on, the framework configures logging anew after main.py was imported: it disables the
         # loggers that are there and replaces the root's handler. The server's fork comes after that.
         os.register_at_fork(before=_install_logging)
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(_QUIET)
     # Google's clients log requests whole when this names them, with a handler of their own.
     os.environ.pop("GOOGLE_SDK_PYTHON_LOGGING_SCOPE", None)
     _install_logging()

@@ -1,5 +1,7 @@
 """Who was told to wait, and does not? Pure: the time is an argument."""
 
+import math
+
 from xcapi_core.sandbox.answers import Answer
 
 __all__ = ["Patience"]
@@ -16,11 +18,9 @@ class Patience:
 
     def hear(self, pixel_id: str, answer: Answer, now: float) -> None:
         """Remember what an answer said about waiting: `Retry-After` in seconds, a spent budget's reset."""
-        until = 0.0
-        if "retry-after" in answer.headers:
-            until = now + float(answer.headers["retry-after"])
+        until = now + _seconds(answer.headers.get("retry-after"))
         if answer.headers.get("x-account-rate-limit-remaining") == "0":
-            until = max(until, float(answer.headers["x-account-rate-limit-reset"]))
+            until = max(until, _seconds(answer.headers.get("x-account-rate-limit-reset")))
         if until > now and until > self._told.get(pixel_id, (0.0, 0.0))[1]:
             self._told[pixel_id] = (now, until)
 
@@ -28,3 +28,12 @@ class Patience:
         """Say whether a request comes before the time that was named."""
         told_at, until = self._told.get(pixel_id, (0.0, 0.0))
         return told_at + _ON_ITS_WAY_S < now < until
+
+
+def _seconds(text: str | None) -> float:
+    """Return the number of a header; 0 where there is none, since injected headers may say anything."""
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        return 0.0
+    return seconds if math.isfinite(seconds) else 0.0

@@ -1,0 +1,185 @@
+"""Secrets over real gRPC, from files and from the environment; what fails says why, and nothing secret."""
+
+import asyncio
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xcapi_core.adapters import secrets as adapter
+from xcapi_core.adapters.secrets import Secrets
+from xcapi_core.keyring import SecretUnavailable
+from xcapi_core.local.ports import free_port
+from xcapi_core.local.secret_manager import LocalSecretManager
+
+SECRET = "projects/p/secrets/x-ads-o8z6j"
+LATEST = f"{SECRET}/versions/latest"
+PAYLOAD = b'{"pixel_token":"hunter2"}'
+# A hang guard, no expectation.
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def service() -> Iterator[LocalSecretManager]:
+    with LocalSecretManager() as running:
+        yield running
+
+
+@pytest.fixture
+def secrets(service: LocalSecretManager) -> Secrets:
+    return Secrets({"SECRET_MANAGER_EMULATOR_HOST": service.address})
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "READ_TIMEOUT_S", 0.6)
+    monkeypatch.setattr(adapter, "ATTEMPT_TIMEOUT_S", 0.2)
+
+
+async def why_unavailable(secrets: Secrets, reference: str) -> str:
+    with pytest.raises(SecretUnavailable) as caught:
+        await asyncio.wait_for(secrets.read(reference), PATIENCE_S)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in shown
+    assert caught.value.__cause__ is None, "the client's own exception stays out of the traceback"
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return str(caught.value)
+
+
+# --- Secret Manager ---
+
+
+async def test_latest_resolves_to_the_newest_version_which_is_named(
+    service: LocalSecretManager, secrets: Secrets
+) -> None:
+    service.put(SECRET, b"old")
+    service.put(SECRET, PAYLOAD)
+    secret = await secrets.read(LATEST)
+    assert secret.payload == PAYLOAD
+    assert secret.version == f"{SECRET}/versions/2"
+
+
+async def test_a_named_version_is_read_although_it_is_not_the_newest(
+    service: LocalSecretManager, secrets: Secrets
+) -> None:
+    service.put(SECRET, b"old")
+    service.put(SECRET, b"new")
+    assert (await secrets.read(f"{SECRET}/versions/1")).payload == b"old"
+
+
+async def test_payload_does_not_show_in_the_secret_s_repr(service: LocalSecretManager, secrets: Secrets) -> None:
+    service.put(SECRET, PAYLOAD)
+    assert "hunter2" not in repr(await secrets.read(LATEST))
+
+
+async def test_unknown_secret_is_unavailable_at_once_and_says_not_found(
+    service: LocalSecretManager, secrets: Secrets
+) -> None:
+    assert await why_unavailable(secrets, LATEST) == "Secret Manager answered NOT_FOUND"
+    assert service.access_calls == 1
+
+
+async def test_malformed_name_is_refused_and_not_asked_for_again(service: LocalSecretManager, secrets: Secrets) -> None:
+    service.put(SECRET, PAYLOAD)
+    assert await why_unavailable(secrets, f"{SECRET}/versions/newest") == "Secret Manager answered INVALID_ARGUMENT"
+    assert service.access_calls == 1
+
+
+async def test_read_outlasts_a_short_outage(service: LocalSecretManager, secrets: Secrets) -> None:
+    service.put(SECRET, PAYLOAD)
+    service.set_down(down=True)
+    reading = asyncio.create_task(secrets.read(LATEST))
+    while not service.access_calls:  # noqa: ASYNC110 - the server counts in threads of its own
+        await asyncio.sleep(0.01)
+    service.set_down(down=False)
+    assert (await asyncio.wait_for(reading, PATIENCE_S)).payload == PAYLOAD
+    assert service.access_calls >= 2
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_outage_that_lasts_ends_the_read(service: LocalSecretManager, secrets: Secrets) -> None:
+    service.put(SECRET, PAYLOAD)
+    service.set_down(down=True)
+    assert await why_unavailable(secrets, LATEST) == "Secret Manager did not answer in time"
+    assert service.access_calls >= 2, "it tried more than once"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_service_that_hangs_ends_the_read(service: LocalSecretManager, secrets: Secrets) -> None:
+    service.put(SECRET, PAYLOAD)
+    service.set_delay(2)
+    assert await why_unavailable(secrets, LATEST) == "Secret Manager did not answer in time"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_service_that_is_not_there_ends_the_read() -> None:
+    secrets = Secrets({"SECRET_MANAGER_EMULATOR_HOST": f"127.0.0.1:{free_port()}"})
+    assert await why_unavailable(secrets, LATEST) == "Secret Manager did not answer in time"
+
+
+def test_a_read_fits_into_a_delivery() -> None:
+    # The client's default goes on for 60 s; a delivery has 50, and a request to X wants 10 of them.
+    assert adapter.ATTEMPT_TIMEOUT_S < adapter.READ_TIMEOUT_S <= 30
+
+
+async def test_service_that_is_back_is_asked_again_over_the_same_client(
+    service: LocalSecretManager, secrets: Secrets
+) -> None:
+    assert await why_unavailable(secrets, LATEST) == "Secret Manager answered NOT_FOUND"
+    service.put(SECRET, PAYLOAD)
+    assert (await secrets.read(LATEST)).payload == PAYLOAD
+
+
+async def test_secrets_of_several_pixels_are_read_at_the_same_time(
+    service: LocalSecretManager, secrets: Secrets
+) -> None:
+    names = [f"projects/p/secrets/pixel-{number}" for number in range(10)]
+    for name in names:
+        service.put(name, name.encode())
+    read = await asyncio.gather(*(secrets.read(f"{name}/versions/latest") for name in names))
+    assert [secret.payload.decode() for secret in read] == names
+
+
+async def test_proxy_of_the_environment_is_not_used_for_a_local_server(
+    service: LocalSecretManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    service.put(SECRET, PAYLOAD)
+    secrets = Secrets({"SECRET_MANAGER_EMULATOR_HOST": service.address})
+    assert (await secrets.read(LATEST)).payload == PAYLOAD
+
+
+# --- files and variables ---
+
+
+async def test_file_is_read_anew_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    reference = f"file:{path}"
+    for payload in (b"old", PAYLOAD):
+        path.write_bytes(payload)
+        secret = await Secrets({}).read(reference)
+        assert (secret.payload, secret.version) == (payload, reference)
+
+
+@pytest.mark.parametrize("name", ["missing.json", ".", "a\0b"])
+async def test_file_that_cannot_be_read_is_unavailable(tmp_path: Path, name: str) -> None:
+    assert "the file could not be read" in await why_unavailable(Secrets({}), f"file:{tmp_path / name}")
+
+
+async def test_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X_KEYS", PAYLOAD.decode())
+    secret = await Secrets().read("env:X_KEYS")
+    assert (secret.payload, secret.version) == (PAYLOAD, "env:X_KEYS")
+
+
+async def test_variable_keeps_bytes_that_are_no_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X_KEYS", b"\xff\xfe".decode("utf-8", "surrogateescape"))
+    assert (await Secrets().read("env:X_KEYS")).payload == b"\xff\xfe"
+
+
+async def test_variable_that_is_not_set_is_unavailable() -> None:
+    assert await why_unavailable(Secrets({}), "env:X_KEYS") == "the environment variable X_KEYS is not set"
