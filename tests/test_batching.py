@@ -31,11 +31,11 @@ class Rig:
         self.settings = Settings(dead_letter_topic="file:x", pixels={"o8z6j": pixel}, **settings)  # type: ignore[arg-type]
         self.ledger = Ledger()
         self.pacer = Pacer(self.settings.rate)
-        keyring = Keyring(pixel_id="o8z6j", reference=pixel.credentials, reader=self.secrets, clock=time.monotonic)
+        self.keyring = Keyring(pixel_id="o8z6j", reference=pixel.credentials, reader=self.secrets, clock=time.monotonic)
         exchange = Exchange(
             settings=self.settings,
             pixel_id="o8z6j",
-            keyring=keyring,
+            keyring=self.keyring,
             transport=x,
             pacer=self.pacer,
             clock=time.monotonic,
@@ -350,3 +350,66 @@ async def test_large_conversions_fill_a_request_by_bytes_before_they_do_by_numbe
     items = [conversion(f"c{number}", description="x" * 900_000) for number in range(5)]
     assert await rig.outcomes(items) == [Delivered()] * 5
     assert rig.x.sizes == [2, 2, 1]
+
+
+async def test_leftovers_of_a_search_go_out_beside_a_flood_of_fresh_ones() -> None:
+    bad = {f"c{number}" for number in range(0, 500, 5)}
+    rig = Rig(FakeX(refusing(bad)))
+    items = numbered(500)
+    first = await rig.outcomes(items)
+    leftovers = [item for item, outcome in zip(items, first, strict=True) if isinstance(outcome, Deferred)][:20]
+    rig.x.latency_s = 0.01
+    flood = [rig.submit(item) for item in numbered(20_000, start=1000)]
+    outcomes = await rig.outcomes(leftovers)
+    assert not any(isinstance(outcome, Deferred) for outcome in outcomes)
+    assert not all(future.done() for future in flood), "they did not wait for the flood's end"
+    assert set(await asyncio.gather(*flood)) == {Delivered()}
+
+
+async def test_single_slot_is_shared_between_leftovers_and_fresh_ones() -> None:
+    bad = {f"c{number}" for number in range(0, 500, 5)}
+    rig = Rig(FakeX(refusing(bad)), batch=BatchSettings(max_in_flight=1))
+    items = numbered(500)
+    first = await rig.outcomes(items)
+    leftovers = [item for item, outcome in zip(items, first, strict=True) if isinstance(outcome, Deferred)][:20]
+    await asyncio.gather(rig.outcomes(leftovers), rig.outcomes(numbered(3000, start=1000)))
+    assert rig.x.most_open == 1
+
+
+async def test_outage_leaves_the_budget_for_the_time_after_it() -> None:
+    rig = Rig(FakeX(lambda _: failed(503)), rate=RateSettings(events=10, window_s=900))
+    for start in range(0, 100, 10):
+        assert set(await rig.outcomes(numbered(10, start))) == {Deferred(nack_status=503, cause="x_unavailable")}
+    rig.x.handler = lambda conversions: ok(len(conversions))
+    assert await rig.outcomes(numbered(10)) == [Delivered()] * 10
+
+
+async def test_timed_out_request_counts_since_x_may_have_counted_it() -> None:
+    rig = Rig(
+        FakeX(latency_s=0.1), rate=RateSettings(events=1, window_s=900), request_timeout_s=0.02, settle_timeout_s=1.0
+    )
+    assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=503, cause="x_timeout")]
+    assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=429, cause="rate_budget_spent")]
+
+
+async def test_probe_of_refused_keys_is_one_request_with_keys_read_afresh() -> None:
+    rig = Rig(FakeX(lambda _: failed(403)), on_unauthorized="requeue")
+    await rig.outcomes(numbered(1))
+    rig.x.requests.clear()
+    # A minute later.
+    rig.pacer._closed_until = -1.0
+    rig.keyring._renew_again_at = -1.0
+    reads = rig.secrets.reads
+    assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=503, cause="unauthorized")]
+    assert len(rig.x.requests) == 1
+    assert rig.secrets.reads == reads + 1
+
+
+async def test_requeue_closes_the_gate_also_when_secret_manager_cannot_be_asked() -> None:
+    rig = Rig(FakeX(), on_unauthorized="requeue")
+    await rig.outcomes(numbered(1))
+    rig.secrets.payload = None
+    rig.x.handler = lambda _: failed(401)
+    for number in range(1, 6):
+        await rig.outcomes(numbered(1, start=number))
+    assert len(rig.x.requests) == 2

@@ -101,6 +101,12 @@ class Forwarder:
         unconfirmed = self._ledger.unconfirmed_of(key) if key else frozenset()
         discarded: list[Conversion] = []
         for number, event in enumerate(events, start=1):
+            if number % EVENTS_A_TURN == 0:
+                await asyncio.sleep(0)
+                if self._clock() > letters_due:
+                    # Others were read at the same time. What is done so far is kept for the redelivery.
+                    delivery.defer_rest("no_time_left")
+                    break
             if isinstance(event, int):
                 delivery.settle(event, AlreadyDelivered())
             elif self._mailer.has_mailed(key, event.event_index):
@@ -115,12 +121,6 @@ class Forwarder:
                 delivery.settle(event.event_index, Skipped(SkipReason.DRY_RUN))
             else:
                 self._submit(delivery, event, event.result, latest_start)
-            if number % EVENTS_A_TURN == 0:
-                await asyncio.sleep(0)
-                if self._clock() > letters_due:
-                    # Others were read at the same time. What is done so far is kept for the redelivery.
-                    delivery.defer_rest("no_time_left")
-                    break
         if discarded:
             log_discarded(discarded)
 

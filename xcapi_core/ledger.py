@@ -42,7 +42,7 @@ class Ledger:
         self._per_generation = max(1, capacity // _GENERATIONS)
         self._generations: deque[_Generation] = deque(maxlen=_GENERATIONS)
         self._half_settled: OrderedDict[bytes, _HalfSettled] = OrderedDict()
-        self._pinned_bytes = 0
+        self.pinned_bytes = 0
 
     def digest(self, *parts: str | bytes | int) -> int:
         """Return a key for what the parts name together; 64 bits, never 0."""
@@ -77,11 +77,11 @@ class Ledger:
         if not (entry.settled or entry.unconfirmed):
             return  # nothing is lost by forgetting it
         self._half_settled[message_key] = entry
-        self._pinned_bytes += entry.size
+        self.pinned_bytes += entry.size
         while self._half_settled:
             oldest = next(iter(self._half_settled))
             expired = self._half_settled[oldest].pinned_at + HALF_SETTLED_RETENTION_S <= now
-            if not expired and self._pinned_bytes <= MAX_PINNED_BYTES:
+            if not expired and self.pinned_bytes <= MAX_PINNED_BYTES:
                 break
             self.unpin(oldest)
 
@@ -89,7 +89,7 @@ class Ledger:
         """Forget a message that is settled as a whole."""
         entry = self._half_settled.pop(message_key, None)
         if entry:
-            self._pinned_bytes -= entry.size
+            self.pinned_bytes -= entry.size
 
     def settled_of(self, message_key: bytes) -> frozenset[int]:
         """Return the indices of the events that earlier deliveries of this message settled."""
