@@ -8,9 +8,8 @@ opens beside the one in flight when a full batch waits, or when X takes longer t
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from xcapi_core import logs
 from xcapi_core.conversions import Conversion
@@ -21,6 +20,7 @@ from xcapi_core.pacing import Pacer
 from xcapi_core.sending import Sender
 from xcapi_core.settings import BatchSettings
 from xcapi_core.suspects import Suspects
+from xcapi_core.waiting import Waiting, WaitingQueue
 
 __all__ = ["Lane"]
 
@@ -28,20 +28,8 @@ __all__ = ["Lane"]
 PATIENCE_S = 0.5
 # Those left over from a search that cost too much: their next batches are this small.
 SUSPECT_BATCH = 10
-# X names no limit in bytes; 500 usual conversions are 300 kB, and a front end's usual limit is 4 MB and more.
-MAX_BODY_BYTES = 2_000_000
 # A timer that fires a hair early would find nothing to do.
 _TIMER_SLACK_S = 0.002
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    conversion: Conversion
-    key: int
-    latest_start: float
-    outcome: "asyncio.Future[Outcome]"
-    # Others with the same pixel, tag and conversion id: X would count them as one, so only the first is sent.
-    twins: "list[_Waiting]" = field(default_factory=list)
 
 
 class Lane:
@@ -63,18 +51,16 @@ class Lane:
         self._pacer = pacer
         self._ledger = ledger
         self._clock = clock
-        self._fresh: deque[_Waiting] = deque()
-        self._suspected: deque[_Waiting] = deque()
+        self._fresh = WaitingQueue()
+        self._suspected = WaitingQueue()
         self._suspects = Suspects()
-        self._open: dict[int, _Waiting] = {}
+        self._open: dict[int, Waiting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._under_way: list[tuple[list[_Waiting], SendWindow]] = []
+        self._under_way: list[tuple[list[Waiting], SendWindow]] = []
         self._fresh_in_flight = 0
         self._suspected_in_flight = 0
         self._last_start = -math.inf
         self._last_was_suspected = False
-        # No one waits for longer than this; may be too early, never too late.
-        self._earliest = math.inf
         self._stopping = False
         self._pump_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -85,7 +71,7 @@ class Lane:
         `key` is the ledger's key of pixel, event tag and conversion id. `latest_start` is on the lane's clock: no
         request that carries the conversion starts after it.
         """
-        waiting = _Waiting(conversion, key, latest_start, asyncio.get_running_loop().create_future())
+        waiting = Waiting(conversion, key, latest_start, asyncio.get_running_loop().create_future())
         self._admit(waiting)
         return waiting.outcome
 
@@ -98,14 +84,16 @@ class Lane:
                     self.settle(waiting, Deferred(nack_status=503, cause="shutting_down"))
         self._wake()
 
-    def _admit(self, waiting: _Waiting) -> None:
+    def _admit(self, waiting: Waiting) -> None:
         first = self._open.setdefault(waiting.key, waiting)
         if first is not waiting:
             first.twins.append(waiting)
             return
-        self._earliest = min(self._earliest, waiting.latest_start)
-        (self._suspected if waiting.key in self._suspects else self._fresh).append(waiting)
+        self._queue_of(waiting).add(waiting)
         self._wake()
+
+    def _queue_of(self, waiting: Waiting) -> WaitingQueue:
+        return self._suspected if waiting.key in self._suspects else self._fresh
 
     def _wake(self) -> None:
         # Through the loop: deliveries whose bytes are already here are read first and share the request.
@@ -119,14 +107,15 @@ class Lane:
             self._timer.cancel()
             self._timer = None
         now = self._clock()
-        for queue in (self._fresh, self._suspected):
-            self._answer_hopeless(queue, now)
+        self._answer_hopeless(now)
         while self._may_open_another() and self._pacer.allowance(now) > 0:
             # One small batch goes beside whatever flood of fresh ones there is, or it would wait for ever.
             if self._suspected and (not self._suspected_in_flight or not self._fresh) and self._suspects_turn():
-                self._launch(self._take(self._suspected, SUSPECT_BATCH, now), suspected=True)
+                self._launch(self._suspected.take(min(SUSPECT_BATCH, self._pacer.allowance(now))), suspected=True)
             elif self._fresh and self._fresh_may_open(now):
-                self._launch(self._take(self._fresh, self._limits.max_conversions, now), suspected=False)
+                self._launch(
+                    self._fresh.take(min(self._limits.max_conversions, self._pacer.allowance(now))), suspected=False
+                )
             else:
                 break
         if self._fresh or self._suspected:
@@ -138,34 +127,16 @@ class Lane:
             return not self._fresh or not self._last_was_suspected
         return self._suspected_in_flight < self._limits.max_in_flight - 1
 
-    def _answer_hopeless(self, queue: deque[_Waiting], now: float) -> None:
+    def _answer_hopeless(self, now: float) -> None:
         """Answer at once those that cannot be sent in their time; the others wait for the gate, or the budget."""
-        opens_at = self._pacer.opens_at(now)
-        allowance = self._pacer.allowance(now)
-        if not (queue and (self._stopping or opens_at > now or allowance < len(queue) or self._earliest < now)):
-            return
-        hopeful: list[_Waiting] = []
-        hopeless: list[tuple[_Waiting, Deferred]] = []
-        capacities: dict[float, int] = {}
-        for waiting in queue:
-            until = waiting.latest_start
-            if until not in capacities:
-                capacities[until] = self._pacer.capacity_until(now, until)
+        shutting_down = Deferred(nack_status=503, cause="shutting_down")
+        for queue in (self._fresh, self._suspected):
             if self._stopping:
-                hopeless.append((waiting, Deferred(nack_status=503, cause="shutting_down")))
-            elif until < opens_at and opens_at > now:
-                hopeless.append((waiting, self._pacer.closed_as))
-            elif len(hopeful) >= capacities[until] or (until < now and not allowance):
-                hopeless.append((waiting, Deferred(nack_status=429, cause="rate_budget_spent")))
-            elif until < now:
-                hopeless.append((waiting, Deferred(nack_status=503, cause="no_time_left")))
+                hopeless = [(waiting, shutting_down) for waiting in queue.take_all()]
             else:
-                hopeful.append(waiting)
-        queue.clear()
-        queue.extend(hopeful)
-        self._earliest = min((waiting.latest_start for waiting in (*self._fresh, *self._suspected)), default=math.inf)
-        for waiting, outcome in hopeless:
-            self.settle(waiting, outcome)
+                hopeless = queue.take_hopeless(now, self._pacer)
+            for waiting, outcome in hopeless:
+                self.settle(waiting, outcome)
 
     def _may_open_another(self) -> bool:
         in_flight = self._fresh_in_flight + self._suspected_in_flight
@@ -182,25 +153,19 @@ class Lane:
             or now - self._last_start >= PATIENCE_S
         )
 
-    def _take(self, queue: deque[_Waiting], limit: int, now: float) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        size = 0
-        limit = min(limit, self._pacer.allowance(now))
-        while queue and len(batch) < limit:
-            size += len(queue[0].conversion.wire)
-            if batch and size > MAX_BODY_BYTES:
-                break
-            batch.append(queue.popleft())
-        return batch
-
     def _next_wake_s(self, now: float) -> float:
         """Seconds until something can change by itself; anything else wakes the lane when it happens."""
-        moments = [self._earliest, self._pacer.opens_at(now), self._pacer.next_capacity_at(now)]
+        moments = [
+            self._fresh.earliest,
+            self._suspected.earliest,
+            self._pacer.opens_at(now),
+            self._pacer.next_capacity_at(now),
+        ]
         if self._fresh_in_flight:
             moments.append(self._last_start + PATIENCE_S)
         return min((moment - now for moment in moments if moment > now), default=PATIENCE_S) + _TIMER_SLACK_S
 
-    def _launch(self, batch: list[_Waiting], *, suspected: bool) -> None:
+    def _launch(self, batch: list[Waiting], *, suspected: bool) -> None:
         self._last_was_suspected = suspected
         if suspected:
             self._suspected_in_flight += 1
@@ -213,8 +178,8 @@ class Lane:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, batch: list[_Waiting], *, suspected: bool) -> None:
-        again: list[_Waiting] = []
+    async def _run(self, batch: list[Waiting], *, suspected: bool) -> None:
+        again: list[Waiting] = []
         window = SendWindow(min(waiting.latest_start for waiting in batch), self._may_start)
         self._under_way.append((batch, window))
         try:
@@ -233,14 +198,13 @@ class Lane:
             else:
                 self._fresh_in_flight -= 1
             for waiting in reversed(again):
-                self._earliest = min(self._earliest, waiting.latest_start)
-                (self._suspected if waiting.key in self._suspects else self._fresh).appendleft(waiting)
+                self._queue_of(waiting).put_back(waiting)
             for waiting in batch:
                 if not (waiting.outcome.done() or waiting in again):
                     self.settle(waiting, Deferred(nack_status=503, cause="internal_error"))
             self._wake()
 
-    def settle(self, waiting: _Waiting, outcome: Outcome) -> None:
+    def settle(self, waiting: Waiting, outcome: Outcome) -> None:
         """Give one conversion its outcome, write it into the ledger, and see to its twins."""
         if self._open.get(waiting.key) is waiting:
             del self._open[waiting.key]
@@ -261,7 +225,7 @@ class Lane:
                 # Refused, but for something that this one may not share.
                 self._admit(twin)
 
-    def suspect(self, waiting: _Waiting) -> None:
+    def suspect(self, waiting: Waiting) -> None:
         """Send this one in small batches from now on, until X has judged it."""
         self._suspects.add(waiting.key)
 
@@ -277,7 +241,7 @@ class _Progress:
     """Translates a batch's positions into those who wait."""
 
     lane: Lane
-    batch: list[_Waiting]
+    batch: list[Waiting]
 
     def settle(self, position: int, outcome: Outcome) -> None:
         self.lane.settle(self.batch[position], outcome)

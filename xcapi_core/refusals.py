@@ -69,8 +69,9 @@ _REQUEST_WORDS = re.compile(
     re.IGNORECASE,
 )
 _REQUEST_PARAMETERS = frozenset({"account_id", "conversions", "pixel_id"})
-# What X quotes is a publisher's, and says nothing about what the error is about.
-_QUOTED = re.compile(r'"[^"]*"|\([^)]*\)')
+# What X quotes is a publisher's, and says nothing about what the error is about. No bracket within brackets: from each
+# of a hundred thousand openings without a close, the search would go to the end.
+_QUOTED = re.compile(r'"[^"]*"|\([^()]*\)')
 
 # "event_id (o6dkt) is not a single event tag (SET)": up to the first bracket or, for values with brackets, the last.
 _VALUE_AFTER_FIELD = (

@@ -87,10 +87,13 @@ class XSession:
                     prepared, timeout=timeout_s, stream=True, allow_redirects=False, verify=True
                 ) as response,
             ):
+                body = _read_body(response)
+                if attempt.aborted:
+                    return TransportFailure("timeout")
                 return HttpResponse(
                     status=response.status_code,
                     headers={name.lower(): value for name, value in response.headers.items()},
-                    body=_read_body(response),
+                    body=body,
                 )
         except requests.Timeout:
             return TransportFailure("timeout")
