@@ -100,8 +100,8 @@ class Forwarder:
         )
         unconfirmed = self._ledger.unconfirmed_of(key) if key else frozenset()
         discarded: list[Conversion] = []
-        for number, event in enumerate(events, start=1):
-            if number % EVENTS_A_TURN == 0:
+        for number, event in enumerate(events):
+            if number and number % EVENTS_A_TURN == 0:
                 await asyncio.sleep(0)
                 if self._clock() > letters_due:
                     # Others were read at the same time. What is done so far is kept for the redelivery.

@@ -1,0 +1,179 @@
+"""Only the bad conversion is refused, and finding it is cheap (issue; contract section 2). Counts are X's own."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.push import event, new_id, push
+from tests.e2e.stack import Stack, running
+from xcapi_core.local.function_venv import FunctionVenv
+from xcapi_core.sandbox.config import SandboxConfig
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def whole(function_venv: FunctionVenv) -> Iterator[Stack]:
+    sandbox = SandboxConfig(events_per_window=10_000_000)
+    with running(function_venv, sandbox=sandbox, request_timeout_s=5, settle_timeout_s=40) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(whole: Stack) -> Stack:
+    whole.start_over()
+    return whole
+
+
+def _refuse(conversion_id: object, *, named: bool = False) -> dict[str, object]:
+    return {"refuse": {"conversion_id": conversion_id, "named": named}}
+
+
+async def _check(stack: Stack, events: list[dict[str, object]], bad: set[object], *, most: int) -> int:
+    """Push, and hold the outcome: each good one delivered once, each bad one a letter with X's words."""
+    answer = await push(stack.url, events)
+    requests = len(stack.sandbox.requests())
+    assert answer.status == 204
+    accepted = stack.accepted_ids()
+    assert sorted(accepted) == sorted(str(one["conversion_id"]) for one in events if one["conversion_id"] not in bad)
+    letters = stack.letters(len(bad))
+    assert {letter.attributes["xcapi_conversion_id"] for letter in letters} == bad
+    assert len(letters) == len(bad)
+    for letter in letters:
+        assert letter.attributes["xcapi_reason"] == "rejected"
+        assert letter.attributes["xcapi_http_status"] == "400"
+        assert letter.attributes["xcapi_error_message"]
+    assert requests <= most
+    return requests
+
+
+async def test_lone_unnamed_bad_conversion_among_500_costs_at_most_12_requests(stack: Stack) -> None:
+    counts = []
+    for place in (0, 1, 99, 100, 249, 250, 333, 498, 499):
+        stack.start_over()
+        events = [event() for _ in range(500)]
+        bad = events[place]["conversion_id"]
+        stack.sandbox.inject(_refuse(bad))
+        counts.append(await _check(stack, events, {bad}, most=12))
+
+
+async def test_named_bad_conversion_among_500_costs_at_most_3_requests(stack: Stack) -> None:
+    for place in (0, 77, 499):
+        stack.start_over()
+        events = [event() for _ in range(500)]
+        bad = events[place]["conversion_id"]
+        stack.sandbox.inject(_refuse(bad, named=True))
+
+
+async def test_documented_errors_that_name_a_value_cost_at_most_3_requests(stack: Stack) -> None:
+    """An unknown tag: X sends two errors together, one of them as NOT_FOUND."""
+    events = [event() for _ in range(499)] + [event(event_id="tw-o8z6j-unknown")]
+    random.Random(1).shuffle(events)
+    bad = {one["conversion_id"] for one in events if one["event_id"] == "tw-o8z6j-unknown"}
+    await _check(stack, events, bad, most=3)
+
+
+async def test_many_that_share_the_named_value_fall_together(stack: Stack) -> None:
+    events = [event(event_id="tw-o8z6j-unknown" if number % 5 == 0 else "tw-o8z6j-o8z21") for number in range(500)]
+    bad = {one["conversion_id"] for one in events if one["event_id"] == "tw-o8z6j-unknown"}
+    await _check(stack, events, bad, most=4)
+
+
+async def test_three_unnamed_bad_ones_among_500_cost_at_most_36_requests(stack: Stack) -> None:
+    chance = random.Random(3)
+    counts = []
+    for places in ([0, 1, 2], [0, 250, 499], [99, 100, 101], *(chance.sample(range(500), 3) for _ in range(4))):
+        stack.start_over()
+        events = [event() for _ in range(500)]
+        bad = {events[place]["conversion_id"] for place in places}
+        stack.sandbox.inject(*(_refuse(one) for one in bad))
+        counts.append(await _check(stack, events, bad, most=36))
+
+
+async def test_bad_one_among_concurrent_single_deliveries_nacks_nobody(stack: Stack) -> None:
+    stack.sandbox.inject({"latency_s": 0.05})
+    events = [event() for _ in range(150)]
+    bad = events[70]["conversion_id"]
+    stack.sandbox.inject(_refuse(bad))
+    answers = await asyncio.gather(*(push(stack.url, one) for one in events))
+    assert {answer.status for answer in answers} == {204}
+    assert sorted(stack.accepted_ids()) == sorted(
+        str(one["conversion_id"]) for one in events if one["conversion_id"] != bad
+    )
+    assert len(stack.letters(1)) == 1
+
+
+async def test_everything_refused_in_a_message_ends_although_the_search_has_a_budget(stack: Stack) -> None:
+    """60 of 120 are bad and X names none: redeliveries finish it, and the good ones are sent once."""
+    events = [event() for _ in range(120)]
+    bad = {one["conversion_id"] for one in events[::2]}
+    stack.sandbox.inject(*({"refuse": {"conversion_id": one}} for one in bad))
+    message_id = new_id("m")
+    for attempt in range(1, 30):
+        answer = await push(stack.url, events, message_id=message_id, attempt=attempt)
+        if answer.status == 204:
+            break
+        assert answer.status == 503
+    assert answer.status == 204
+    assert sorted(stack.accepted_ids()) == sorted(
+        str(one["conversion_id"]) for one in events if one["conversion_id"] not in bad
+    )
+    letters = [letter.attributes["xcapi_conversion_id"] for letter in stack.letters(60)]
+    assert sorted(letters) == sorted(map(str, bad))
+
+
+NO_CONVERSIONS_FAULT: dict[str, tuple[dict[str, object], str, int]] = {
+    "no such route": ({"status": 404}, "rejected", 1),
+    "no access to the account": (
+        {"status": 404, "code": "NOT_FOUND", "message": "User 1 does not have access to account 18ce552mlaq"},
+        "rejected",
+        1,
+    ),
+    "unauthorized": ({"status": 401}, "unauthorized", 2),
+    "no Ads API access": ({"status": 403}, "unauthorized", 2),
+    "too large": ({"status": 413}, "rejected", 1),
+    "unsupported media type": ({"status": 415}, "rejected", 1),
+    "unreadable": (
+        {"status": 400, "code": "INVALID", "message": "Request body is not valid JSON", "parameter": ""},
+        "rejected",
+        1,
+    ),
+    "more than 500": (
+        {"status": 400, "message": "Conversion count limit is 500", "parameter": "conversions"},
+        "rejected",
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_CONVERSIONS_FAULT)
+async def test_what_no_conversion_causes_is_not_searched_for(stack: Stack, name: str) -> None:
+    fault, reason, most = NO_CONVERSIONS_FAULT[name]
+    stack.sandbox.inject(fault)
+    events = [event() for _ in range(500)]
+    answer = await push(stack.url, events)
+    assert answer.status == 204
+    assert len(stack.sandbox.requests()) <= most
+    letters = stack.letters(500)
+    assert {letter.attributes["xcapi_reason"] for letter in letters} == {reason}
+    assert len({letter.attributes["xcapi_conversion_id"] for letter in letters}) == 500
+    stack.start_over()
+    # Settled events are not resurrected, and the next ones go through.
+    assert (await push(stack.url, event())).status == 204
+
+
+async def test_pixel_that_x_does_not_know_costs_one_request(function_venv: FunctionVenv) -> None:
+    pixels = {
+        "zzzzz": {
+            "credentials": "projects/test-project/secrets/x-ads-o8z6j/versions/1",
+            "event_ids": {"purchase": "o8z21"},
+        }
+    }
+    with running(function_venv, pixels=pixels, default_pixel=None) as stack:
+        answer = await push(stack.url, [event(event_id=None, event="purchase") for _ in range(80)])
+        assert answer.status == 204
+        assert [record.status for record in stack.sandbox.requests()] == [404]
+        letters = stack.letters(80)
+        assert {letter.attributes["xcapi_error_code"] for letter in letters} == {"NOT_FOUND"}

@@ -1,0 +1,253 @@
+"""SIGTERM, as Cloud Run sends it: to the arbiter, with ten seconds before SIGKILL (contract section 1; issue)."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.e2e.nasty_x import Behaviour, NastyX, Received, well
+from tests.e2e.push import Answer, envelope, event, new_id, post, push
+from tests.e2e.stack import Stack, running
+from xcapi_core.local.function_venv import FunctionVenv
+
+pytestmark = pytest.mark.e2e
+
+CLOUD_RUN_KILLS_AFTER_S = 10.0
+
+
+@dataclass(slots=True)
+class Scene:
+    """A function with requests under way, and when it was told to stop."""
+
+    stack: Stack
+    x: NastyX
+    stopped_at: float = field(default=0.0)
+
+    def stop(self) -> None:
+        self.stopped_at = time.monotonic()
+        self.stack.function.send(signal.SIGTERM)
+
+    @property
+    def since_stop(self) -> float:
+        return time.monotonic() - self.stopped_at
+
+    async def gone(self) -> float:
+        """Wait for the process's end; return when it came, in seconds after the signal."""
+        while self.stack.function.exit_code is None:
+            assert self.since_stop < CLOUD_RUN_KILLS_AFTER_S
+            await asyncio.sleep(0.01)
+        return self.since_stop
+
+
+@asynccontextmanager
+async def _scene(venv: FunctionVenv, *, max_in_flight: int = 4) -> AsyncIterator[Scene]:
+    with (
+        NastyX() as x,
+        running(
+            venv, x_url=x.url, request_timeout_s=20, settle_timeout_s=50, batch={"max_in_flight": max_in_flight}
+        ) as stack,
+    ):
+        assert (await push(stack.url, event())).status == 204
+        x.received.clear()
+        yield Scene(stack, x)
+        for line in stack.function.lines:
+            assert json.loads(line)["severity"]
+            assert "crashed" not in line
+            assert "Traceback" not in line
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+def _slow(seconds: float) -> Behaviour:
+    async def behave(request: Received, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(seconds)
+        await well(request, writer)
+
+    return behave
+
+
+async def test_post_in_flight_is_finished_and_acked_and_who_waits_is_nacked_at_once(
+    function_venv: FunctionVenv,
+) -> None:
+    async with _scene(function_venv, max_in_flight=1) as scene:
+        scene.x.behave = _slow(1.5)
+        flying = [asyncio.create_task(push(scene.stack.url, event())) for _ in range(3)]
+        await _until(lambda: scene.x.received)
+        await asyncio.sleep(0.1)
+        waiting = [asyncio.create_task(push(scene.stack.url, event())) for _ in range(30)]
+        await asyncio.sleep(0.2)
+        scene.stop()
+        nacked = await asyncio.gather(*waiting)
+        assert scene.since_stop < 1.0
+        acked_later = await asyncio.gather(*flying)
+        by_status = {204: 0, 503: 0}
+        for answer in (*nacked, *acked_later):
+            by_status[answer.status] += 1
+        x_has = sum(len(request.conversions) for request in scene.x.received)
+        # What X has is acked, and nothing else is.
+        assert by_status[204] == x_has >= 1
+        assert {answer.reason for answer in nacked if answer.status == 503} == {"shutting_down"}
+        assert by_status[503] >= 30
+        assert await scene.gone() < 4
+
+
+async def test_what_hangs_is_ended_within_8_seconds(function_venv: FunctionVenv) -> None:
+    """A POST that X never answers, and a letter for a topic that is down; side by side, since both take their time."""
+
+    async def hang(_: Received, __: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async def hold_out(delivery: object) -> None:
+        async with _scene(function_venv) as scene:
+            scene.x.behave = hang
+            scene.stack.pubsub.set_down(down=True)
+            flying = asyncio.create_task(push(scene.stack.url, delivery))
+            await asyncio.sleep(1)
+            scene.stop()
+            assert (await flying).status == 503
+            assert 7 < scene.since_stop < 8.9
+            assert await scene.gone() < CLOUD_RUN_KILLS_AFTER_S
+
+    await asyncio.gather(hold_out(event()), hold_out(["junk"]))
+
+
+async def test_new_deliveries_after_the_signal_are_not_acked(function_venv: FunctionVenv) -> None:
+    async with _scene(function_venv) as scene:
+        scene.x.behave = _slow(1.5)
+        flying = asyncio.create_task(push(scene.stack.url, event()))
+        await _until(lambda: scene.x.received)
+        scene.stop()
+        late: list[Answer] = []
+        while scene.stack.function.exit_code is None and scene.since_stop < 5:
+            late.append(await push(scene.stack.url, event()))
+            await asyncio.sleep(0.05)
+        assert (await flying).status == 204
+        # Refused at the door (0) or nacked.
+        assert {answer.status for answer in late} <= {0, 503}
+        assert len(scene.x.received) == 1
+        assert await scene.gone() < 4
+
+
+async def test_a_kept_open_connection_is_told_too(function_venv: FunctionVenv) -> None:
+    """A second delivery on a connection that was open before the signal."""
+    async with _scene(function_venv) as scene:
+        scene.x.behave = _slow(1.5)
+        reader, writer = await asyncio.open_connection("127.0.0.1", scene.stack.function.port)
+        flying = asyncio.create_task(push(scene.stack.url, event()))
+        await _until(lambda: scene.x.received)
+        scene.stop()
+        await asyncio.sleep(0.3)
+        body = json.dumps(envelope(event())).encode()
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        try:
+            said = await reader.read(200)
+        except OSError:
+            said = b""
+        assert b" 204 " not in said
+        assert said == b"" or b" 503 " in said
+        writer.close()
+        assert (await flying).status == 204
+        assert await scene.gone() < 4
+
+
+async def test_search_under_way_keeps_its_verdicts(function_venv: FunctionVenv) -> None:
+    """Refused batches are not searched on: who has no verdict is nacked, who has one keeps it."""
+    async with _scene(function_venv) as scene:
+        taken: list[object] = []
+
+        async def refuse_unnamed(request: Received, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.2)
+            ids = [one["conversion_id"] for one in request.conversions]
+            if any(str(one).startswith("bad") for one in ids):
+                writer.write(
+                    b"HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\nContent-Length: 46\r\n\r\n"
+                    b'{"errors": [{"code": "INVALID_PARAMETER"}   ]}'
+                )
+                return
+            taken.extend(ids)
+            await well(request, writer)
+
+        scene.x.behave = refuse_unnamed
+        events = [event() for _ in range(100)] + [event(conversion_id=new_id("bad")) for _ in range(3)]
+        flying = asyncio.create_task(push(scene.stack.url, events))
+        await _until(lambda: len(scene.x.received) >= 4)
+        scene.stop()
+        answer = await flying
+        assert answer.status == 503
+        assert scene.since_stop < 1.5
+        assert len(taken) == len(set(taken))
+        assert await scene.gone() < 4
+
+
+async def test_waiting_for_a_gate_or_for_keys_ends_at_once(function_venv: FunctionVenv) -> None:
+    async with _scene(function_venv) as scene:
+
+        async def limited(_: Received, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 429 T\r\nRetry-After: 20\r\nContent-Length: 2\r\n\r\n{}")
+
+        scene.x.behave = limited
+        scene.stack.secrets.set_delay(5)
+        keyless = asyncio.create_task(push(scene.stack.url, event(event_id=None, event="purchase", pixel_id="p9q7k")))
+        await push(scene.stack.url, event())
+        gated = [asyncio.create_task(push(scene.stack.url, event())) for _ in range(10)]
+        await asyncio.sleep(0.3)
+        scene.stop()
+        answers = await asyncio.gather(keyless, *gated)
+        assert scene.since_stop < 1.0
+        assert {answer.status for answer in answers} <= {429, 503}
+        assert answers[0].reason == "shutting_down"
+        assert await scene.gone() < CLOUD_RUN_KILLS_AFTER_S
+
+
+async def test_letters_under_way_are_finished(function_venv: FunctionVenv) -> None:
+    async with _scene(function_venv) as scene:
+        scene.stack.pubsub.set_down(down=True)
+        flying = asyncio.create_task(push(scene.stack.url, ["junk"]))
+        await asyncio.sleep(0.5)
+        scene.stop()
+        await asyncio.sleep(0.3)
+        scene.stack.pubsub.set_down(down=False)
+        assert (await flying).status == 204
+        assert len(scene.stack.letters(1)) == 1
+        assert await scene.gone() < 5
+
+
+async def test_signal_before_any_delivery_ends_the_process(function_venv: FunctionVenv) -> None:
+    with running(function_venv) as stack:
+        started = time.monotonic()
+        stack.function.send(signal.SIGTERM)
+        while stack.function.exit_code is None:
+            assert time.monotonic() - started < 5
+            await asyncio.sleep(0.02)
+
+
+async def test_worker_that_dies_is_replaced_and_nothing_is_acked(function_venv: FunctionVenv) -> None:
+    """SIGKILL of the worker: the delivery gets no answer and comes back; the new worker takes it."""
+    async with _scene(function_venv) as scene:
+        scene.x.behave = _slow(3)
+        body = envelope(event(), message_id=new_id("m"))
+        flying = asyncio.create_task(post(scene.stack.url, body))
+        await _until(lambda: scene.x.received)
+        arbiter = scene.stack.function.pid
+        with open(f"/proc/{arbiter}/task/{arbiter}/children") as children:  # noqa: ASYNC230, PTH123 - procfs
+            os.kill(int(children.read().split()[0]), signal.SIGKILL)
+        assert (await flying).status == 0
+        scene.x.start_over()
+        for _ in range(100):
+            answer = await post(scene.stack.url, body)
+            if answer.status:
+                break
+            await asyncio.sleep(0.05)
+        assert answer.status == 204
