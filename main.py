@@ -12,9 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from xcapi_core import __version__, logs
+from xcapi_core.adapters.service import Service
 from xcapi_core.admission import DELIVERY_BYTES, MAX_BODY_BYTES
 from xcapi_core.messages import NotADelivery, read_delivery
-from xcapi_core.service import Service
 from xcapi_core.settings import Settings
 from xcapi_core.settings_reader import ConfigurationError, load_settings
 from xcapi_core.settings_summary import summary

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-from xcapi_core.local.pubsub_emulator import PubsubEmulator
+from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
 
 __all__ = ["emulator", "unavailable"]
 

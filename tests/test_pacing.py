@@ -43,7 +43,7 @@ def test_request_that_x_cannot_have_counted_gives_its_events_back() -> None:
 
 
 def test_outage_does_not_use_up_what_x_said_remains() -> None:
-    budget = pacer()
+    budget = pacer(events=5000)
     budget.note_hint(0.0, RateHint(remaining=1000, reset_after_s=600), deferred_as=None)
     for _ in range(5):
         budget.note_sent(1.0, 500)
@@ -57,14 +57,6 @@ def test_short_window_is_hardly_longer_than_it_says() -> None:
     assert budget.next_capacity_at(0.5) == pytest.approx(1.0, abs=0.05)
 
 
-def test_x_s_new_window_is_a_new_local_one_too() -> None:
-    budget = pacer(events=10)
-    budget.note_sent(0.0, 10)
-    budget.note_done(10, counted=True)
-    budget.note_hint(0.0, RateHint(remaining=0, reset_after_s=5), deferred_as=None)
-    assert budget.allowance(5.0) == 10
-
-
 def test_what_x_says_remains_wins_over_the_local_window_until_its_reset() -> None:
     budget = pacer(events=10)
     budget.note_hint(0.0, RateHint(remaining=0, reset_after_s=30), deferred_as=None)
@@ -73,18 +65,26 @@ def test_what_x_says_remains_wins_over_the_local_window_until_its_reset() -> Non
     assert budget.allowance(30.0) == 10
 
 
-def test_x_may_allow_more_than_the_local_window() -> None:
+def test_what_is_in_flight_is_taken_off_what_x_says_remains() -> None:
+    budget = pacer(events=1000)
+    budget.note_hint(0.0, RateHint(remaining=500, reset_after_s=30), deferred_as=None)
+    budget.note_sent(1.0, 100)
+    assert budget.allowance(2.0) == 400
+    budget.note_done(100, counted=True)
+    assert budget.allowance(3.0) == 500, "until X reports anew, its last word stands"
+
+
+def test_configured_budget_is_never_exceeded_whatever_x_allows() -> None:
     budget = pacer(events=10)
     budget.note_sent(0.0, 10)
     budget.note_done(10, counted=True)
     budget.note_hint(0.0, RateHint(remaining=500, reset_after_s=30), deferred_as=None)
-    assert budget.allowance(1.0) == 500
-    budget.note_sent(1.0, 100)
-    assert budget.allowance(2.0) == 400, "X may not have counted what is in flight"
+    assert budget.allowance(1.0) == 0
+    assert budget.next_capacity_at(1.0) == pytest.approx(61.0)
 
 
 def test_of_answers_that_overtake_each_other_the_smallest_remainder_counts() -> None:
-    budget = pacer()
+    budget = pacer(events=5000)
     budget.note_hint(0.0, RateHint(remaining=100, reset_after_s=30), deferred_as=None)
     budget.note_hint(0.5, RateHint(remaining=700, reset_after_s=30), deferred_as=None)
     assert budget.allowance(1.0) == 100

@@ -55,8 +55,8 @@ def read_rate_hint(headers: Mapping[str, str], *, now_epoch_s: float) -> RateHin
 class Pacer:
     """One pixel's gate and budget on this instance.
 
-    The local budget is a sliding window of events. Once X's headers have named what remains and until when, they win
-    until that time; what is in flight is taken off, since X may not have counted it yet.
+    The local budget is a sliding window of events, and never exceeded. Where X's headers name less, they win until the
+    reset that they name; what is in flight is taken off, since X may not have counted it yet.
     """
 
     def __init__(self, rate: RateSettings) -> None:
@@ -84,20 +84,24 @@ class Pacer:
 
     def capacity_until(self, now: float, until: float) -> int:
         """How many events, in all, may go between `now` and `until`, the gate aside."""
-        if self._x_rules(now):
-            left = max(0, (self._x_reported or 0) - self._in_flight)
-            return left if until < self._x_reset_at else left + self._rate.events
         self._forget(now)
         freed = sum(events for end, events in self._window if end + self._rate.window_s <= until)
-        return max(0, self._rate.events - self._in_window) + freed
+        ours = max(0, self._rate.events - self._in_window) + freed
+        if not self._x_rules(now):
+            return ours
+        left = max(0, (self._x_reported or 0) - self._in_flight)
+        return min(ours, left if until < self._x_reset_at else left + self._rate.events)
 
     def next_capacity_at(self, now: float) -> float:
         """Return the time at which at least one event may go, the gate aside."""
         if self.allowance(now) > 0:
             return now
-        if self._x_rules(now):
-            return self._x_reset_at
-        return self._window[0][0] + self._rate.window_s if self._window else now
+        moments = [now]
+        if self._in_window >= self._rate.events and self._window:
+            moments.append(self._window[0][0] + self._rate.window_s)
+        if self._x_rules(now) and (self._x_reported or 0) <= self._in_flight:
+            moments.append(self._x_reset_at)
+        return max(moments)
 
     def note_sent(self, now: float, events: int) -> None:
         """Count a request's events when it is about to start."""
@@ -171,14 +175,12 @@ class Pacer:
         self._x_reset_at = reset_at
 
     def _x_rules(self, now: float) -> bool:
-        """Tell whether what X reported still holds; when its window ends, so does ours."""
+        """Tell whether what X reported still holds."""
         if self._x_reported is None:
             return False
         if now < self._x_reset_at:
             return True
         self._x_reported = None
-        self._window.clear()
-        self._in_window = 0
         return False
 
     def _forget(self, now: float) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from xcapi_core.adapters.dead_letters import FileDeadLetters, PubsubDeadLetters, open_dead_letters
 from xcapi_core.letters import MAX_REQUEST_BYTES, MAX_REQUEST_MESSAGES, DeadLetter, letter_batches
-from xcapi_core.local.embedded_pubsub import EmbeddedPubsub
-from xcapi_core.local.ports import free_port
-from xcapi_core.local.pubsub import DeliveryPath
+from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
+from xcapi_core.sandbox.services.ports import free_port
+from xcapi_core.sandbox.services.pubsub import DeliveryPath
 
 PATH = DeliveryPath.named("test-project", "conversions", "http://127.0.0.1:9/")
 # A hang guard, no expectation.

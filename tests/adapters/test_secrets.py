@@ -10,8 +10,8 @@ import pytest
 from xcapi_core.adapters import secrets as adapter
 from xcapi_core.adapters.secrets import Secrets
 from xcapi_core.keyring import SecretUnavailable
-from xcapi_core.local.ports import free_port
-from xcapi_core.local.secret_manager import LocalSecretManager
+from xcapi_core.sandbox.services.ports import free_port
+from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 SECRET = "projects/p/secrets/x-ads-o8z6j"
 LATEST = f"{SECRET}/versions/latest"

@@ -11,15 +11,15 @@ from typing import Protocol
 import pytest
 
 from tests.services import emulator, unavailable
-from xcapi_core.local.checkout import repository_root
-from xcapi_core.local.embedded_pubsub import EmbeddedPubsub
-from xcapi_core.local.errors import LocalServiceError
-from xcapi_core.local.function_process import FunctionProcess
-from xcapi_core.local.function_venv import FunctionVenv
-from xcapi_core.local.pubsub import DeliveryPath
-from xcapi_core.local.secret_manager import LocalSecretManager
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, DEMO_PIXEL_TOKENS
 from xcapi_core.sandbox.server import SandboxServer
+from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
+from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.function_process import FunctionProcess
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.pubsub import DeliveryPath
+from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 __all__ = ["NewConfig", "NewPath", "StartFunction", "emulator"]
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.conftest import OAUTH_SECRET, PROJECT, TOKEN_SECRET
-from xcapi_core.local.checkout import repository_root
-from xcapi_core.local.embedded_pubsub import EmbeddedPubsub
-from xcapi_core.local.function_process import FunctionProcess
-from xcapi_core.local.function_venv import FunctionVenv
-from xcapi_core.local.pubsub import DeadLetter, DeliveryPath
-from xcapi_core.local.secret_manager import LocalSecretManager
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, DEMO_PIXEL_TOKENS, OAuthKeys, SandboxConfig
 from xcapi_core.sandbox.server import SandboxServer
+from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
+from xcapi_core.sandbox.services.function_process import FunctionProcess
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.pubsub import DeadLetter, DeliveryPath
+from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 __all__ = ["DEAD_LETTER_TOPIC", "Stack", "configuration", "oauth_payload", "running", "token_payload", "wait_for"]
 

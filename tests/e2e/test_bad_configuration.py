@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from xcapi_core.local.checkout import repository_root
-from xcapi_core.local.function_venv import FunctionVenv
-from xcapi_core.local.ports import free_port
+from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

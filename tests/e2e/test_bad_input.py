@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.push import SUBSCRIPTION, envelope, event, new_id, post, push, push_all, request
 from tests.e2e.stack import Stack, running
-from xcapi_core.local.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
 
 pytestmark = pytest.mark.e2e
 

@@ -15,15 +15,15 @@ from click.testing import CliRunner
 
 import xcapi_core.cli.demo
 from tests.services import unavailable
-from xcapi_core.cli.demo import demo
-from xcapi_core.demo.performance import perform
-from xcapi_core.demo.planned import Act, Delivered, PlannedEvent, PlannedMessage
-from xcapi_core.demo.stage import Stage, open_stage
-from xcapi_core.demo.story import OAUTH_PIXEL, tell_story
-from xcapi_core.demo.watching import SilentOutput
-from xcapi_core.local.checkout import repository_root
-from xcapi_core.local.function_venv import FunctionVenv
-from xcapi_core.local.pubsub_emulator import PubsubEmulator
+from xcapi_core.cli.demo.command import demo
+from xcapi_core.cli.demo.performance import perform
+from xcapi_core.cli.demo.planned import Act, Delivered, PlannedEvent, PlannedMessage
+from xcapi_core.cli.demo.stage import Stage, open_stage
+from xcapi_core.cli.demo.story import OAUTH_PIXEL, tell_story
+from xcapi_core.cli.demo.watching import SilentOutput
+from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
 
 DEMO = [sys.executable, "-m", "xcapi_core", "demo"]
 # What the story's events say about people, and the keys that sign for them. None of it belongs into a log.

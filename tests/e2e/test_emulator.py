@@ -10,10 +10,10 @@ import pytest
 from tests.e2e.conftest import NewConfig, NewPath, StartFunction
 from tests.e2e.push import event, new_id
 from tests.e2e.stack import wait_for
-from xcapi_core.local.pubsub import DeadLetter
-from xcapi_core.local.pubsub_emulator import PubsubEmulator
-from xcapi_core.local.secret_manager import LocalSecretManager
 from xcapi_core.sandbox.server import SandboxServer
+from xcapi_core.sandbox.services.pubsub import DeadLetter
+from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
+from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 pytestmark = pytest.mark.e2e
 

@@ -4,8 +4,8 @@ import json
 import re
 import subprocess
 
-from xcapi_core.local.checkout import repository_root
-from xcapi_core.local.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
 
 _PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*])?==", re.MULTILINE)
 # A virtual environment's own; Python 3.11 still brings the second one along.

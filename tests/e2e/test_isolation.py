@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e.push import event, new_id, push
 from tests.e2e.stack import Stack, running
-from xcapi_core.local.function_venv import FunctionVenv
 from xcapi_core.sandbox.config import SandboxConfig
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
 
 pytestmark = pytest.mark.e2e
 

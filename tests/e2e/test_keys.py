@@ -14,9 +14,9 @@ from tests.e2e.conftest import OAUTH_SECRET, TOKEN_SECRET
 from tests.e2e.nasty_x import NastyX
 from tests.e2e.push import envelope, event, new_id, post, push, push_all
 from tests.e2e.stack import Stack, oauth_payload, running, token_payload
-from xcapi_core.local.checkout import repository_root
-from xcapi_core.local.function_venv import FunctionVenv
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS
+from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
 
 pytestmark = pytest.mark.e2e
 

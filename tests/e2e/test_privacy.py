@@ -17,10 +17,10 @@ from tests.e2e.conftest import OAUTH_SECRET, TOKEN_SECRET
 from tests.e2e.nasty_x import Behaviour, NastyX, Received, answer, well
 from tests.e2e.push import Answer, envelope, new_id, post, push, request
 from tests.e2e.stack import Stack, oauth_payload, running, token_payload
-from xcapi_core.local.checkout import repository_root
-from xcapi_core.local.function_venv import FunctionVenv
-from xcapi_core.local.secret_manager import LocalSecretManager
 from xcapi_core.sandbox.config import OAuthKeys
+from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 pytestmark = pytest.mark.e2e
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e.push import event, post, push, request
 from tests.e2e.stack import oauth_payload, running, token_payload
-from xcapi_core.local.function_venv import FunctionVenv
 from xcapi_core.sandbox.config import DEMO_PIXEL_TOKENS
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
 
 pytestmark = pytest.mark.e2e
 

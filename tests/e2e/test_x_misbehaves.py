@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.nasty_x import Behaviour, NastyX, Received, answer
 from tests.e2e.push import event, push, push_all
 from tests.e2e.stack import Stack, running
-from xcapi_core.local.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
 
 pytestmark = pytest.mark.e2e
 

@@ -19,7 +19,9 @@ class _Command(NamedTuple):
 
 # In the order in which a newcomer meets them.
 _COMMANDS: Final[Mapping[str, _Command]] = {
-    "demo": _Command("xcapi_core.cli.demo", "demo", "Show the whole path on this machine, from message to X's answer."),
+    "demo": _Command(
+        "xcapi_core.cli.demo.command", "demo", "Show the whole path on this machine, from message to X's answer."
+    ),
     "sandbox": _Command(
         "xcapi_core.cli.sandbox", "sandbox", "Run a local X Conversions API to try any client against."
     ),

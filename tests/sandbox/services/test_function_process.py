@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from xcapi_core.local.errors import LocalServiceError
-from xcapi_core.local.function_process import FunctionProcess
-from xcapi_core.local.function_venv import FunctionVenv
-from xcapi_core.local.http_probe import answers_ok
+from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.function_process import FunctionProcess
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.http_probe import answers_ok
 
 STUB = Path(__file__).parent / "stub_function"
 # The test's own environment has the framework too; what the function's own holds is function_venv's business.

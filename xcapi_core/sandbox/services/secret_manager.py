@@ -19,8 +19,8 @@ from google.cloud.secretmanager_v1.types import (
     SecretVersion,
 )
 
-from xcapi_core.local.crc32c import crc32c
-from xcapi_core.local.grpc_server import GrpcMethod, GrpcRefusal, GrpcServer
+from xcapi_core.sandbox.services.crc32c import crc32c
+from xcapi_core.sandbox.services.grpc_server import GrpcMethod, GrpcRefusal, GrpcServer
 
 __all__ = ["LocalSecretManager"]
 

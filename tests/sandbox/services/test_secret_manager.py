@@ -11,9 +11,9 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 )
 from google.cloud.secretmanager_v1.types import SecretPayload
 
-from xcapi_core.local.crc32c import crc32c
-from xcapi_core.local.grpc_server import insecure_channel
-from xcapi_core.local.secret_manager import LocalSecretManager
+from xcapi_core.sandbox.services.crc32c import crc32c
+from xcapi_core.sandbox.services.grpc_server import insecure_channel
+from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1.types import AccessSecretVersionResponse

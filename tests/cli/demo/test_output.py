@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from xcapi_core.demo.account import Account, EndedGroup
-from xcapi_core.demo.performance import ActReport, Example, Report
-from xcapi_core.demo.planned import Act, Delivered, PlannedEvent, PlannedMessage
-from xcapi_core.demo.rendering import as_json, show
-from xcapi_core.demo.watching import LinesOutput, Output, TerminalOutput
+from xcapi_core.cli.demo.account import Account, EndedGroup
+from xcapi_core.cli.demo.performance import ActReport, Example, Report
+from xcapi_core.cli.demo.planned import Act, Delivered, PlannedEvent, PlannedMessage
+from xcapi_core.cli.demo.rendering import as_json, show
+from xcapi_core.cli.demo.watching import LinesOutput, Output, TerminalOutput
 
 EVENT = PlannedEvent(label="one", conversion_id="one", payload=b"{}", expected=Delivered("o8z6j"))
 ACT = Act(title="X answers 429", messages=(PlannedMessage(data=b"{}", events=(EVENT,) * 50),))

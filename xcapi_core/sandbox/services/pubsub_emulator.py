@@ -27,12 +27,12 @@ from google.pubsub_v1.types import (
     Topic,
 )
 
-from xcapi_core.local.errors import LocalServiceError
-from xcapi_core.local.grpc_server import insecure_channel
-from xcapi_core.local.http_probe import answers_ok
-from xcapi_core.local.ports import LOOPBACK, free_port
-from xcapi_core.local.processes import ChildProcess
-from xcapi_core.local.pubsub import DeadLetter, DeliveryPath
+from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.grpc_server import insecure_channel
+from xcapi_core.sandbox.services.http_probe import answers_ok
+from xcapi_core.sandbox.services.ports import LOOPBACK, free_port
+from xcapi_core.sandbox.services.processes import ChildProcess
+from xcapi_core.sandbox.services.pubsub import DeadLetter, DeliveryPath
 
 __all__ = ["PubsubEmulator"]
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from xcapi_core.local.errors import LocalServiceError
+from xcapi_core.sandbox.services.errors import LocalServiceError
 
 __all__ = ["LOOPBACK", "free_port", "require_free"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from xcapi_core.local.errors import LocalServiceError
-from xcapi_core.local.function_venv import FunctionVenv, InstallStep
+from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.function_venv import FunctionVenv, InstallStep
 
 UNAVAILABLE = "six==1.0 --hash=sha256:" + "0" * 64 + "\n"
 

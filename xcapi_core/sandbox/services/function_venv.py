@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from xcapi_core.local.errors import LocalServiceError
-from xcapi_core.local.processes import ChildProcess
+from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.processes import ChildProcess
 
 __all__ = ["FunctionVenv", "InstallStep"]
 

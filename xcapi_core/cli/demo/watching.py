@@ -8,9 +8,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from xcapi_core.demo.performance import ActReport, Audience
-from xcapi_core.demo.planned import Act
-from xcapi_core.local.function_venv import InstallStep
+from xcapi_core.cli.demo.performance import ActReport, Audience
+from xcapi_core.cli.demo.planned import Act
+from xcapi_core.sandbox.services.function_venv import InstallStep
 
 __all__ = ["LinesOutput", "Output", "SilentOutput", "TerminalOutput", "answers_text"]
 

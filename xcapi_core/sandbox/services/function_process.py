@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from xcapi_core.local.errors import LocalServiceError
-from xcapi_core.local.function_venv import FunctionVenv
-from xcapi_core.local.http_probe import answers_ok
-from xcapi_core.local.ports import LOOPBACK, free_port, require_free
-from xcapi_core.local.processes import ChildProcess
+from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.http_probe import answers_ok
+from xcapi_core.sandbox.services.ports import LOOPBACK, free_port, require_free
+from xcapi_core.sandbox.services.processes import ChildProcess
 
 __all__ = ["FunctionProcess"]
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import grpc
 
-from xcapi_core.local.ports import LOOPBACK
+from xcapi_core.sandbox.services.ports import LOOPBACK
 
 __all__ = ["GrpcMethod", "GrpcRefusal", "GrpcServer", "insecure_channel"]
 

@@ -2,7 +2,7 @@
 
 import http.client
 
-from xcapi_core.local.ports import LOOPBACK
+from xcapi_core.sandbox.services.ports import LOOPBACK
 
 __all__ = ["answers_ok"]
 

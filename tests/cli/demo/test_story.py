@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime
 
-from xcapi_core.demo.planned import DeadLettered, Delivered
-from xcapi_core.demo.story import EXAMPLE_ID, tell_story
+from xcapi_core.cli.demo.planned import DeadLettered, Delivered
+from xcapi_core.cli.demo.story import EXAMPLE_ID, tell_story
 
 ACTS = tell_story(datetime(2026, 4, 20, 12, 34, 56, tzinfo=UTC))
 EVENTS = [event for act in ACTS for event in act.events]

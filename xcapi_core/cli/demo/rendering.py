@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from xcapi_core.demo.performance import Example, Report
+from xcapi_core.cli.demo.performance import Example, Report
 
 __all__ = ["as_json", "show"]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
-from xcapi_core.demo.planned import Act, DeadLettered, Delivered, ExpectedEnd, PlannedEvent, PlannedMessage, Skipped
+from xcapi_core.cli.demo.planned import Act, DeadLettered, Delivered, ExpectedEnd, PlannedEvent, PlannedMessage, Skipped
 
 __all__ = ["EXAMPLE_ID", "OAUTH_PIXEL", "TOKEN_PIXEL", "tell_story"]
 

@@ -14,9 +14,9 @@ from typing import Self
 
 from google.pubsub_v1.types import PublishRequest, PublishResponse, PubsubMessage, Topic
 
-from xcapi_core.local.grpc_server import GrpcMethod, GrpcRefusal, GrpcServer
-from xcapi_core.local.pubsub import DeadLetter, DeliveryPath
-from xcapi_core.local.push_delivery import Pusher, StoredMessage
+from xcapi_core.sandbox.services.grpc_server import GrpcMethod, GrpcRefusal, GrpcServer
+from xcapi_core.sandbox.services.pubsub import DeadLetter, DeliveryPath
+from xcapi_core.sandbox.services.push_delivery import Pusher, StoredMessage
 
 __all__ = ["EmbeddedPubsub"]
 

@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from xcapi_core.demo.planned import Act, DeadLettered, Delivered, PlannedEvent, Skipped
-from xcapi_core.local.pubsub import DeadLetter
+from xcapi_core.cli.demo.planned import Act, DeadLettered, Delivered, PlannedEvent, Skipped
+from xcapi_core.sandbox.services.pubsub import DeadLetter
 
 __all__ = ["AcceptedConversion", "Account", "EndedGroup", "settle_accounts"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import requests
 
-from xcapi_core.local.pubsub import DeliveryPath
+from xcapi_core.sandbox.services.pubsub import DeliveryPath
 
 __all__ = ["ACKNOWLEDGING_STATUSES", "Pusher", "StoredMessage"]
 

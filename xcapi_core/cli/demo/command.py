@@ -12,12 +12,12 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
-from xcapi_core.demo.performance import Report, perform
-from xcapi_core.demo.rendering import as_json, show
-from xcapi_core.demo.stage import PubsubChoice, open_stage
-from xcapi_core.demo.story import tell_story
-from xcapi_core.demo.watching import LinesOutput, Output, SilentOutput, TerminalOutput
-from xcapi_core.local.errors import LocalServiceError
+from xcapi_core.cli.demo.performance import Report, perform
+from xcapi_core.cli.demo.rendering import as_json, show
+from xcapi_core.cli.demo.stage import PubsubChoice, open_stage
+from xcapi_core.cli.demo.story import tell_story
+from xcapi_core.cli.demo.watching import LinesOutput, Output, SilentOutput, TerminalOutput
+from xcapi_core.sandbox.services.errors import LocalServiceError
 
 __all__ = ["demo"]
 

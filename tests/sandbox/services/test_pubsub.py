@@ -11,10 +11,10 @@ from google.pubsub_v1 import PublisherClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.types import PubsubMessage
 
-from tests.local.push_endpoint import PushEndpoint
-from xcapi_core.local.embedded_pubsub import EmbeddedPubsub
-from xcapi_core.local.grpc_server import insecure_channel
-from xcapi_core.local.pubsub import DeadLetter, DeliveryPath, LocalPubsub
+from tests.sandbox.services.push_endpoint import PushEndpoint
+from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
+from xcapi_core.sandbox.services.grpc_server import insecure_channel
+from xcapi_core.sandbox.services.pubsub import DeadLetter, DeliveryPath, LocalPubsub
 
 PathFactory = Callable[..., DeliveryPath]
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from xcapi_core.demo.account import AcceptedConversion, Account, settle_accounts
-from xcapi_core.demo.planned import Act, Skipped
-from xcapi_core.demo.stage import Stage
-from xcapi_core.demo.story import EXAMPLE_ID
-from xcapi_core.local.pubsub import DeadLetter
+from xcapi_core.cli.demo.account import AcceptedConversion, Account, settle_accounts
+from xcapi_core.cli.demo.planned import Act, Skipped
+from xcapi_core.cli.demo.stage import Stage
+from xcapi_core.cli.demo.story import EXAMPLE_ID
+from xcapi_core.sandbox.services.pubsub import DeadLetter
 
 __all__ = ["ActReport", "Audience", "Example", "Report", "perform"]
 

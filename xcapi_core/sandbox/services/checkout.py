@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from xcapi_core.local.errors import LocalServiceError
+from xcapi_core.sandbox.services.errors import LocalServiceError
 
 __all__ = ["repository_root"]
 
-_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+_PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 
 
 def repository_root() -> Path:

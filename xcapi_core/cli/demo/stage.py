@@ -7,19 +7,19 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
-from xcapi_core.demo.account import AcceptedConversion
-from xcapi_core.demo.story import OAUTH_PIXEL, TOKEN_PIXEL
-from xcapi_core.local.checkout import repository_root
-from xcapi_core.local.embedded_pubsub import EmbeddedPubsub
-from xcapi_core.local.errors import LocalServiceError
-from xcapi_core.local.function_process import FunctionProcess
-from xcapi_core.local.function_venv import FunctionVenv, InstallStep
-from xcapi_core.local.pubsub import DeliveryPath, LocalPubsub
-from xcapi_core.local.pubsub_emulator import PubsubEmulator
-from xcapi_core.local.secret_manager import LocalSecretManager
+from xcapi_core.cli.demo.account import AcceptedConversion
+from xcapi_core.cli.demo.story import OAUTH_PIXEL, TOKEN_PIXEL
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, DEMO_PIXEL_TOKENS, OAuthKeys
 from xcapi_core.sandbox.recorder import RequestRecord
 from xcapi_core.sandbox.server import SandboxServer
+from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
+from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.function_process import FunctionProcess
+from xcapi_core.sandbox.services.function_venv import FunctionVenv, InstallStep
+from xcapi_core.sandbox.services.pubsub import DeliveryPath, LocalPubsub
+from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
+from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 __all__ = ["PubsubChoice", "Stage", "open_stage"]
 

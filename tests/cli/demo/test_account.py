@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from xcapi_core.demo.account import AcceptedConversion, Account, settle_accounts
-from xcapi_core.demo.planned import Act, DeadLettered, Delivered, ExpectedEnd, PlannedEvent, PlannedMessage, Skipped
-from xcapi_core.local.pubsub import DeadLetter
+from xcapi_core.cli.demo.account import AcceptedConversion, Account, settle_accounts
+from xcapi_core.cli.demo.planned import Act, DeadLettered, Delivered, ExpectedEnd, PlannedEvent, PlannedMessage, Skipped
+from xcapi_core.sandbox.services.pubsub import DeadLetter
 
 GOOD = "good"
 BAD = "bad"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.services import emulator
-from xcapi_core.local.embedded_pubsub import EmbeddedPubsub
-from xcapi_core.local.pubsub import DeliveryPath, LocalPubsub
+from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
+from xcapi_core.sandbox.services.pubsub import DeliveryPath, LocalPubsub
 
 __all__ = ["embedded", "emulator", "new_path", "pubsub"]
 
