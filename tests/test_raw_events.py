@@ -193,7 +193,7 @@ def test_many_commas_inside_of_few_events_are_fine() -> None:
         (b"[]", "x"),
     ],
 )
-def test_the_format_is_detected_by_the_contract(data: bytes, form: str) -> None:
+def test_the_format_is_detected(data: bytes, form: str) -> None:
     result = split(data)
     assert result.format == form
     if form != "x":

@@ -1,4 +1,4 @@
-"""May this event be sent? Every consent signal that an event of any dialect can carry (contract, section 5)."""
+"""May this event be sent? Every consent signal that an event of any dialect can carry."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal

@@ -46,7 +46,7 @@ class Identity:
         self._phone_region = phone_region
         self.emails: list[str] = []
         self.phones: list[str] = []
-        # Apart from the plain ones: a plain value beats a digest that somebody else made (contract, section 4).
+        # Apart from the plain ones: a plain value beats a digest that somebody else made.
         self.digests_of_emails: list[str] = []
         self.digests_of_phones: list[str] = []
         self.twclid = self.ip_address = self.user_agent = ""

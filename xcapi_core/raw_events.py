@@ -159,7 +159,7 @@ def _raw_message(
 
 
 def _format_of(members: Mapping[str, bytes]) -> Format:
-    """Tell the format by the keys of a message or of its first event (contract section 4, "Detection")."""
+    """Tell the format by the keys of a message or of its first event."""
     if members.get("type") in _SEGMENT_TYPES or members.get("batch", b"").startswith(b"["):
         return "segment"
     if not _GA4_KEYS.isdisjoint(members) or any(name.startswith(_GA4_PREFIXES) for name in members):

@@ -36,7 +36,7 @@ class RateSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The whole configuration; contract section 3 gives the keys' meaning."""
+    """The whole configuration."""
 
     dead_letter_topic: str
     pixels: Mapping[str, PixelSettings]

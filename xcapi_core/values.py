@@ -6,7 +6,7 @@ from typing import TypeGuard
 
 __all__ = ["first_present", "is_absent", "is_object", "kind_of", "read_text"]
 
-# What templates and tag managers write where there is no value (contract, section 4), lower-cased.
+# What templates and tag managers write where there is no value, lower-cased.
 _NOTHING = frozenset({"", "(not set)", "undefined", "null", "nan", "[object object]"})
 _LONGEST_NOTHING = max(map(len, _NOTHING))
 

@@ -1,4 +1,4 @@
-"""A bad configuration stops the start, with every problem at once, in JSON lines alone (contract section 3)."""
+"""A bad configuration stops the start, with every problem at once, in JSON lines alone."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Bad input of every kind: a dead letter or a 400, never a 500, never a stuck delivery (contract 1, 4)."""
+"""Bad input of every kind: a dead letter or a 400, never a 500, never a stuck delivery."""
 
 import asyncio
 import base64

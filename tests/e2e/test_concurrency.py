@@ -1,4 +1,4 @@
-"""Group commit across deliveries, without a timer (issue; architecture)."""
+"""Group commit across deliveries, without a timer."""
 
 import asyncio
 import statistics

@@ -1,4 +1,4 @@
-"""What a delivery is, and what it is answered: contract sections 1, 2 and 6."""
+"""What a delivery is, and what it is answered."""
 
 import asyncio
 import base64

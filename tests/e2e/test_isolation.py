@@ -1,4 +1,4 @@
-"""Only the bad conversion is refused, and finding it is cheap (issue; contract section 2). Counts are X's own."""
+"""Only the bad conversion is refused, and finding it is cheap. Counts are X's own."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Keys over time: rotation, outages of Secret Manager, and where a pixel token may travel (contract 2, 3; issue)."""
+"""Keys over time: rotation, outages of Secret Manager, and where a pixel token may travel."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""X's "not before" is kept, and by one pixel alone (issue; contract sections 1 and 2)."""
+"""X's "not before" is kept, and by one pixel alone."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Nothing personal or secret in any output line or answer, whatever happens, at any level (contract 7)."""
+"""Nothing personal or secret in any output line or answer, whatever happens, at any level."""
 
 import asyncio
 import base64

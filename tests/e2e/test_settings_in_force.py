@@ -1,4 +1,4 @@
-"""What the settings promise, on the running function (contract section 3): dry run, local keys and letters, consent."""
+"""What the settings promise, on the running function: dry run, local keys and letters, consent."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""SIGTERM, as Cloud Run sends it: to the arbiter, with ten seconds before SIGKILL (contract section 1; issue)."""
+"""SIGTERM, as Cloud Run sends it: to the arbiter, with ten seconds before SIGKILL."""
 
 import asyncio
 import json

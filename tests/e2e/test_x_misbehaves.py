@@ -1,4 +1,4 @@
-"""X on its worst days, down to the socket: every answer has its status, and nothing hangs (issue; contract 1, 2)."""
+"""X on its worst days, down to the socket: every answer has its status, and nothing hangs."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""One pixel an event: its own `pixel_id`, else the message's attribute, else the default (contract, section 4)."""
+"""One pixel an event: its own `pixel_id`, else the message's attribute, else the default."""
 
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings

@@ -1,4 +1,4 @@
-"""The dialect `x`: X's own conversion object, with conveniences (contract, section 4)."""
+"""The dialect `x`: X's own conversion object, with conveniences."""
 
 import re
 from collections.abc import Mapping
@@ -107,7 +107,7 @@ def _read_money(
         )
     currency = currency or default_currency
     if currency is None:
-        # X counts such a conversion and leaves its revenue blank, or takes it for dollars [live].
+        # X counts such a conversion and leaves its revenue blank, or takes it for dollars.
         dropped.append(Drop.VALUE_WITHOUT_CURRENCY)
         return {}
     return {"value": wire_amount(amount), "price_currency": currency}

@@ -1,4 +1,4 @@
-"""The story keeps what the issue of its telling promised, and can be accounted for."""
+"""The story tells what a demo promises, and can be accounted for."""
 
 import json
 from datetime import UTC, datetime
