@@ -274,6 +274,19 @@ async def test_stop_answers_whoever_waits_and_lets_the_request_in_flight_finish(
     assert await first == Delivered()
 
 
+async def test_stop_during_a_search_answers_those_who_are_not_in_its_running_trial() -> None:
+    rig = Rig(FakeX(refusing({"c0"}), latency_s=0.1))
+    outcomes = [rig.submit(item) for item in numbered(100)]
+    await asyncio.sleep(0.15)
+    assert rig.x.sizes == [100, 50]
+    rig.lane.stop()
+    shutting_down = Deferred(nack_status=503, cause="shutting_down")
+    assert {future.result() for future in outcomes if future.done()} == {shutting_down}
+    assert [future.done() for future in outcomes] == [False] * 50 + [True] * 50
+    assert set(await asyncio.gather(*outcomes)) == {shutting_down}
+    assert rig.x.sizes == [100, 50]
+
+
 async def test_stop_answers_those_who_wait_for_keys() -> None:
     secrets = FakeSecrets()
     secrets.gate = asyncio.Event()

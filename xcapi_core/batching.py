@@ -79,8 +79,8 @@ class Lane:
         """Answer whoever waits, be it for a slot, the gate or keys; start nothing more. What is on its way goes on."""
         self._stopping = True
         for batch, window in self._under_way:
-            if not window.on_wire:
-                for waiting in batch:
+            for position, waiting in enumerate(batch):
+                if not (window.on_wire and position in window.carried):
                     self.settle(waiting, Deferred(nack_status=503, cause="shutting_down"))
         self._wake()
 

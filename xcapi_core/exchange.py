@@ -62,12 +62,14 @@ class NotStarted:
 class SendWindow:
     """When a request may still start: not after `latest_start`, and only while `is_open` says so.
 
-    `on_wire` tells whether a request is on its way to X at the moment: then its answer is worth waiting for.
+    `on_wire` tells whether a request is on its way to X at the moment, and `carried` which positions of the batch are
+    in it: their answer is worth waiting for.
     """
 
     latest_start: float
     is_open: Callable[[], bool]
     on_wire: bool = False
+    carried: frozenset[int] = frozenset()
 
 
 class Exchange:

@@ -51,6 +51,7 @@ class Sender:
         The caller has counted the batch with the pacer.
         """
         everyone = list(range(len(batch)))
+        window.carried = frozenset(everyone)
         answer = await self._send(batch, window)
         if isinstance(answer, NotStarted):
             return everyone
@@ -81,6 +82,7 @@ class Sender:
             if not window.is_open() or self._pacer.allowance(self._clock()) < len(trial):
                 return self._leave(search, None, progress, requests)
             self._pacer.note_sent(self._clock(), len(trial))
+            window.carried = frozenset(trial)
             answer = await self._send([batch[position] for position in trial], window)
             requests += 1
             if isinstance(answer, NotStarted):
