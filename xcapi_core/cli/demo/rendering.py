@@ -21,6 +21,18 @@ _STYLES = {"delivered": "green", "dead-lettered": "yellow", "skipped": "cyan", "
 
 def show(report: Report, console: Console) -> None:
     """Print where every event ended, one message beside its request, the figures and the verdict."""
+    if console.is_terminal:
+        _show(report, console)
+        return
+    # Tables pad their cells; in a file, or a diff of two, trailing blanks are a nuisance.
+    with console.capture() as capture:
+        _show(report, console)
+    for line in capture.get().splitlines():
+        console.file.write(line.rstrip() + "\n")
+    console.file.flush()
+
+
+def _show(report: Report, console: Console) -> None:
     console.print()
     console.print(_ends(report))
     if report.example is not None:
