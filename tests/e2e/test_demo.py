@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import xcapi_core.cli.demo
+import xcapi_core.cli.demo.command
 from tests.services import unavailable
 from xcapi_core.cli.demo.command import demo
 from xcapi_core.cli.demo.performance import perform
@@ -136,7 +136,7 @@ def lonely(conversion_id: str, fields: dict[str, object]) -> Act:
 
 def test_event_that_ended_elsewhere_makes_exit_code_1_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     surprise = lonely("surprise", {"event_id": "tw-o8z6j-zzzzz", "email": "ada@example.com"})
-    monkeypatch.setattr(xcapi_core.cli.demo, "tell_story", lambda _: (surprise,))
+    monkeypatch.setattr(xcapi_core.cli.demo.command, "tell_story", lambda _: (surprise,))
     result = CliRunner().invoke(demo, ["--json", "--pubsub", "embedded"])
     assert result.exit_code == 1
     report = json.loads(result.stdout)
@@ -173,7 +173,7 @@ def test_auto_falls_back_on_the_embedded_pubsub_and_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join([str(function_venv.scripts), "/nowhere"]))
     act = lonely("one", {"event": "purchase", "email": "ada@example.com"})
-    monkeypatch.setattr(xcapi_core.cli.demo, "tell_story", lambda _: (act,))
+    monkeypatch.setattr(xcapi_core.cli.demo.command, "tell_story", lambda _: (act,))
     result = CliRunner().invoke(demo, ["--pubsub", "auto"])
     assert result.exit_code == 0, result.output
     assert "gcloud is not installed" in result.stdout
