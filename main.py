@@ -75,9 +75,10 @@ async def _answer(request: Request) -> Response:
         body = bytearray()
         async for chunk in service.until_stopped(request.stream()):
             # A chunked body says nothing of its length before; Pub/Sub sends none such, others may.
-            if declared is None and not service.admission.admit(len(chunk)):
-                return _nack(429, "memory_full")
-            held += 0 if declared is not None else len(chunk)
+            if declared is None:
+                if not service.admission.admit(len(chunk)):
+                    return _nack(429, "memory_full")
+                held += len(chunk)
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 return _refuse(TOO_LARGE)

@@ -180,8 +180,7 @@ def _fitted(message: PubsubMessage, ours: Mapping[str, str], data: bytes, event_
 
 def _merged(originals: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
     """Both kinds, within 100: ours win, originals that do not fit are dropped and counted."""
-    foreign = {key: value for key, value in originals.items() if not key.startswith(_OURS)}
-    foreign = {key: value for key, value in foreign.items() if key not in ours}
+    foreign = {key: value for key, value in originals.items() if not key.startswith(_OURS) and key not in ours}
     kept = {key: value for key, value in foreign.items() if _is_publishable(key, value)}
     if len(kept) == len(foreign) and len(kept) + len(ours) <= MAX_ATTRIBUTES:
         return {**kept, **ours}

@@ -56,11 +56,11 @@ class Mailer:
             return
         letters = compose_letters(delivery.message, events, failed_at=self._wall_clock())
         for batch in letter_batches(letters):
-            task = asyncio.create_task(self._publish(batch, key, max(0.0, delivery.deadline - self._clock())))
+            timeout_s = max(0.0, delivery.deadline - self._clock())
+            task = asyncio.create_task(self._publish(batch, key, timeout_s))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             gave_up = asyncio.create_task(self._given_up.wait())
-            timeout_s = max(0.0, delivery.deadline - self._clock())
             await asyncio.wait({task, gave_up}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             gave_up.cancel()
             if not (task.done() and task.result()):

@@ -84,7 +84,9 @@ def read_events(
             result = Invalid(event)
         else:
             result = read_event(event, source, settings, split.format)
-        pixel = None if isinstance(result, Conversion) else choose_pixel(event, source.message_pixel_id, settings)
+        # Only a letter names it, and only a conversion brings it along.
+        is_refused = isinstance(result, Invalid | Expired)
+        pixel = choose_pixel(event, source.message_pixel_id, settings) if is_refused else None
         yield ReadEvent(
             event_index=index,
             event_bytes=event_bytes,
@@ -101,8 +103,7 @@ def _envelope_refuses(split: RawMessage, settings: Settings) -> bool:
         return False
     # What cannot be read is kept as something that no consent field means, which is a no.
     envelope = {name: _decoded(value) for name, value in split.envelope.items() if len(value) <= _MAX_CONSENT_BYTES}
-    categories = tuple(category for pixel in settings.pixels.values() for category in pixel.consent_categories)
-    return not may_send(envelope, policy="respect", categories=categories)
+    return not may_send(envelope, policy="respect", categories=settings.consent_categories_of(None))
 
 
 def _decoded(value: bytes) -> object:

@@ -54,6 +54,11 @@ class Settings:
     batch: BatchSettings = BatchSettings()
     rate: RateSettings = RateSettings()
 
+    def consent_categories_of(self, pixel: PixelSettings | None) -> tuple[str, ...]:
+        """Return the pixel's consent categories; where nobody knows for which pixel an event is, those of all."""
+        pixels = self.pixels.values() if pixel is None else (pixel,)
+        return tuple(dict.fromkeys(category for each in pixels for category in each.consent_categories))
+
     @property
     def dead_letter_project(self) -> str | None:
         """The project of the dead-letter topic; None where letters go to a file."""

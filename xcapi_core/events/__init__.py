@@ -33,8 +33,7 @@ def read_event(
     """
     pixel = choose_pixel(event, source.message_pixel_id, settings)
     # Whoever refuses for one pixel of several should not lie in a dead-letter queue because nobody knows for which.
-    pixels = settings.pixels.values() if isinstance(pixel, Problem) else (pixel,)
-    categories = tuple(dict.fromkeys(category for each in pixels for category in each.consent_categories))
+    categories = settings.consent_categories_of(None if isinstance(pixel, Problem) else pixel)
     if not may_send(event, policy=settings.consent, categories=categories):
         return Skipped(SkipReason.NO_CONSENT)
     if not is_object(event):
