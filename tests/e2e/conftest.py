@@ -1,7 +1,6 @@
 """The deployed path on this machine: the real function, real gRPC services, the sandbox in X's place."""
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -10,8 +9,15 @@ from typing import Protocol
 
 import pytest
 
+from tests.e2e.deployment import (
+    OAUTH_SECRET,
+    PROJECT,
+    TOKEN_SECRET,
+    deployed_configuration,
+    oauth_payload,
+    token_payload,
+)
 from tests.services import emulator, unavailable
-from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, DEMO_PIXEL_TOKENS
 from xcapi_core.sandbox.server import SandboxServer
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
@@ -23,9 +29,6 @@ from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 __all__ = ["NewConfig", "NewPath", "StartFunction", "emulator"]
 
-PROJECT = "test-project"
-OAUTH_SECRET = f"projects/{PROJECT}/secrets/x-ads-o8z6j"
-TOKEN_SECRET = f"projects/{PROJECT}/secrets/x-ads-p9q7k"
 
 _numbers = itertools.count(1)
 
@@ -74,19 +77,8 @@ def sandbox() -> Iterator[SandboxServer]:
 def secret_manager() -> Iterator[LocalSecretManager]:
     """Give a Secret Manager that holds the keys the sandbox accepts."""
     with LocalSecretManager() as running:
-        keys = DEMO_OAUTH_KEYS
-        running.put(
-            OAUTH_SECRET,
-            json.dumps(
-                {
-                    "consumer_key": keys.consumer_key,
-                    "consumer_secret": keys.consumer_secret,
-                    "access_token": keys.access_token,
-                    "access_token_secret": keys.access_token_secret,
-                }
-            ).encode(),
-        )
-        running.put(TOKEN_SECRET, json.dumps({"pixel_token": DEMO_PIXEL_TOKENS["p9q7k"][0]}).encode())
+        running.put(OAUTH_SECRET, oauth_payload())
+        running.put(TOKEN_SECRET, token_payload())
         yield running
 
 
@@ -116,22 +108,7 @@ def new_config(sandbox: SandboxServer) -> NewConfig:
     """Make a configuration like a deployment's: both kinds of keys, the sandbox as X; keywords override."""
 
     def make(**overrides: object) -> dict[str, object]:
-        return {
-            "dead_letter_topic": f"projects/{PROJECT}/topics/conversions-dead-letter",
-            "pixels": {
-                "o8z6j": {
-                    "credentials": f"{OAUTH_SECRET}/versions/latest",
-                    "event_ids": {"purchase": "tw-o8z6j-o8z21", "sign_up": "tw-o8z6j-o8z22"},
-                },
-                "p9q7k": {
-                    "credentials": f"{TOKEN_SECRET}/versions/latest",
-                    "event_ids": {"purchase": "tw-p9q7k-p9q31", "sign_up": "tw-p9q7k-p9q32"},
-                },
-            },
-            "default_pixel": "o8z6j",
-            "api_base_url": sandbox.url,
-            **overrides,
-        }
+        return deployed_configuration(sandbox.url, **overrides)
 
     return make
 

@@ -7,8 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.conftest import OAUTH_SECRET, PROJECT, TOKEN_SECRET
-from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, DEMO_PIXEL_TOKENS, OAuthKeys, SandboxConfig
+from tests.e2e.deployment import (
+    DEAD_LETTER_TOPIC,
+    OAUTH_SECRET,
+    PROJECT,
+    TOKEN_SECRET,
+    deployed_configuration,
+    oauth_payload,
+    token_payload,
+)
+from xcapi_core.sandbox.config import SandboxConfig
 from xcapi_core.sandbox.server import SandboxServer
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
@@ -19,41 +27,12 @@ from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 __all__ = ["DEAD_LETTER_TOPIC", "Stack", "configuration", "oauth_payload", "running", "token_payload", "wait_for"]
 
-DEAD_LETTER_TOPIC = f"projects/{PROJECT}/topics/conversions-dead-letter"
 _PATH = DeliveryPath.named(PROJECT, "conversions", "http://127.0.0.1:9/")
 
 
-def oauth_payload(keys: OAuthKeys = DEMO_OAUTH_KEYS) -> bytes:
-    """Return a secret's payload with the OAuth four."""
-    names = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
-    return json.dumps({name: getattr(keys, name) for name in names}).encode()
-
-
-def token_payload(token: str = DEMO_PIXEL_TOKENS["p9q7k"][0]) -> bytes:
-    """Return a secret's payload with a pixel token."""
-    return json.dumps({"pixel_token": token}).encode()
-
-
 def configuration(x_url: str, **overrides: object) -> dict[str, object]:
-    """Make a configuration with both kinds of keys and short time limits; keywords override."""
-    return {
-        "dead_letter_topic": DEAD_LETTER_TOPIC,
-        "pixels": {
-            "o8z6j": {
-                "credentials": f"{OAUTH_SECRET}/versions/latest",
-                "event_ids": {"purchase": "tw-o8z6j-o8z21", "sign_up": "tw-o8z6j-o8z22"},
-            },
-            "p9q7k": {
-                "credentials": f"{TOKEN_SECRET}/versions/latest",
-                "event_ids": {"purchase": "tw-p9q7k-p9q31", "sign_up": "tw-p9q7k-p9q32"},
-            },
-        },
-        "default_pixel": "o8z6j",
-        "api_base_url": x_url,
-        "request_timeout_s": 2,
-        "settle_timeout_s": 8,
-        **overrides,
-    }
+    """Make a deployment's configuration with short time limits; keywords override."""
+    return deployed_configuration(x_url, **{"request_timeout_s": 2, "settle_timeout_s": 8, **overrides})
 
 
 @dataclass(frozen=True, slots=True)

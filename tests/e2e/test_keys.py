@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import OAUTH_SECRET, TOKEN_SECRET
+from tests.e2e.deployment import OAUTH_SECRET, TOKEN_SECRET
 from tests.e2e.nasty_x import NastyX
 from tests.e2e.push import envelope, event, new_id, post, push, push_all
 from tests.e2e.stack import Stack, oauth_payload, running, token_payload

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.e2e.conftest import OAUTH_SECRET, TOKEN_SECRET
+from tests.e2e.deployment import OAUTH_SECRET, TOKEN_SECRET
 from tests.e2e.nasty_x import Behaviour, NastyX, Received, answer, well
 from tests.e2e.push import Answer, envelope, new_id, post, push, request
 from tests.e2e.stack import Stack, oauth_payload, running, token_payload
