@@ -348,6 +348,19 @@ def test_a_long_text_is_cut_after_masking_and_never_through_a_word() -> None:
     assert logs.redact("x" * 30_000) == "[text of 30000 characters]"
 
 
+def test_of_a_long_traceback_the_ends_are_kept() -> None:
+    folder = "/a/deep/folder/" + "x" * 40
+    frames = "".join(f'  File "{folder}/{n}.py", line {n}, in call_{n}\n    quoted\n' for n in range(99))
+    shown = logs.redact(f"Exception on /\nTraceback (most recent call last):\n{frames}ValueError: alice").splitlines()
+    assert sum(map(len, shown)) + len(shown) <= 2_000
+    assert shown[0] == "Exception on /"
+    assert "in call_0" in shown[2]
+    assert "in call_98" in shown[-2]
+    assert shown[-1] == "ValueError: text withheld"
+    (gap,) = [line for line in shown if "left out" in line]
+    assert gap == f"  [{99 + 3 - (len(shown) - 1)} lines left out]"
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
 def test_redaction_takes_any_text_and_masked_text_stays_as_it_is_masked(text: str) -> None:
     assert "alice@example.com" not in logs.redact(f"{text} alice@example.com {text}")

@@ -9,6 +9,8 @@ __all__ = ["TracebackFilter", "mask_identifiers", "redact"]
 
 _LONGEST_SEARCHED = 20_000  # characters
 _LONGEST_SHOWN = 2_000  # characters; also keeps a line in one piece in a pipe, see lines.py
+_LONGEST_BEGIN = 500  # characters of the lines that are kept before a gap
+_GAP = "  [{} lines left out]"
 
 # Each pattern may only begin where a word does: that keeps the search linear in the text's length.
 _IDENTIFIERS = (
@@ -106,7 +108,25 @@ def redact(text: str) -> str:
     lines = (tracebacks.keep(line) for line in text.splitlines())
     shown = "\n".join(line for line in lines if line is not None)
     shown = _masked(_NAMED_VALUE.sub(_mask_named, shown), _ALL_MASKS)
-    return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "…"
+    return shown if len(shown) <= _LONGEST_SHOWN else _shortened(shown)
+
+
+def _shortened(text: str) -> str:
+    """Return the first and the last lines of a long text: a traceback says at its end what happened, and where."""
+    begin, *rest = text.splitlines()
+    size = len(begin)
+    first: list[str] = [begin]
+    while rest and size + 1 + len(rest[0]) <= _LONGEST_BEGIN:
+        size += 1 + len(rest[0])
+        first.append(rest.pop(0))
+    last: list[str] = []
+    size += len(_GAP.format(len(rest))) + 1
+    while rest and size + 1 + len(rest[-1]) <= _LONGEST_SHOWN:
+        size += 1 + len(rest[-1])
+        last.append(rest.pop())
+    if not last:  # one long line
+        return text[:_LONGEST_SHOWN] + "…"
+    return "\n".join([*first, _GAP.format(len(rest)), *reversed(last)])
 
 
 def _mask_named(pair: re.Match[str]) -> str:
