@@ -34,6 +34,10 @@ _CLOSER = {ord("["): ord("]"), ord("{"): ord("}")}
 _QUOTE, _COMMA = ord('"'), ord(",")
 _MEMBER = re.compile(rb'"([^"\\]{0,64})"[ \t\r\n]*:[ \t\r\n]*')
 _SPACE = b" \t\r\n"
+# JavaScript cuts an emoji in two and escapes the half, a surrogate alone, which RFC 8259 allows and no UTF-8 can hold.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 _events = msgspec.json.Decoder(float_hook=Decimal)
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
@@ -97,10 +101,11 @@ def lone_format(event_bytes: bytes) -> Format | None:
 def decode_event(event_bytes: bytes) -> object | Problem:
     """Return the JSON value of one event, fractions as Decimal, or the problem why it is none.
 
-    Of a key that comes twice the last value counts.
+    Of a key that comes twice the last value counts. A surrogate without its other half becomes U+FFFD.
     """
+    text = event_bytes.removeprefix(_BOM)
     try:
-        value: object = _events.decode(event_bytes.removeprefix(_BOM))
+        value = _decode_leniently(text)
     except UnicodeDecodeError:
         found = "bytes that are no UTF-8"
     except RecursionError:
@@ -112,6 +117,20 @@ def decode_event(event_bytes: bytes) -> object | Problem:
     else:
         return value
     return Problem(path="$", found=found, expected="a JSON object")
+
+
+def _decode_leniently(text: bytes) -> object:
+    try:
+        return _events.decode(text)
+    except msgspec.DecodeError:
+        mended = _ESCAPE.sub(_without_lone_surrogate, text)
+        if mended == text:
+            raise
+        return _events.decode(mended)
+
+
+def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape[1] else escape[0]
 
 
 class _UnsplittableError(Exception):
