@@ -7,7 +7,7 @@ from typing import Literal
 
 from xcapi_core.values import is_object
 
-__all__ = ["Consent", "judge_consent", "may_send"]
+__all__ = ["Consent", "judge_consent", "may_send", "says_nothing"]
 
 
 class Consent(Enum):
@@ -24,6 +24,14 @@ def may_send(event: object, *, policy: Literal["respect", "require", "ignore"], 
         return True
     consent = judge_consent(event, categories=categories)
     return consent is Consent.YES or (consent is Consent.UNSAID and policy == "respect")
+
+
+def says_nothing(event: object) -> bool:
+    """Tell, at the price of one look at its keys, that an event has no field that could speak of consent.
+
+    False says that `may_send` has to look closer.
+    """
+    return is_object(event) and _PLACES_AND_FIELDS.isdisjoint(event)
 
 
 def judge_consent(event: object, *, categories: Sequence[str]) -> Consent:
@@ -48,12 +56,15 @@ def judge_consent(event: object, *, categories: Sequence[str]) -> Consent:
     return verdict
 
 
+_INNER_PLACES = ("user", "user_data", "params", "properties", "traits")
+
+
 def _places(event: object) -> Iterator[Mapping[str, object]]:
     """Yield the objects that hold consent fields in one dialect or another, the event itself first."""
     if not is_object(event):
         return
     yield event
-    for name in ("user", "user_data", "params", "properties", "traits"):
+    for name in _INNER_PLACES:
         if is_object(part := event.get(name)):
             yield part
     if is_object(context := event.get("context")):
@@ -217,3 +228,4 @@ _READERS: Mapping[str, Callable[[object, Sequence[str]], Consent]] = {
     "consentManagement": _consent_management,
 }
 _FIELDS = frozenset(_READERS)
+_PLACES_AND_FIELDS = _FIELDS.union(_INNER_PLACES, ("context", "events"))

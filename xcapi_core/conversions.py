@@ -1,12 +1,13 @@
 """One conversion, ready for X: the value that travels from the dialects to the request."""
 
-from dataclasses import dataclass, field
+from typing import ClassVar
+
+from xcapi_core.records import Record
 
 __all__ = ["Conversion"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversion:
+class Conversion(Record, frozen=True, kw_only=True, gc=False):
     """One valid conversion and its bytes on the wire.
 
     `event_tag` is X's `event_id` (the tag from Events Manager), `conversion_id` X's dedup key; publishers confuse
@@ -15,10 +16,12 @@ class Conversion:
     `dropped` are stable codes of what was left out ("invalid_phone", "value_without_currency", …), for counting.
     """
 
+    _shown: ClassVar[tuple[str, ...]] = ("pixel_id", "dropped")
+
     pixel_id: str
-    event_tag: str = field(repr=False)
-    conversion_id: str = field(repr=False)
-    wire: bytes = field(repr=False)
+    event_tag: str
+    conversion_id: str
+    wire: bytes
     dropped: tuple[str, ...] = ()
 
     @property

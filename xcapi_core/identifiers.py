@@ -19,6 +19,7 @@ _NO_ATOM = r"\s@<>()\[\]\\,;:\"\ufffd"
 _EMAIL = re.compile(rf"[^{_NO_ATOM}]+@[^{_NO_ATOM}.]+(?:\.[^{_NO_ATOM}.]+)+")
 _LONGEST_EMAIL = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 
+_DIGEST_LENGTH = 64
 _DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 # Templates without a value get hashed too; these digests match nobody.
 _DIGESTS_OF_NOTHING = frozenset(sha256(word).hexdigest() for word in (b"", b"null", b"undefined"))
@@ -59,12 +60,12 @@ def hash_email(text: str) -> str | Drop:
 
     No dots or plus tags are taken out: X matches on the address as it is. Unsalted, for the same reason.
     """
-    if is_digest(text):
+    if len(text) == _DIGEST_LENGTH and is_digest(text):
         return read_digest(text, Drop.INVALID_EMAIL)
     address = text.strip().lower()
     if len(address) > _LONGEST_EMAIL or not _EMAIL.fullmatch(address):
         return Drop.INVALID_EMAIL
-    return _sha256(address)
+    return sha256(address.encode()).hexdigest()
 
 
 def hash_phone(text: str, region: str | None) -> str | Drop:
@@ -85,12 +86,13 @@ def hash_phone(text: str, region: str | None) -> str | Drop:
         return Drop.PHONE_WITHOUT_REGION if lacks_region else Drop.INVALID_PHONE
     if not phonenumbers.is_possible_number(number):
         return Drop.INVALID_PHONE
-    return _sha256(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return sha256(e164.encode()).hexdigest()
 
 
 def is_digest(text: str) -> bool:
     """Tell whether `text` is 64 hex digits."""
-    return len(text) == 64 and _DIGEST.fullmatch(text) is not None  # noqa: PLR2004 - SHA-256 in hex
+    return len(text) == _DIGEST_LENGTH and _DIGEST.fullmatch(text) is not None
 
 
 def read_digest(text: str, otherwise: Drop) -> str | Drop:
@@ -130,7 +132,3 @@ def read_ip_address(text: str) -> str | Drop:
         if first <= number <= last:
             return Drop.PRIVATE_IP_ADDRESS
     return text
-
-
-def _sha256(text: str) -> str:
-    return sha256(text.encode()).hexdigest()

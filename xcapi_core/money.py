@@ -2,8 +2,11 @@
 
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
 
 __all__ = ["read_amount", "read_count", "read_currency", "read_micros", "wire_amount"]
+
+_ZERO = Decimal(0)
 
 # Far above any price, far below what would take memory to write out: 1E+999999999 is a finite number too.
 _INTEGER_DIGITS = 15
@@ -11,6 +14,7 @@ _MICROS_DIGITS = _INTEGER_DIGITS + 6
 # More decimals than any currency has, enough for what binary floating point leaves behind in publishers' numbers.
 _DECIMALS = 18
 _LONGEST_NUMBER_TEXT = 64
+_LONGEST_CODE = 64
 _LARGEST_COUNT = 2**31 - 1
 
 # Stricter than Decimal(), which also takes "1_000", "Infinity" and other scripts' digits.
@@ -35,6 +39,12 @@ def wire_amount(amount: Decimal) -> str:
 
     X documents a double and rejects integers [peers]; "200.00" is what passes.
     """
+    text = str(amount)
+    # As most prices are written; with an exponent, no point stands at either place.
+    if text[-3:-2] == ".":
+        return text
+    if text[-2:-1] == ".":
+        return f"{text}0"
     whole, _, decimals = f"{amount:.{_DECIMALS}f}".partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"
 
@@ -51,19 +61,22 @@ def read_count(value: object) -> int | None:
 
 def read_currency(value: object) -> str | None:
     """Return three letters, upper-cased; None for anything else, "NaN" included."""
-    if not isinstance(value, str):
-        return None
-    currency = value.strip().upper()
+    return _read_code(value) if isinstance(value, str) and len(value) <= _LONGEST_CODE else None
+
+
+@lru_cache(maxsize=1_024)  # a stream has a few currencies
+def _read_code(text: str) -> str | None:
+    currency = text.strip().upper()
     return currency if _CURRENCY.fullmatch(currency) and currency != "NAN" else None
 
 
 def _read_non_negative(value: object, integer_digits: int) -> Decimal | None:
-    number = _read_number(value, integer_digits)
+    number = value if value.__class__ is Decimal else _read_number(value, integer_digits)
     # Judged by its exponent, before anything would write the number out.
-    if number is None or not number.is_finite() or number < 0:
+    if number is None or not number.is_finite() or number < _ZERO:
         return None
     if not number:
-        return Decimal(0)  # drops a sign and an exponent, either of which would be written: -0.0, 0E+999999999
+        return _ZERO  # drops a sign and an exponent, either of which would be written: -0.0, 0E+999999999
     return number if number.adjusted() < integer_digits else None
 
 

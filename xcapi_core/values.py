@@ -28,7 +28,7 @@ def first_present(fields: Mapping[str, object], names: tuple[str, ...]) -> tuple
     """Return the first of `names` that is not absent, with its value; ("", None) where all are."""
     for name in names:
         value = fields.get(name)
-        if value is not None and not is_absent(value):
+        if not (value is None or (value.__class__ is str and is_absent(value))):
             return name, value
     return "", None
 
@@ -44,9 +44,7 @@ def read_text(value: object) -> str | None:
         text = value.strip()
         if not text.isascii():
             text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        if len(text) <= _LONGEST_NOTHING and text.lower() in _NOTHING:
-            return None
-        return text
+        return None if len(text) <= _LONGEST_NOTHING and text.lower() in _NOTHING else text
     if isinstance(value, int) and not isinstance(value, bool) and -_INTEGER_LIMIT < value < _INTEGER_LIMIT:
         return str(value)
     return None

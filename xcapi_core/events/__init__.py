@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from xcapi_core.consent import may_send
+from xcapi_core.consent import may_send, says_nothing
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.pixels import choose_pixel
 from xcapi_core.events.source import EventSource
@@ -32,10 +32,14 @@ def read_event(
     kinds, never values.
     """
     pixel = choose_pixel(event, source.message_pixel_id, settings)
-    # Whoever refuses for one pixel of several should not lie in a dead-letter queue because nobody knows for which.
-    categories = settings.consent_categories_of(None if isinstance(pixel, Problem) else pixel)
-    if not may_send(event, policy=settings.consent, categories=categories):
-        return Skipped(SkipReason.NO_CONSENT)
+    if says_nothing(event):
+        if settings.consent == "require":
+            return Skipped(SkipReason.NO_CONSENT)
+    else:
+        # Whoever refuses for one pixel of several should not lie in a dead-letter queue because nobody knows for which.
+        categories = settings.consent_categories_of(None if isinstance(pixel, Problem) else pixel)
+        if not may_send(event, policy=settings.consent, categories=categories):
+            return Skipped(SkipReason.NO_CONSENT)
     if not is_object(event):
         return Invalid(Problem(path="event", found=kind_of(event), expected="a JSON object"))
     read = _READERS.get(format_)

@@ -1,12 +1,12 @@
 """What was bought: X's `contents`, from its own names and from those that shops and tag managers use."""
 
-from collections.abc import Mapping
-
 from xcapi_core.drops import Drop
+from xcapi_core.events.shapes import Shapes, present
 from xcapi_core.money import read_amount, read_count, wire_amount
+from xcapi_core.records import Record
 from xcapi_core.values import first_present, is_object, read_text
 
-__all__ = ["ContentLine", "read_content_ids", "read_contents", "sum_of_counts"]
+__all__ = ["LARGEST_SUM", "ContentLine", "read_content_ids", "read_contents", "sum_of_counts"]
 
 ContentLine = dict[str, str | int]
 
@@ -19,7 +19,7 @@ _TEXT_FIELDS = (
 )
 _PRICES = ("content_price", "item_price", "price")
 _COUNTS = ("num_items", "quantity")
-_LARGEST_SUM = 2**31 - 1
+LARGEST_SUM = 2**31 - 1
 
 
 def read_contents(lines: object, dropped: list[Drop]) -> list[ContentLine]:
@@ -50,8 +50,32 @@ def read_content_ids(content_ids: object, content_type: object, dropped: list[Dr
 
 def sum_of_counts(contents: list[ContentLine]) -> int | None:
     """Return the sum of the lines' counts, None where no line has one."""
-    total = sum(count for line in contents if isinstance(count := line.get("num_items"), int))
-    return total if 0 < total <= _LARGEST_SUM else None
+    total = 0
+    for line in contents:
+        count = line.get("num_items")
+        if isinstance(count, int):
+            total += count
+    return total if 0 < total <= LARGEST_SUM else None
+
+
+class _LineShape(Record, frozen=True, kw_only=True, gc=False):
+    """The names that a line has, X's field by field."""
+
+    texts: tuple[tuple[str, tuple[str, ...]], ...]
+    prices: tuple[str, ...]
+    counts: tuple[str, ...]
+
+
+def _shape_of(keys: tuple[str, ...]) -> _LineShape:
+    texts = ((field, present(names, keys)) for field, names in _TEXT_FIELDS)
+    return _LineShape(
+        texts=tuple((field, names) for field, names in texts if names),
+        prices=present(_PRICES, keys),
+        counts=present(_COUNTS, keys),
+    )
+
+
+_shapes = Shapes(_shape_of)
 
 
 def _read_line(raw: object, dropped: list[Drop]) -> ContentLine | None:
@@ -59,33 +83,29 @@ def _read_line(raw: object, dropped: list[Drop]) -> ContentLine | None:
         dropped.append(Drop.INVALID_CONTENT)
         return None
     line: ContentLine = {}
-    _read_texts(raw, line, dropped)
-    name, value = first_present(raw, _PRICES)
-    if name:
-        price = read_amount(value)
-        if price is None:
-            dropped.append(Drop.INVALID_CONTENT)
-            return None
-        line["content_price"] = wire_amount(price)
-    name, value = first_present(raw, _COUNTS)
-    if name:
-        count = read_count(value)
-        if count is None:
-            dropped.append(Drop.INVALID_CONTENT_COUNT)
-        else:
-            line["num_items"] = count
-    if not line:
-        dropped.append(Drop.INVALID_CONTENT)
-    return line
-
-
-def _read_texts(raw: Mapping[str, object], line: ContentLine, dropped: list[Drop]) -> None:
-    for field, names in _TEXT_FIELDS:
+    shape = _shapes.of(raw)
+    for field, names in shape.texts:
         name, value = first_present(raw, names)
-        if not name:
-            continue
         text = read_text(value)
         if text is not None:
             line[field] = text
-        elif not isinstance(value, str):
+        elif name and not isinstance(value, str):
             dropped.append(Drop.INVALID_CONTENT_FIELD)
+    if shape.prices:
+        name, value = first_present(raw, shape.prices)
+        price = read_amount(value)
+        if price is not None:
+            line["content_price"] = wire_amount(price)
+        elif name:
+            dropped.append(Drop.INVALID_CONTENT)
+            return None
+    if shape.counts:
+        name, value = first_present(raw, shape.counts)
+        count = read_count(value)
+        if count is not None:
+            line["num_items"] = count
+        elif name:
+            dropped.append(Drop.INVALID_CONTENT_COUNT)
+    if not line:
+        dropped.append(Drop.INVALID_CONTENT)
+    return line

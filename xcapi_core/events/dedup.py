@@ -12,7 +12,8 @@ __all__ = ["conversion_id", "derived_conversion_id"]
 def conversion_id(event: Mapping[str, object], names: tuple[str, ...], source: EventSource) -> str:
     """Return the first of `names` that has a value, else what the message names, else a derived key."""
     for name in names:
-        if (own := read_text(event.get(name))) is not None:
+        value = event.get(name)
+        if value is not None and (own := read_text(value)) is not None:
             return own
     return read_text(source.conversion_id) or derived_conversion_id(source)
 

@@ -10,9 +10,9 @@ __all__ = ["choose_pixel"]
 def choose_pixel(event: object, message_pixel_id: str | None, settings: Settings) -> PixelSettings | Problem:
     """Return the pixel that an event is for, or the problem where none can be told."""
     own = event.get("pixel_id") if is_object(event) else None
-    if not is_absent(own):
+    if own is not None and not is_absent(own):
         return _configured(read_text(own), kind_of(own), "pixel_id", settings)
-    if not is_absent(message_pixel_id):
+    if message_pixel_id is not None and not is_absent(message_pixel_id):
         return _configured(read_text(message_pixel_id), "text", "attributes.pixel_id", settings)
     if settings.default_pixel is not None:
         return _configured(settings.default_pixel, "text", "default_pixel", settings)

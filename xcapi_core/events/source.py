@@ -1,13 +1,14 @@
 """Where an event came from."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import ClassVar
+
+from xcapi_core.records import Record
 
 __all__ = ["EventSource"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventSource:
+class EventSource(Record, frozen=True, kw_only=True, gc=False):
     """Where an event came from: what its reading needs besides its own JSON.
 
     `message_pixel_id` is the message's `pixel_id` attribute. `publish_time` is the *original* publish time (a
@@ -17,11 +18,13 @@ class EventSource:
     message's `format` attribute named the dialect: then no event is ambiguous.
     """
 
-    event_bytes: bytes = field(repr=False)
+    _shown: ClassVar[tuple[str, ...]] = ("event_index", "message_pixel_id", "publish_time")
+
+    event_bytes: bytes
     event_index: int
     message_pixel_id: str | None
     publish_time: datetime
     publish_time_text: str
     received_at: datetime
-    conversion_id: str | None = field(default=None, repr=False)
+    conversion_id: str | None = None
     format_is_stated: bool = False

@@ -28,6 +28,8 @@ def belongs_to(tag: str, pixel_id: str) -> bool:
 
     The short form names no pixel, and other forms are left to X's judgement.
     """
+    if tag.startswith(f"tw-{pixel_id}-"):
+        return True
     prefix, _, rest = tag.partition("-")
     owner, dash, _ = rest.partition("-")
     return prefix.lower() != "tw" or not dash or owner.lower() == pixel_id.lower()
@@ -36,7 +38,7 @@ def belongs_to(tag: str, pixel_id: str) -> bool:
 def read_tag(event: Mapping[str, object], pixel: PixelSettings, *, format_is_stated: bool) -> str | Problem:
     """Return the tag of an `x` event: its `event_id`, else what its `event` or `event_name` is configured as."""
     given = event.get("event_id")
-    tag = read_text(given)
+    tag = None if given is None else read_text(given)
     if tag is None and not (is_absent(given) or isinstance(given, str)):
         return Problem(path="event_id", found=kind_of(given), expected="an event tag from Events Manager, as text")
     path = "event_id"
@@ -82,7 +84,7 @@ def _look_up(event: Mapping[str, object], pixel: PixelSettings) -> tuple[str, st
     named = ""
     for field in ("event", "event_name"):
         given = event.get(field)
-        if is_absent(given):
+        if given is None or is_absent(given):
             continue
         named = named or field
         name = read_text(given)
