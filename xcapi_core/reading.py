@@ -1,13 +1,14 @@
 """A message's events, one after the other, each read into a conversion or into its end."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import ClassVar
 
 from xcapi_core.consent import may_send
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import EventSource, read_event
 from xcapi_core.events.pixels import choose_pixel
+from xcapi_core.events.plain import PlainReader
 from xcapi_core.messages import (
     PubsubMessage,
     original_event_indices,
@@ -18,27 +19,31 @@ from xcapi_core.messages import (
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.raw_events import RawMessage, Unreadable, decode_event, split_message
+from xcapi_core.records import Record
 from xcapi_core.settings import PixelSettings, Settings
 
 __all__ = ["ReadEvent", "read_events"]
 
 # A consent field is a word or a small object; whatever is longer is something else.
 _MAX_CONSENT_BYTES = 65_536
+# A publisher's events are alike: after so many in a row that are not plain, no further one is tried.
+_MISSES_A_MESSAGE = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadEvent:
+class ReadEvent(Record, frozen=True, kw_only=True, gc=False):
     """One event and what its reading gave. `event_index` is None for a message that holds no readable events.
 
     `pixel_id` and `conversion_id` are what is known of them where reading ended without a conversion. `format` is the
     dialect in which the event was read, "" where nothing could be.
     """
 
+    _shown: ClassVar[tuple[str, ...]] = ("event_index", "result", "pixel_id", "format")
+
     event_index: int | None
-    event_bytes: bytes = field(repr=False)
+    event_bytes: bytes
     result: Conversion | Invalid | Expired | Skipped | Unreadable
     pixel_id: str = ""
-    conversion_id: str = field(default="", repr=False)
+    conversion_id: str = ""
     format: str = ""
 
 
@@ -49,51 +54,111 @@ def read_events(
 
     Yields a `ReadEvent`, or the bare index of an event that an earlier delivery settled. Never raises for any data.
     """
+    origin = _Origin(message, received_at)
+    plain = _plain_reader(message, settings, origin)
+    if plain is not None and not settled and (conversion := plain.read(message.data)) is not None:
+        yield ReadEvent(event_index=0, event_bytes=message.data, result=conversion, format="x")
+        return
     split = split_message(message)
     if isinstance(split, Unreadable):
         yield ReadEvent(event_index=None, event_bytes=message.data, result=split)
         return
-    # Without a publish time, its id tells one message from another whose bytes are the same.
-    publish_time_text = original_publish_time(message) or message.message_id
-    publish_time = parse_publish_time(publish_time_text) or received_at
-    # The id that a replayed letter brings is that of its one event; several would share it.
-    replayed = replayed_conversion_id(message) if len(split.events) == 1 else None
-    original_indices = original_event_indices(message)
-    if original_indices is None or len(original_indices) != len(split.events):
-        original_indices = tuple(range(len(split.events)))
-    refused_for_all = _envelope_refuses(split, settings)
+    weigh = _WeighingReader(message, split, settings, origin)
+    if split.format != "x" or weigh.refused_for_all:
+        plain = None
+    misses = 0
     for index, event_bytes in enumerate(split.events):
         if index in settled:
             yield index
             continue
+        if plain is not None and misses < _MISSES_A_MESSAGE:
+            conversion = plain.read(event_bytes)
+            if conversion is not None:
+                misses = 0
+                yield ReadEvent(event_index=index, event_bytes=event_bytes, result=conversion, format="x")
+                continue
+            misses += 1
+        yield weigh.read(index, event_bytes)
+
+
+class _Origin:
+    """When a message was published first: worked out once, when the first event asks."""
+
+    def __init__(self, message: PubsubMessage, received_at: datetime) -> None:
+        self._message = message
+        self.received_at = received_at
+        self._publish_time: datetime | None = None
+        self._text = ""
+
+    def text(self) -> str:
+        """Return the time as text; where there is none, the message's id, which tells it from one of equal bytes."""
+        if not self._text:
+            self._text = original_publish_time(self._message) or self._message.message_id
+        return self._text
+
+    def time(self) -> datetime:
+        """Return the time, or when the message was received."""
+        if self._publish_time is None:
+            self._publish_time = parse_publish_time(self.text()) or self.received_at
+        return self._publish_time
+
+
+def _plain_reader(message: PubsubMessage, settings: Settings, origin: _Origin) -> PlainReader | None:
+    """Return the fast reader for events that name no pixel of their own; None where nothing can be plain."""
+    if message.attributes.get("format", "x").strip().lower() not in ("x", ""):
+        return None
+    pixel = choose_pixel(None, message.attributes.get("pixel_id"), settings)
+    if isinstance(pixel, Problem):
+        return None
+    reader = PlainReader(pixel, settings, publish_time=origin.time, received_at=origin.received_at)
+    return reader if reader.is_of_use else None
+
+
+class _WeighingReader:
+    """Reads the events of one message by all the rules."""
+
+    def __init__(self, message: PubsubMessage, split: RawMessage, settings: Settings, origin: _Origin) -> None:
+        self._settings = settings
+        self._split = split
+        self._origin = origin
+        self._pixel_id = message.attributes.get("pixel_id")
+        self._format_is_stated = "format" in message.attributes
+        self.refused_for_all = _envelope_refuses(split, settings)
+        # The id that a replayed letter brings is that of its one event; several would share it.
+        self._replayed = replayed_conversion_id(message) if len(split.events) == 1 else None
+        indices = original_event_indices(message)
+        self._indices = indices if indices is not None and len(indices) == len(split.events) else None
+
+    def read(self, index: int, event_bytes: bytes) -> ReadEvent:
+        """Read one event."""
         event = decode_event(event_bytes)
         source = EventSource(
             event_bytes=event_bytes,
-            event_index=original_indices[index],
-            message_pixel_id=message.attributes.get("pixel_id"),
-            publish_time=publish_time,
-            publish_time_text=publish_time_text,
-            received_at=received_at,
-            conversion_id=replayed,
-            format_is_stated="format" in message.attributes,
+            event_index=index if self._indices is None else self._indices[index],
+            message_pixel_id=self._pixel_id,
+            publish_time=self._origin.time(),
+            publish_time_text=self._origin.text(),
+            received_at=self._origin.received_at,
+            conversion_id=self._replayed,
+            format_is_stated=self._format_is_stated,
         )
         result: Conversion | Invalid | Expired | Skipped
-        if refused_for_all:
+        if self.refused_for_all:
             result = Skipped(SkipReason.NO_CONSENT)
         elif isinstance(event, Problem):
             result = Invalid(event)
         else:
-            result = read_event(event, source, settings, split.format)
+            result = read_event(event, source, self._settings, self._split.format)
         # Only a letter names it, and only a conversion brings it along.
         is_refused = isinstance(result, Invalid | Expired)
-        pixel = choose_pixel(event, source.message_pixel_id, settings) if is_refused else None
-        yield ReadEvent(
+        pixel = choose_pixel(event, source.message_pixel_id, self._settings) if is_refused else None
+        return ReadEvent(
             event_index=index,
             event_bytes=event_bytes,
             result=result,
             pixel_id=pixel.pixel_id if isinstance(pixel, PixelSettings) else "",
-            conversion_id=replayed or "",
-            format=split.format,
+            conversion_id=self._replayed or "",
+            format=self._split.format,
         )
 
 
