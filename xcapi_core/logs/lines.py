@@ -9,7 +9,10 @@ import threading
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
+
+import msgspec
 
 from xcapi_core.logs.exceptions import format_exception
 from xcapi_core.logs.redaction import mask_identifiers
@@ -35,6 +38,7 @@ _CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/.*)?", re.IGNORECASE)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*", re.IGNORECASE)  # W3C Trace Context
 
 _write_lock = threading.Lock()
+_encode = msgspec.json.Encoder().encode
 
 
 def _renew_lock() -> None:
@@ -83,9 +87,9 @@ def write_entry(
     severity: Severity, message: str, event: str, fields: Mapping[str, Scalar], stack_trace: str = ""
 ) -> None:
     """Write one entry as it is, with the time and the trace."""
-    entry: dict[str, Scalar] = {
+    entry: dict[str, object] = {
         "severity": severity,
-        "time": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "time": datetime.now(UTC),
         "message": message,
         "event": event,
         **fields,
@@ -95,8 +99,17 @@ def write_entry(
     trace = _trace.get()
     if trace:
         entry["logging.googleapis.com/trace"] = trace
-    # A lone surrogate has no UTF-8; as an escape it is still JSON.
-    _write(json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+    try:
+        line = _encode(entry)
+    except UnicodeEncodeError:
+        # A lone surrogate has no UTF-8; as an escape it is still JSON.
+        line = json.dumps(entry, ensure_ascii=False, default=datetime.isoformat).encode("utf-8", "backslashreplace")
+    _write(line + b"\n")
+
+
+@lru_cache(maxsize=512)  # the names are those in this code
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def _presentable(fields: Mapping[str, object]) -> tuple[dict[str, Scalar], list[str]]:
@@ -104,7 +117,7 @@ def _presentable(fields: Mapping[str, object]) -> tuple[dict[str, Scalar], list[
     hidden: list[str] = []
     for name, value in fields.items():
         match value:
-            case str() if _SECRET_NAME.search(name):
+            case str() if _names_a_secret(name):
                 hidden.append(name)
             case _ if name in _RESERVED:
                 hidden.append(name)
