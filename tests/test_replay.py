@@ -1,6 +1,8 @@
 """A dead letter that is published again: the same event, the same pixel, the same dedup key."""
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,6 +11,7 @@ from tests.fakes import FakeX, failed, ok
 from tests.forwarding import ACK, PIXEL, ForwarderRig, event, message
 from xcapi_core.letters import DeadLetter
 from xcapi_core.messages import PubsubMessage
+from xcapi_core.reading import ReadEvent, read_events
 
 
 def replayed(letter: DeadLetter, message_id: str = "replay") -> PubsubMessage:
@@ -135,16 +138,18 @@ async def test_only_what_is_half_settled_is_pinned() -> None:
     assert 0 < rig.ledger.pinned_bytes < 1000
 
 
-async def test_reading_ends_with_the_delivery_s_time_and_goes_on_in_its_redelivery() -> None:
+async def test_reading_ends_with_the_delivery_s_time_and_goes_on_in_its_redelivery(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = [0.0]
     rig = ForwarderRig(clock=lambda: now[0])
-    read = rig.forwarder._ledger.digest
 
-    def slow_digest(*parts: str | bytes | int) -> int:
-        now[0] += 0.1
-        return read(*parts)
+    def read_slowly(*args: Any, **kwargs: Any) -> Iterator[ReadEvent | int]:
+        for read in read_events(*args, **kwargs):
+            now[0] += 0.0 if isinstance(read, int) else 0.1
+            yield read
 
-    rig.forwarder._ledger.digest = slow_digest  # type: ignore[method-assign]
+    monkeypatch.setattr("xcapi_core.forwarder.read_events", read_slowly)
     bad = [{"no": number} for number in range(1000)]
     answer = await rig.forwarder.forward(message(*bad))
     assert (answer.status, answer.cause) == (503, "no_time_left")

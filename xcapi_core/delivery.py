@@ -54,7 +54,7 @@ class Delivery:
         self._unconfirmed_indices: set[int] = set()
         self._counts: Counter[str] = Counter()
         self._undeliverable: list[Undeliverable] = []
-        self._waiting: dict[asyncio.Future[Outcome], tuple[ReadEvent, Conversion]] = {}
+        self._waiting: list[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = []
         self._deferred: list[Deferred] = []
         self._lines = 0
 
@@ -71,14 +71,14 @@ class Delivery:
     def settle(self, event_index: int | None, outcome: Delivered | AlreadyDelivered | Skipped | Deferred) -> None:
         """Take the end of an event that leaves no letter."""
         match outcome:
+            case Delivered():
+                self._counts["delivered"] += 1
             case Deferred():
                 self._deferred.append(outcome)
                 self._counts["deferred"] += 1
                 return
             case Skipped(reason):
                 self._counts[f"skipped_{reason}"] += 1
-            case Delivered():
-                self._counts["delivered"] += 1
             case AlreadyDelivered():
                 self._counts["already_delivered"] += 1
         self._note_settled(event_index)
@@ -106,23 +106,34 @@ class Delivery:
 
     def await_outcome(self, event: ReadEvent, conversion: Conversion, outcome: "asyncio.Future[Outcome]") -> None:
         """Wait for what a lane says of this conversion."""
-        self._waiting[outcome] = (event, conversion)
+        self._waiting.append((outcome, event, conversion))
 
     def note_dropped(self, codes: Iterable[str]) -> None:
         """Count what was left out of a conversion that is sent all the same."""
-        self._counts.update(f"dropped_{code}" for code in codes)
+        for code in codes:
+            self._counts[f"dropped_{code}"] += 1
 
     async def sent(self, clock: Callable[[], float]) -> None:
         """Wait for the lanes; what is open at the deadline is deferred (and still enters the ledger later)."""
-        if self._waiting:
-            await asyncio.wait(self._waiting, timeout=max(0.0, self.deadline - clock()))
-        for future, (event, conversion) in self._waiting.items():
-            outcome = future.result() if future.done() else Deferred(nack_status=503, cause="no_time_left")
-            if isinstance(outcome, Rejected):
-                self._reject(event, conversion, outcome)
-            elif isinstance(outcome, Delivered | AlreadyDelivered | Skipped | Deferred):
-                self.settle(event.event_index, outcome)
+        if not self._waiting:
+            return
+        timer = asyncio.get_running_loop().call_later(max(0.0, self.deadline - clock()), self._end_waiting)
+        try:
+            # One after the other: most are done by the time it is their turn, and cost no callback.
+            for future, event, conversion in self._waiting:
+                outcome = future.result() if future.done() else await future
+                if isinstance(outcome, Rejected):
+                    self._reject(event, conversion, outcome)
+                elif isinstance(outcome, Delivered | AlreadyDelivered | Skipped | Deferred):
+                    self.settle(event.event_index, outcome)
+        finally:
+            timer.cancel()
         self._waiting.clear()
+
+    def _end_waiting(self) -> None:
+        for future, _, _ in self._waiting:
+            if not future.done():
+                future.set_result(Deferred(nack_status=503, cause="no_time_left"))
 
     def defer_rest(self, cause: str) -> None:
         """Take note that the message was not read to its end; it comes back, and goes on from there."""

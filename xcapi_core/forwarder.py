@@ -5,11 +5,9 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from xcapi_core import logs
 from xcapi_core.batching import Lane
 from xcapi_core.conversions import Conversion
 from xcapi_core.delivery import Answer, Delivery
-from xcapi_core.drops import Drop
 from xcapi_core.dry_run import log_discarded
 from xcapi_core.ledger import Ledger
 from xcapi_core.mailing import Mailer
@@ -17,6 +15,7 @@ from xcapi_core.messages import PubsubMessage, delivery_key
 from xcapi_core.outcomes import AlreadyDelivered, Deferred, Skipped, SkipReason
 from xcapi_core.reading import ReadEvent, read_events
 from xcapi_core.settings import Settings
+from xcapi_core.summaries import Summaries
 
 __all__ = ["Forwarder"]
 
@@ -25,8 +24,6 @@ LETTERS_RESERVE_S = 5.0
 # The event loop serves others after so many events: 20,000 of one message take a second of computing. As many as
 # one request carries, so that a message of that size leaves in one.
 EVENTS_A_TURN = 500
-
-_VALUE_LOST = f"dropped_{Drop.VALUE_WITHOUT_CURRENCY.value}"
 
 
 class Forwarder:
@@ -48,20 +45,34 @@ class Forwarder:
         self._mailer = mailer
         self._clock = clock
         self._wall_clock = wall_clock
-        self._under_way: dict[bytes, asyncio.Task[Answer]] = {}
+        self._summaries = Summaries(dry_run=settings.dry_run)
+        self._under_way: dict[bytes, asyncio.Future[Answer | None]] = {}
         self._stopping = False
 
     async def forward(self, message: PubsubMessage) -> Answer:
         """Settle one delivery, within `settle_timeout_s`; a duplicate of one still under way shares its answer."""
         key = delivery_key(message)
-        task = self._under_way.get(key) if key else None
-        if task is None:
-            task = asyncio.create_task(self._settle(message, key))
-            if key:
-                self._under_way[key] = task
-                task.add_done_callback(lambda _: self._under_way.pop(key))
-        # Shielded: when one of two callers goes away, the other still wants the answer.
-        return await asyncio.shield(task)
+        if key is None:
+            return await self._settle(message, None)
+        while (first := self._under_way.get(key)) is not None:
+            # Shielded: when this caller goes away, others still want the answer.
+            answer = await asyncio.shield(first)
+            if answer is not None:
+                return answer
+        return await self._settle_for_all(message, key)
+
+    async def _settle_for_all(self, message: PubsubMessage, key: bytes) -> Answer:
+        """Settle a delivery in its own request's task, and let duplicates share the answer."""
+        answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._under_way[key] = answered
+        answer = None
+        try:
+            answer = await self._settle(message, key)
+        finally:
+            # Where this request was given up, or failed, a duplicate that waits takes over.
+            del self._under_way[key]
+            answered.set_result(answer)
+        return answer
 
     def stop(self) -> None:
         """Answer whoever waits, start nothing more; what is on its way to X or Pub/Sub goes on for a while."""
@@ -72,12 +83,15 @@ class Forwarder:
     async def _settle(self, message: PubsubMessage, key: bytes | None) -> Answer:
         delivery = Delivery(message=message, deadline=self._clock() + self._settings.settle_timeout_s)
         await self._read(delivery, key)
-        letters = [asyncio.create_task(self._mailer.mail(delivery, key, delivery.take_undeliverable()))]
+        # What reading refused is published while the rest is sent.
+        first = delivery.take_undeliverable()
+        mailing = asyncio.create_task(self._mailer.mail(delivery, key, first)) if first else None
         try:
             await delivery.sent(self._clock)
-            letters.append(asyncio.create_task(self._mailer.mail(delivery, key, delivery.take_undeliverable())))
+            await self._mailer.mail(delivery, key, delivery.take_undeliverable())
         finally:
-            await asyncio.gather(*letters)
+            if mailing is not None:
+                await mailing
         answer = delivery.answer()
         if key:
             # What this instance knows of a half-settled message is all that keeps its events from being sent twice.
@@ -85,7 +99,7 @@ class Forwarder:
                 self._ledger.unpin(key)
             else:
                 self._ledger.pin(key, delivery.settled_indices, self._clock(), unconfirmed=delivery.unconfirmed_indices)
-        self._log(delivery, answer)
+        self._summaries.write(delivery, answer)
         return answer
 
     async def _read(self, delivery: Delivery, key: bytes | None) -> None:
@@ -99,17 +113,20 @@ class Forwarder:
             settled=self._ledger.settled_of(key) if key else frozenset(),
         )
         unconfirmed = self._ledger.unconfirmed_of(key) if key else frozenset()
+        may_be_mailed = False
         discarded: list[Conversion] = []
         for number, event in enumerate(events):
-            if number and number % EVENTS_A_TURN == 0:
-                await asyncio.sleep(0)
-                if self._clock() > letters_due:
-                    # Others were read at the same time. What is done so far is kept for the redelivery.
-                    delivery.defer_rest("no_time_left")
-                    break
+            if number % EVENTS_A_TURN == 0:
+                if number:
+                    await asyncio.sleep(0)
+                    if self._clock() > letters_due:
+                        # Others were read at the same time. What is done so far is kept for the redelivery.
+                        delivery.defer_rest("no_time_left")
+                        break
+                may_be_mailed = self._mailer.has_mailed_any(key)
             if isinstance(event, int):
                 delivery.settle(event, AlreadyDelivered())
-            elif self._mailer.has_mailed(key, event.event_index):
+            elif may_be_mailed and self._mailer.has_mailed(key, event.event_index):
                 delivery.settle(event.event_index, AlreadyDelivered())
             elif not isinstance(event.result, Conversion):
                 delivery.settle_read(event)
@@ -134,18 +151,3 @@ class Forwarder:
         else:
             lane = self._lanes[conversion.pixel_id]
             delivery.await_outcome(event, conversion, lane.submit(conversion, key, latest_start=latest_start))
-
-    def _log(self, delivery: Delivery, answer: Answer) -> None:
-        # A conversion whose value was left out counts at X, but as worth nothing: somebody should hear of it.
-        smooth = answer.is_ack and not self._settings.dry_run and not delivery.counts[_VALUE_LOST]
-        severity: logs.Severity = "INFO" if smooth else "WARNING"
-        discarding = {"dry_run": "conversions are being discarded"} if self._settings.dry_run else {}
-        logs.emit(
-            severity,
-            "delivery.settled" if answer.is_ack else "delivery.deferred",
-            message_id=delivery.message.loggable_id,
-            http_status=answer.status,
-            cause=answer.cause,
-            **delivery.counts,
-            **discarding,
-        )

@@ -46,13 +46,9 @@ class Ledger:
 
     def digest(self, *parts: str | bytes | int) -> int:
         """Return a key for what the parts name together; 64 bits, never 0."""
-        hasher = hashlib.blake2b(digest_size=8, key=self._key)
-        for part in parts:
-            encoded = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
-            # Lengths keep ("ab", "c") and ("a", "bc") apart.
-            hasher.update(len(encoded).to_bytes(8, "big"))
-            hasher.update(encoded)
-        return int.from_bytes(hasher.digest(), "big") or 1
+        # No two lists of parts print alike, and what cannot be encoded is escaped.
+        printed = repr(parts).encode()
+        return int.from_bytes(hashlib.blake2b(printed, digest_size=8, key=self._key).digest(), "big") or 1
 
     def add(self, keys: Iterable[int], now: float) -> None:
         """Remember that these are done. `now` is in seconds of the caller's monotonic clock."""

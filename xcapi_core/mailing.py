@@ -42,6 +42,10 @@ class Mailer:
         self._tasks: set[asyncio.Task[bool]] = set()
         self._given_up = asyncio.Event()
 
+    def has_mailed_any(self, key: bytes | None) -> bool:
+        """Tell whether an earlier delivery of this message published any letter: for most, one look instead of many."""
+        return key is not None and self._ledger.has(self._ledger.digest("letters", key), self._clock())
+
     def has_mailed(self, key: bytes | None, event_index: int | None) -> bool:
         """Tell whether an earlier delivery of this message published this event's letter."""
         return key is not None and self._ledger.has(self._digest(key, event_index), self._clock())
@@ -78,6 +82,7 @@ class Mailer:
             now = self._clock()
             indices = [index for letter in letters for index in letter.event_indices or (_WHOLE_MESSAGE,)]
             self._ledger.add((self._digest(key, index) for index in indices), now)
+            self._ledger.add((self._ledger.digest("letters", key),), now)
         return True
 
     def _digest(self, key: bytes, event_index: int | None) -> int:

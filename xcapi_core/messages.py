@@ -105,7 +105,7 @@ _envelopes = msgspec.json.Decoder(_Envelope)
 _structured_events = msgspec.json.Decoder(_StructuredEvent)
 
 
-def read_delivery(headers: Mapping[str, str], body: bytes) -> PubsubMessage:
+def read_delivery(headers: Mapping[str, str], body: bytes | bytearray) -> PubsubMessage:
     """Return the message of a push request, or of a CloudEvent in binary or structured mode.
 
     `headers` has lower-case keys. A CloudEvent in binary mode is a push envelope with headers of its own, so that only
@@ -171,12 +171,10 @@ def delivery_key(message: PubsubMessage) -> bytes | None:
     """
     if not message.message_id:
         return None
-    digest = hashlib.blake2b(digest_size=16)
-    attributes = [text.encode() for pair in sorted(message.attributes.items()) for text in pair]
-    for part in (message.subscription.encode(), message.message_id.encode(), message.data, *attributes):
-        # With its length before each part no two lists of parts give the same bytes.
-        digest.update(len(part).to_bytes(8))
-        digest.update(part)
+    # No two lists of parts print alike, and what cannot be encoded is escaped.
+    parts = (message.subscription, message.message_id, sorted(message.attributes.items()), len(message.data))
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=16)
+    digest.update(message.data)
     return digest.digest()
 
 
@@ -198,7 +196,7 @@ def _message(envelope: _Envelope) -> PubsubMessage:
     )
 
 
-def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes, name: str) -> _Body:
+def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes | bytearray, name: str) -> _Body:
     """Decode, and say what is wrong with msgspec's words: they name types, places and field names, never values."""
     try:
         return decoder.decode(body)

@@ -5,7 +5,6 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator
 from types import FrameType
 
 from xcapi_core import logs
@@ -31,6 +30,29 @@ __all__ = ["Service"]
 STOP_WITHIN_S = 8.0
 
 
+class _UntilStopped:
+    """The block ends where it waits when the service stops."""
+
+    __slots__ = ("_reader", "_service")
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+        self._reader = asyncio.current_task()
+
+    def __enter__(self) -> None:
+        if self._reader is not None:
+            self._service.readers.add(self._reader)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        if self._reader is None:
+            return False
+        self._service.readers.discard(self._reader)
+        if not (isinstance(error, asyncio.CancelledError) and self._service.is_stopping):
+            return False
+        self._reader.uncancel()
+        return True
+
+
 class Service:
     """Everything behind the function, for one event loop. Build it in the worker, after the server has forked it."""
 
@@ -38,7 +60,7 @@ class Service:
         clock = time.monotonic
         self.admission = Admission()
         self.is_stopping = False
-        self._readers: set[asyncio.Task[object]] = set()
+        self.readers: set[asyncio.Task[object]] = set()
         self._transport = XSession(max_in_flight=settings.batch.max_in_flight * len(settings.pixels))
         ledger = Ledger()
         secrets = Secrets()
@@ -65,21 +87,9 @@ class Service:
         """Settle one delivery."""
         return await self._forwarder.forward(message)
 
-    async def until_stopped(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass a body's chunks on; when the service stops, end instead of waiting for the rest."""
-        reader = asyncio.current_task()
-        if reader is None:
-            return
-        self._readers.add(reader)
-        try:
-            async for chunk in chunks:
-                yield chunk
-        except asyncio.CancelledError:
-            if not self.is_stopping:
-                raise
-            reader.uncancel()
-        finally:
-            self._readers.discard(reader)
+    def until_stopped(self) -> "_UntilStopped":
+        """Return a context in which whoever waits for a body is woken when the service stops; `is_stopping` tells."""
+        return _UntilStopped(self)
 
     def stop(self) -> None:
         """Answer whoever waits, finish what is on its way within 8 s, accept nothing new."""
@@ -88,7 +98,7 @@ class Service:
         self.is_stopping = True
         logs.emit("INFO", "service.stopping")
         self._forwarder.stop()
-        for reader in self._readers:
+        for reader in self.readers:
             reader.cancel()
         asyncio.get_running_loop().call_later(STOP_WITHIN_S, self._give_up)
 
