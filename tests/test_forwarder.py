@@ -282,3 +282,25 @@ async def test_delivery_that_crashed_leaves_the_way_free_for_its_redelivery() ->
         with pytest.raises(ZeroDivisionError):
             await rig.forward("rubbish")
     assert await rig.forwarder.forward(message(event("c1"), message_id="2")) == ACK
+
+
+async def test_deliveries_that_one_request_settles_share_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    rig = ForwarderRig(FakeX(latency_s=0.02))
+    forwarding = [rig.forwarder.forward(message(event(f"c{number}"), message_id=f"{number}")) for number in range(20)]
+    assert set(await asyncio.gather(*forwarding)) == {ACK}
+    assert await rig.forwarder.forward(message(event("alone"), message_id="21")) == ACK
+    await asyncio.sleep(0)
+    lines = [line for line in logged(capfd) if line["event"] == "delivery.settled"]
+    assert [(line.get("deliveries"), line["delivered"], line.get("message_id")) for line in lines] == [
+        (20, 20, None),
+        (None, 1, "21"),
+    ]
+
+
+async def test_a_delivery_that_did_not_go_smoothly_has_its_own_line(capfd: pytest.CaptureFixture[str]) -> None:
+    rig = ForwarderRig(FakeX(latency_s=0.02))
+    messages = [message(event("c1"), message_id="1"), message(event("c2"), event("c3", consent=False), message_id="2")]
+    await asyncio.gather(*(rig.forwarder.forward(each) for each in [*messages, message(event("c4"), message_id="3")]))
+    await asyncio.sleep(0)
+    lines = [line for line in logged(capfd) if line["event"] == "delivery.settled"]
+    assert sorted((line.get("message_id", ""), line["delivered"]) for line in lines) == [("", 2), ("2", 1)]
