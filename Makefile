@@ -3,7 +3,7 @@
 # Written for GNU make 3.81 (macOS) and later; paths stay relative, so that a checkout's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: bench check clean demo help lint lock sandbox setup test
+.PHONY: bench check clean demo help lint lock sandbox setup soak test
 
 ARGS =
 XCAPI_VENV ?= .venv
@@ -36,6 +36,9 @@ lint: setup  ## format, lint and types alone
 
 bench: setup  ## how fast it is, as ratios within one run (ARGS="reading posting" for some of it)
 	@$(bin)/python -m tests.benchmarks $(ARGS)
+
+soak: setup  ## 100,000 events, everything that can go wrong meanwhile, and an account that must balance
+	@$(bin)/python -m tests.soak $(ARGS)
 
 setup:  ## .venv alone; every target above does this by itself
 	@sh tools/python.sh tools/bootstrap.py

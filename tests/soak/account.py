@@ -1,0 +1,211 @@
+"""The account: published = delivered + dead-lettered + skipped, nothing lost, a cause for every repetition. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TypeVar
+
+from tests.soak.evidence import Acceptance, End, EventKey, Evidence, Letter, SeenRequest
+from tests.soak.limits import Early, Peak, early_requests, instance_at, peaks
+
+__all__ = ["Account", "Repetition", "settle"]
+
+_Seen = TypeVar("_Seen", Acceptance, Letter)
+
+# Part of the time-out is spent on the way: signing, and a thread's turn on a busy machine.
+_ON_THE_WAY_S = 0.5
+_EXAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """An event that reached its end once more, and what explains it; `cause` "" is nothing."""
+
+    event: EventKey
+    what: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The figures; it balances when `problems` is empty. Counts are of events unless they say otherwise."""
+
+    published: int
+    messages: int
+    delivered: int
+    dead_lettered: Mapping[str, int]
+    skipped: int
+    waiting: int
+    lost: int
+    repetitions: Sequence[Repetition]
+    early: Sequence[Early]
+    peaks: Sequence[Peak]
+    problems: Sequence[str] = field(default=())
+
+    @property
+    def balances(self) -> bool:
+        """Whether every event is where it has to be, and every rule was kept."""
+        return not self.problems
+
+    @property
+    def causes(self) -> Mapping[str, int]:
+        """The repetitions, counted by what and why."""
+        return Counter(f"{one.what}: {one.cause or 'UNEXPLAINED'}" for one in self.repetitions)
+
+
+@dataclass(slots=True)
+class _Tally:
+    delivered: int = 0
+    skipped: int = 0
+    waiting: int = 0
+    dead_lettered: Counter[str] = field(default_factory=Counter)
+    wrong: defaultdict[str, list[EventKey]] = field(default_factory=lambda: defaultdict(list))
+    lost: list[EventKey] = field(default_factory=list)
+
+
+def settle(evidence: Evidence) -> Account:
+    """Look for each published event where it has to be, and for everything that has no right to be there."""
+    accepted = _by_event(evidence.acceptances)
+    letters = _by_event(evidence.letters)
+    tally = _Tally()
+    for number in evidence.drive.published:
+        _count_message(evidence, number, accepted, letters, tally)
+    strangers = [key for key in (*accepted, *letters) if key[0] not in evidence.drive.published]
+    repetitions = list(_repetitions(evidence, accepted, letters))
+    early = early_requests(evidence.requests, evidence.walls, evidence.instances)
+    fullest = peaks(evidence.requests, evidence.instances, evidence.rate_window_s)
+    return Account(
+        published=sum(len(evidence.ends[number]) for number in evidence.drive.published),
+        messages=len(evidence.drive.published),
+        delivered=tally.delivered,
+        dead_lettered=dict(tally.dead_lettered),
+        skipped=tally.skipped,
+        waiting=tally.waiting,
+        lost=len(tally.lost),
+        repetitions=repetitions,
+        early=early,
+        peaks=fullest,
+        problems=list(
+            _problems(evidence, tally, strangers=strangers, repetitions=repetitions, early=early, fullest=fullest)
+        ),
+    )
+
+
+def _by_event(seen: Iterable[_Seen]) -> dict[EventKey, list[_Seen]]:
+    found: defaultdict[EventKey, list[_Seen]] = defaultdict(list)
+    for one in seen:
+        found[one.event].append(one)
+    return found
+
+
+def _count_message(
+    evidence: Evidence,
+    number: int,
+    accepted: Mapping[EventKey, Sequence[Acceptance]],
+    letters: Mapping[EventKey, Sequence[Letter]],
+    tally: _Tally,
+) -> None:
+    """Put each of a message's events where it was seen; lost is what was acked and is nowhere."""
+    ends = evidence.ends[number]
+    acked = number in evidence.drive.acked
+    logged = evidence.skipped.get(number, 0) >= sum(end is End.SKIPPED for end in ends)
+    for index, end in enumerate(ends):
+        key = (number, index)
+        at_x, letter = bool(accepted.get(key)), next(iter(letters.get(key, ())), None)
+        if at_x and letter:
+            tally.wrong["both at X and in the dead-letter topic"].append(key)
+        elif at_x:
+            tally.delivered += 1
+            if end is not End.DELIVERED:
+                tally.wrong[f"delivered instead of {end}"].append(key)
+        elif letter:
+            tally.dead_lettered[letter.reason] += 1
+            if letter.reason != end:
+                tally.wrong[f"dead-lettered as {letter.reason} instead of {end}"].append(key)
+        elif not acked:
+            tally.waiting += 1
+        elif end is End.SKIPPED and logged:
+            tally.skipped += 1
+        else:
+            tally.lost.append(key)
+
+
+def _repetitions(
+    evidence: Evidence,
+    accepted: Mapping[EventKey, Sequence[Acceptance]],
+    letters: Mapping[EventKey, Sequence[Letter]],
+) -> Iterator[Repetition]:
+    """Yield every time but the last that an event reached its end, with what happened to that one's answer."""
+    by_id = {request.request_id: request for request in evidence.requests}
+    for key, times in accepted.items():
+        carriers = sorted((by_id[one.request_id] for one in times), key=lambda request: request.received_at)
+        for earlier, later in pairwise(carriers):
+            cause = _lost_answer(earlier, evidence.request_timeout_s) or _restart(
+                evidence, earlier.received_at, later.received_at
+            )
+            yield Repetition(key, "delivered again", cause)
+    for key, posted in letters.items():
+        moments = sorted(letter.failed_at for letter in posted)
+        for before, after in pairwise(moments):
+            yield Repetition(key, "dead-lettered again", _restart(evidence, before, after))
+
+
+def _lost_answer(request: SeenRequest, timeout_s: float) -> str:
+    if request.status == 0:
+        return "X dropped the connection after it had counted them"
+    if request.answered_at - request.received_at >= timeout_s - _ON_THE_WAY_S:
+        return "X answered after the time-out"
+    return ""
+
+
+def _restart(evidence: Evidence, before: float, after: float) -> str:
+    """Name what ended the instance of the earlier time, where the later one is another's: its memory is gone."""
+    instance = instance_at(evidence.instances, before)
+    if instance < 0 or instance == instance_at(evidence.instances, after):
+        return ""
+    return f"{evidence.instances[instance].ended_by} took the memory of it"
+
+
+def _problems(
+    evidence: Evidence,
+    tally: _Tally,
+    *,
+    strangers: Sequence[EventKey],
+    repetitions: Sequence[Repetition],
+    early: Sequence[Early],
+    fullest: Sequence[Peak],
+) -> Iterator[str]:
+    drive = evidence.drive
+    if tally.lost:
+        yield f"{len(tally.lost):,} events were acked and are nowhere: {_some(tally.lost)}"
+    for what, keys in tally.wrong.items():
+        yield f"{len(keys):,} events were {what}: {_some(keys)}"
+    if unacked := [number for number in drive.published if number not in drive.acked]:
+        yield f"{len(unacked):,} messages were never acked: {_some(unacked)}"
+    if drive.exhausted:
+        yield f"{len(drive.exhausted):,} messages used up their delivery attempts: {_some(drive.exhausted)}"
+    if strangers:
+        yield f"{len(strangers):,} events arrived that nobody published: {_some(strangers)}"
+    if unexplained := [one.event for one in repetitions if not one.cause]:
+        yield f"{len(unexplained):,} events reached their end twice without a cause: {_some(unexplained)}"
+    if rude := [one for one in early if not one.forgiven]:
+        worst = max(one.early_s for one in rude)
+        yield f"{len(rude):,} requests ran into a closed gate, up to {worst:.2f} s before the time X had named"
+    for peak in fullest:
+        if peak.of_one_instance > evidence.rate_events:
+            yield (
+                f"pixel {peak.pixel_id}: {peak.of_one_instance:,} events within {evidence.rate_window_s:g} s, "
+                f"{evidence.rate_events:,} are configured"
+            )
+    for answer, count in drive.answers.items():
+        if answer.startswith(("400", "500")):
+            yield f"{count:,} deliveries were answered {answer}"
+    for name, count in evidence.alarms.items():
+        yield f"the log says {name} {count:,} times"
+    if evidence.leaks:
+        yield f"{evidence.leaks:,} lines of the log hold something of a person or a key"
+
+
+def _some(things: Sequence[object]) -> str:
+    return ", ".join(map(str, things[:_EXAMPLES])) + (" …" if len(things) > _EXAMPLES else "")

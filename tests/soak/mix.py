@@ -1,0 +1,145 @@
+"""The soak itself: mixed messages, everyday faults, the incidents, and the evidence of it all."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.soak.account import Account, settle
+from tests.soak.driver import Driver, Redelivery
+from tests.soak.evidence import Drive, Evidence, Letter
+from tests.soak.incidents import everyday_faults, incidents
+from tests.soak.plan import Plan
+from tests.soak.stage import PATH, Stage, open_stage
+from tests.soak.timeline import Band, Timeline
+from tests.soak.watching import Watcher
+from xcapi_core.sandbox.config import SandboxConfig
+
+__all__ = ["MixReport", "run_mix"]
+
+REQUEST_TIMEOUT_S: Final = 3.0
+_SETTLE_TIMEOUT_S: Final = 12.0
+_ACK_DEADLINE_S: Final = 32.0
+# Small, so that it is spent all the time; of each pixel.
+RATE_EVENTS: Final = 6_000
+RATE_WINDOW_S: Final = 10.0
+# A fifth of the usual, so that there are enough requests for every fault to happen.
+_BATCH: Final = {"max_conversions": 100, "max_in_flight": 4}
+_WHOLE: Final = 100_000
+_TICK_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixReport:
+    """What a run ends with."""
+
+    seed: int
+    through: str
+    seconds: float
+    account: Account
+    timeline: Timeline
+    waits_s: tuple[float, ...]
+    answers: dict[str, int]
+    x_answers: dict[str, int]
+    restarts: int
+
+
+def run_mix(*, events: int, seed: int, watcher: Watcher, keep_log: Path | None = None) -> MixReport:
+    """Run it with our own driver. Raises LocalServiceError when a component cannot be had."""
+    plan = Plan(seed=seed, events=events)
+    with _stage(seed, watcher, keep_log) as stage:
+        return asyncio.run(_drive(plan, stage, watcher))
+
+
+@contextmanager
+def _stage(seed: int, watcher: Watcher, keep_log: Path | None) -> Iterator[Stage]:
+    with open_stage(
+        x=SandboxConfig(events_per_window=RATE_EVENTS, window_s=RATE_WINDOW_S, random_seed=seed),
+        keep_log=keep_log,
+        on_install=watcher.install,
+        request_timeout_s=REQUEST_TIMEOUT_S,
+        settle_timeout_s=_SETTLE_TIMEOUT_S,
+        rate={"events": RATE_EVENTS, "window_s": RATE_WINDOW_S},
+        batch=_BATCH,
+    ) as stage:
+        yield stage
+
+
+async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
+    scale = min(1.0, plan.events / _WHOLE)
+    everyday = everyday_faults(REQUEST_TIMEOUT_S)
+    stage.x.inject(*everyday)
+    driver = Driver(
+        plan,
+        url=lambda: stage.url,
+        subscription=PATH.subscription,
+        rules=Redelivery(ack_deadline_s=_ACK_DEADLINE_S),
+        seed=plan.seed,
+    )
+    timeline = Timeline()
+    watcher.begins(plan.events, "events acked")
+    running = asyncio.create_task(driver.run())
+    watching = asyncio.create_task(
+        timeline.watch(stage.memory_mb, lambda: driver.oldest_wait_s, lambda: driver.acked_events)
+    )
+    to_come = incidents(outage_s=max(4.0, 60 * scale), away_s=max(3.0, 20 * scale), everyday=everyday)
+    give_up_at = time.time() + 120 + 240 * scale + plan.events / 100
+    while not running.done() and time.time() < give_up_at:
+        if to_come and driver.acked_events >= to_come[0].at_share * plan.events:
+            incident = to_come.pop(0)
+            watcher.says(f"{incident.name}" + (f", for {incident.lasts_s:.0f} s" if incident.lasts_s > 1 else ""))
+            began = timeline.now
+            await asyncio.to_thread(incident.begin, stage)
+            await asyncio.sleep(incident.lasts_s)
+            await asyncio.to_thread(incident.end, stage)
+            timeline.bands.append(Band(incident.name, began, timeline.now))
+        await asyncio.sleep(_TICK_S)
+        watcher.progress(driver.acked_events)
+    driver.stop()
+    await asyncio.wait({running}, timeout=_ACK_DEADLINE_S)
+    watching.cancel()
+    watcher.says("settling the account")
+    letters = await asyncio.to_thread(stage.letters)
+    await asyncio.to_thread(stage.finish)
+    letters += await asyncio.to_thread(stage.letters)
+    if running.done():
+        running.result()
+    drive = driver.drive
+    evidence = _evidence(plan, stage, drive, letters)
+    waits = tuple(sorted(drive.acked[number] - drive.published[number] for number in drive.acked))
+    answers: dict[str, int] = {}
+    for request in stage.x.seen:
+        name = f"{request.status or 'dropped'}"
+        answers[name] = answers.get(name, 0) + 1
+    return MixReport(
+        seed=plan.seed,
+        through="our own driver",
+        seconds=timeline.now,
+        account=settle(evidence),
+        timeline=timeline,
+        waits_s=waits,
+        answers=dict(sorted(drive.answers.items())),
+        x_answers=dict(sorted(answers.items())),
+        restarts=len(stage.instances) - 1,
+    )
+
+
+def _evidence(plan: Plan, stage: Stage, drive: Drive, letters: list[Letter]) -> Evidence:
+    return Evidence(
+        ends={number: plan.message(number).ends for number in drive.published},
+        drive=drive,
+        requests=stage.x.seen,
+        acceptances=stage.x.acceptances,
+        walls=stage.x.walls,
+        instances=stage.instances,
+        letters=letters,
+        skipped=stage.log.skipped,
+        rate_events=RATE_EVENTS,
+        rate_window_s=RATE_WINDOW_S,
+        request_timeout_s=REQUEST_TIMEOUT_S,
+        alarms=stage.log.alarms,
+        leaks=stage.log.leaks,
+    )

@@ -1,0 +1,156 @@
+"""Every imbalance is found: each test breaks one thing in a run that balances."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.soak.account import settle
+from tests.soak.evidence import Acceptance, Drive, End, Evidence, Instance, Letter, SeenRequest, Wall
+
+# Message 0: one good event. Message 1: a good one, one without consent, one that is invalid, one that X refuses.
+ENDS = {0: (End.DELIVERED,), 1: (End.DELIVERED, End.SKIPPED, End.INVALID_EVENT, End.REJECTED)}
+FIRST = SeenRequest(1, "o8z6j", received_at=10.0, answered_at=10.1, status=200, conversions=1)
+SECOND = SeenRequest(2, "o8z6j", received_at=12.0, answered_at=12.1, status=200, conversions=1)
+LETTERS = (Letter((1, 2), "invalid_event", 10.0), Letter((1, 3), "rejected", 12.0))
+GOOD = Evidence(
+    ends=ENDS,
+    drive=Drive(published={0: 9.0, 1: 9.0}, acked={0: 10.1, 1: 12.2}, answers={"204": 2}),
+    requests=(FIRST, SECOND),
+    acceptances=(Acceptance((0, 0), 1), Acceptance((1, 0), 2)),
+    walls=(),
+    instances=(Instance(0.0, 100.0, "SIGTERM"), Instance(101.0, 200.0, "the end")),
+    letters=LETTERS,
+    skipped={1: 1},
+    rate_events=10,
+    rate_window_s=5.0,
+    request_timeout_s=3.0,
+)
+
+
+def test_a_good_run_balances() -> None:
+    account = settle(GOOD)
+    assert account.balances
+    assert (account.published, account.delivered, account.skipped) == (5, 2, 1)
+    assert account.dead_lettered == {"invalid_event": 1, "rejected": 1}
+    assert (account.waiting, account.lost) == (0, 0)
+
+
+def again(request: SeenRequest, **first: object) -> Evidence:
+    """Let event (0, 0) be accepted by `request` as well as by FIRST, which `first` changes."""
+    return replace(
+        GOOD,
+        requests=(replace(FIRST, **first), SECOND, request),  # type: ignore[arg-type]  # a request's own fields
+        acceptances=(*GOOD.acceptances, Acceptance((0, 0), request.request_id)),
+    )
+
+
+def requests_at(*moments: tuple[float, int]) -> tuple[SeenRequest, ...]:
+    return tuple(SeenRequest(100 + n, "o8z6j", at, at + 0.1, 200, events) for n, (at, events) in enumerate(moments))
+
+
+LATER = SeenRequest(3, "o8z6j", received_at=14.0, answered_at=14.1, status=200, conversions=1)
+AFTER_RESTART = replace(LATER, received_at=150.0, answered_at=150.1)
+
+IMBALANCES = {
+    "a delivered event is lost": (replace(GOOD, acceptances=GOOD.acceptances[1:]), "acked and are nowhere: (0, 0)"),
+    "a dead letter is lost": (replace(GOOD, letters=LETTERS[:1]), "acked and are nowhere: (1, 3)"),
+    "a skipped event is not in the log": (replace(GOOD, skipped={}), "acked and are nowhere: (1, 1)"),
+    "a message is never acked": (
+        replace(GOOD, drive=replace(GOOD.drive, acked={1: 12.2})),
+        "1 messages were never acked: 0",
+    ),
+    "a message is given up": (replace(GOOD, drive=replace(GOOD.drive, exhausted=[1])), "used up their delivery"),
+    "a good event is dead-lettered": (
+        replace(GOOD, acceptances=GOOD.acceptances[1:], letters=(*LETTERS, Letter((0, 0), "rejected", 10.0))),
+        "dead-lettered as rejected instead of delivered: (0, 0)",
+    ),
+    "the reason of a letter is another": (
+        replace(GOOD, letters=(LETTERS[0], replace(LETTERS[1], reason="unauthorized"))),
+        "dead-lettered as unauthorized instead of rejected: (1, 3)",
+    ),
+    "an event without consent is delivered": (
+        replace(GOOD, acceptances=(*GOOD.acceptances, Acceptance((1, 1), 2))),
+        "delivered instead of skipped: (1, 1)",
+    ),
+    "an event is delivered and dead-lettered": (
+        replace(GOOD, letters=(*LETTERS, Letter((0, 0), "rejected", 10.0))),
+        "both at X and in the dead-letter topic: (0, 0)",
+    ),
+    "X has an event of nobody's": (
+        replace(GOOD, acceptances=(*GOOD.acceptances, Acceptance((-1, -1), 2))),
+        "that nobody published: (-1, -1)",
+    ),
+    "an event is delivered twice": (again(LATER), "twice without a cause: (0, 0)"),
+    "an event is delivered twice, the second answer late": (
+        again(replace(LATER, answered_at=18.0)),
+        "twice without a cause: (0, 0)",
+    ),
+    "a letter is written twice": (
+        replace(GOOD, letters=(*LETTERS, replace(LETTERS[0], failed_at=11.0))),
+        "twice without a cause: (1, 2)",
+    ),
+    "a request runs into a closed gate": (
+        replace(GOOD, walls=(Wall("o8z6j", 11.0, 12.5),)),
+        "1 requests ran into a closed gate, up to 0.50 s",
+    ),
+    "a new instance, told itself, runs into a closed gate": (
+        replace(GOOD, requests=(*GOOD.requests, AFTER_RESTART), walls=(Wall("o8z6j", 140.0, 151.0),)),
+        "1 requests ran into a closed gate",
+    ),
+    "the budget is exceeded by one event": (
+        replace(GOOD, requests=(FIRST, SECOND, *requests_at((30.0, 6), (34.99, 5)))),
+        "pixel o8z6j: 11 events within 5 s, 10 are configured",
+    ),
+    "a delivery is answered 500": (
+        replace(GOOD, drive=replace(GOOD.drive, answers={"204": 2, "500 internal_error": 1})),
+        "1 deliveries were answered 500",
+    ),
+    "a bug in the log": (replace(GOOD, alarms={"lane.crashed": 3}), "the log says lane.crashed 3 times"),
+    "a person in the log": (replace(GOOD, leaks=2), "2 lines of the log hold"),
+}
+
+
+@pytest.mark.parametrize("name", IMBALANCES)
+def test_imbalance_is_found(name: str) -> None:
+    evidence, words = IMBALANCES[name]
+    problems = settle(evidence).problems
+    assert len(problems) == 1
+    assert words in problems[0]
+
+
+EXPLAINED = {
+    "dropped after it was counted": (again(LATER, status=0), "X dropped the connection after it had counted them"),
+    "answered after the time-out": (again(LATER, answered_at=14.0), "X answered after the time-out"),
+    "a restart between": (again(AFTER_RESTART), "SIGTERM took the memory of it"),
+}
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_repetition_with_a_cause_is_counted_and_forgiven(name: str) -> None:
+    evidence, cause = EXPLAINED[name]
+    account = settle(evidence)
+    assert account.balances
+    assert account.causes == {f"delivered again: {cause}": 1}
+
+
+def test_an_instance_is_not_blamed_for_what_the_one_before_it_was_told() -> None:
+    told = Wall("o8z6j", 99.0, 160.0)
+    account = settle(replace(GOOD, requests=(*GOOD.requests, AFTER_RESTART), walls=(told,)))
+    assert account.balances
+    assert [one.forgiven for one in account.early] == [True]
+
+
+@pytest.mark.parametrize(
+    "wall",
+    [Wall("o8z6j", 11.8, 12.5), Wall("o8z6j", 11.0, 12.0), Wall("p9q7k", 11.0, 12.5)],
+    ids=["it was on its way", "the time is over", "another pixel's"],
+)
+def test_request_that_hit_no_wall(wall: Wall) -> None:
+    assert settle(replace(GOOD, walls=(wall,))).early == []
+
+
+def test_budget_counts_any_window_of_one_instance() -> None:
+    full = requests_at((30.0, 10), (35.0, 10), (98.0, 10), (102.0, 10))
+    account = settle(replace(GOOD, requests=(FIRST, SECOND, *full)))
+    assert account.balances
+    assert [(peak.of_one_instance, peak.in_all) for peak in account.peaks] == [(10, 20)]
