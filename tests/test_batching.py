@@ -405,6 +405,16 @@ async def test_timed_out_request_counts_since_x_may_have_counted_it() -> None:
     assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=429, cause="rate_budget_spent")]
 
 
+@pytest.mark.parametrize(("kind", "left"), [("broken", 0), ("connection", 5)])
+async def test_request_whose_connection_broke_counts_and_one_without_a_connection_does_not(
+    kind: str, left: int
+) -> None:
+    rig = Rig(FakeX(lambda _: TransportFailure(kind)), rate=RateSettings(events=5, window_s=900))
+    await rig.outcomes(numbered(5))
+    rig.x.handler = lambda conversions: ok(len(conversions))
+    assert (await rig.outcomes(numbered(5))).count(Delivered()) == left
+
+
 async def test_probe_of_refused_keys_is_one_request_with_keys_read_afresh() -> None:
     rig = Rig(FakeX(lambda _: failed(403)), on_unauthorized="requeue")
     await rig.outcomes(numbered(1))

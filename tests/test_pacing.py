@@ -1,6 +1,10 @@
 """The rate budget, and the times that X names."""
 
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xcapi_core.outcomes import Deferred
 from xcapi_core.pacing import MAX_CLOSED_S, Pacer, RateHint, read_rate_hint
@@ -14,10 +18,16 @@ def pacer(events: int = 10, window_s: float = 60.0) -> Pacer:
     return Pacer(RateSettings(events=events, window_s=window_s))
 
 
+def send(budget: Pacer, now: float, events: int) -> None:
+    """Send a request that is answered at once."""
+    budget.note_sent(events)
+    budget.note_done(now, events, counted=True)
+
+
 def test_budget_is_spent_by_events_and_comes_back_when_they_leave_the_window() -> None:
     budget = pacer(events=10, window_s=60)
-    budget.note_sent(0.0, 4)
-    budget.note_sent(30.0, 6)
+    send(budget, 0.0, 4)
+    send(budget, 30.0, 6)
     assert budget.allowance(31.0) == 0
     assert budget.next_capacity_at(31.0) == pytest.approx(61.0)
     assert budget.allowance(61.0) == 4
@@ -26,19 +36,77 @@ def test_budget_is_spent_by_events_and_comes_back_when_they_leave_the_window() -
 
 def test_capacity_until_a_time_counts_what_leaves_the_window_by_then() -> None:
     budget = pacer(events=10, window_s=60)
-    budget.note_sent(0.0, 4)
-    budget.note_sent(30.0, 6)
+    send(budget, 0.0, 4)
+    send(budget, 30.0, 6)
     assert budget.capacity_until(31.0, 40.0) == 0
     assert budget.capacity_until(31.0, 70.0) == 4
-    assert budget.capacity_until(31.0, 100.0) == 10
+    assert budget.capacity_until(31.0, 90.0) == 4
+    assert budget.capacity_until(31.0, 91.0) == 10
+
+
+def test_capacity_until_a_time_of_several_windows_is_several_budgets() -> None:
+    """Else deliveries that wait longer than a window would be nacked although they could be sent in their time."""
+    budget = pacer(events=10, window_s=60)
+    assert budget.capacity_until(0.0, 60.9) == 10
+    assert budget.capacity_until(0.0, 61.0) == 20
+    send(budget, 0.0, 10)
+    assert budget.capacity_until(1.0, 60.9) == 0
+    assert budget.capacity_until(1.0, 61.0) == 10
+    assert budget.capacity_until(1.0, 123.0) == 20
+
+
+def test_capacity_after_x_s_reset_is_a_budget_for_each_window_of_x() -> None:
+    budget = pacer(events=10, window_s=60)
+    budget.note_hint(0.0, RateHint(remaining=3, reset_after_s=20), deferred_as=None)
+    assert budget.capacity_until(0.0, 19.0) == 3
+    assert budget.capacity_until(0.0, 59.0) == 10, "ours is the smaller one"
+    assert budget.capacity_until(0.0, 79.0) == 13
+    assert budget.capacity_until(0.0, 80.0) == 20
+
+
+def test_events_count_from_the_end_of_their_request_since_x_may_see_them_as_late_as_that() -> None:
+    """A request may wait for its keys: sent at 0, it reaches X at 20, and leaves X's window of 60 s at 80."""
+    budget = pacer(events=10, window_s=60)
+    budget.note_sent(10)
+    assert budget.allowance(59.0) == 0
+    assert budget.next_capacity_at(59.0) == math.inf
+    budget.note_done(20.0, 10, counted=True)
+    assert budget.allowance(79.0) == 0
+    assert budget.next_capacity_at(79.0) == pytest.approx(81.0)
+    assert budget.allowance(81.0) == 10
+
+
+@given(
+    requests=st.lists(st.tuples(st.floats(0, 3), st.integers(1, 10), st.floats(0, 5), st.booleans()), max_size=60),
+    window_s=st.sampled_from([0.5, 2.0, 10.0]),
+)
+def test_no_window_holds_more_than_the_budget_whenever_x_counts(
+    requests: list[tuple[float, int, float, bool]], window_s: float
+) -> None:
+    budget = pacer(events=10, window_s=window_s)
+    now = 0.0
+    open_ends: list[tuple[float, int]] = []
+    counted: list[tuple[float, int]] = []
+    for pause_s, wanted, takes_s, at_the_end in requests:
+        now += pause_s
+        for end, events in sorted(open_ends):
+            if end <= now:
+                budget.note_done(end, events, counted=True)
+        open_ends = [(end, events) for end, events in open_ends if end > now]
+        events = min(wanted, budget.allowance(now))
+        if events:
+            budget.note_sent(events)
+            open_ends.append((now + takes_s, events))
+            counted.append((now + takes_s if at_the_end else now, events))
+    for end, _ in counted:
+        assert sum(events for at, events in counted if end - window_s < at <= end) <= 10
 
 
 def test_request_that_x_cannot_have_counted_gives_its_events_back() -> None:
     budget = pacer(events=10)
-    budget.note_sent(0.0, 3)
-    budget.note_done(3, counted=True)
-    budget.note_sent(5.0, 6)
-    budget.note_done(6, counted=False)
+    send(budget, 0.0, 3)
+    budget.note_sent(6)
+    budget.note_done(5.0, 6, counted=False)
     assert budget.allowance(6.0) == 7
 
 
@@ -46,14 +114,14 @@ def test_outage_does_not_use_up_what_x_said_remains() -> None:
     budget = pacer(events=5000)
     budget.note_hint(0.0, RateHint(remaining=1000, reset_after_s=600), deferred_as=None)
     for _ in range(5):
-        budget.note_sent(1.0, 500)
-        budget.note_done(500, counted=False)
+        budget.note_sent(500)
+        budget.note_done(1.0, 500, counted=False)
     assert budget.allowance(2.0) == 1000
 
 
 def test_short_window_is_hardly_longer_than_it_says() -> None:
     budget = pacer(events=10, window_s=1.0)
-    budget.note_sent(0.0, 10)
+    send(budget, 0.0, 10)
     assert budget.next_capacity_at(0.5) == pytest.approx(1.0, abs=0.05)
 
 
@@ -68,16 +136,15 @@ def test_what_x_says_remains_wins_over_the_local_window_until_its_reset() -> Non
 def test_what_is_in_flight_is_taken_off_what_x_says_remains() -> None:
     budget = pacer(events=1000)
     budget.note_hint(0.0, RateHint(remaining=500, reset_after_s=30), deferred_as=None)
-    budget.note_sent(1.0, 100)
+    budget.note_sent(100)
     assert budget.allowance(2.0) == 400
-    budget.note_done(100, counted=True)
+    budget.note_done(2.0, 100, counted=True)
     assert budget.allowance(3.0) == 500, "until X reports anew, its last word stands"
 
 
 def test_configured_budget_is_never_exceeded_whatever_x_allows() -> None:
     budget = pacer(events=10)
-    budget.note_sent(0.0, 10)
-    budget.note_done(10, counted=True)
+    send(budget, 0.0, 10)
     budget.note_hint(0.0, RateHint(remaining=500, reset_after_s=30), deferred_as=None)
     assert budget.allowance(1.0) == 0
     assert budget.next_capacity_at(1.0) == pytest.approx(61.0)

@@ -121,6 +121,7 @@ TABLE: dict[str, list[tuple[HttpResponse | TransportFailure, Outcome]]] = {
         (failed(503), LATER),
         (TransportFailure("timeout"), Deferred(nack_status=503, cause="x_timeout")),
         (TransportFailure("connection"), Deferred(nack_status=503, cause="x_unreachable")),
+        (TransportFailure("broken"), Deferred(nack_status=503, cause="x_unreachable")),
         (TransportFailure("insecure"), Deferred(nack_status=503, cause="token_needs_https")),
     ],
 }

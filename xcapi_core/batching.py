@@ -173,7 +173,7 @@ class Lane:
             self._fresh_in_flight += 1
             self._last_start = self._clock()
         # Counted here and not when the request starts: the next turn of the pump must find them gone.
-        self._pacer.note_sent(self._clock(), len(batch))
+        self._pacer.note_sent(len(batch))
         task = asyncio.create_task(self._run(batch, suspected=suspected))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -68,7 +68,11 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class TransportFailure:
-    """No answer: `kind` is "timeout", "connection" or "insecure" (a token that plain http would have shown)."""
+    """No answer, by `kind`.
+
+    "timeout"; "broken" (the connection broke before the answer: X may have the conversions); "connection" (there was
+    none); "insecure" (a token that plain http would have shown).
+    """
 
     kind: str
 

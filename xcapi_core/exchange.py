@@ -111,10 +111,10 @@ class Exchange:
                 # Read first, so that one probe is one request.
                 credentials = await self._keyring.renew(credentials, self._time_left(window)) or credentials
         except CredentialsUnavailable:
-            self._pacer.note_done(request.conversions, counted=False)
+            self._pacer.note_done(self._clock(), request.conversions, counted=False)
             return self._without_keys(refused=self._is_probe_of_keys())
         if (obstacle := self._obstacle(window)) is not None:
-            self._pacer.note_done(request.conversions, counted=False)
+            self._pacer.note_done(self._clock(), request.conversions, counted=False)
             return obstacle
         answered = await self._post(request, credentials, window)
         if not isinstance(answered.verdict, RefusedCredentials):
@@ -127,7 +127,7 @@ class Exchange:
             return self._unauthorized(answered)
         if (obstacle := self._obstacle(window)) is not None:
             return obstacle
-        self._pacer.note_sent(self._clock(), request.conversions)
+        self._pacer.note_sent(request.conversions)
         answered = await self._post(request, renewed, window)
         return self._unauthorized(answered) if isinstance(answered.verdict, RefusedCredentials) else answered
 
@@ -162,12 +162,16 @@ class Exchange:
         window.on_wire = True
         try:
             response = await self._transport.post(request, credentials, self._settings.request_timeout_s)
+        except BaseException:
+            # A bug, whose events must not be held for ever.
+            self._pacer.note_done(self._clock(), request.conversions, counted=True)
+            raise
         finally:
             window.on_wire = False
         now = self._clock()
         duration_ms = round((now - started) * 1000)
         verdict = read_response(response, sent=request.conversions) if isinstance(response, HttpResponse) else response
-        self._pacer.note_done(request.conversions, counted=_may_have_counted(verdict))
+        self._pacer.note_done(now, request.conversions, counted=_may_have_counted(verdict))
         if not isinstance(response, HttpResponse):
             return Answered(verdict=verdict, duration_ms=duration_ms)
         outcome = outcome_of(verdict, self._settings)
@@ -182,7 +186,7 @@ def _may_have_counted(verdict: Verdict) -> bool:
     """Tell whether X may have charged the events to its budget; if it did otherwise, its next 429 says so."""
     match verdict:
         case TransportFailure(kind):
-            return kind == "timeout"
+            return kind in {"timeout", "broken"}
         case Unavailable(status):
             return status == HTTPStatus.TOO_MANY_REQUESTS
         case _:

@@ -55,14 +55,15 @@ def read_rate_hint(headers: Mapping[str, str], *, now_epoch_s: float) -> RateHin
 class Pacer:
     """One pixel's gate and budget on this instance.
 
-    The local budget is a sliding window of events, and never exceeded. Where X's headers name less, they win until the
+    The local budget is a sliding window of events, and never exceeded, whenever X counts them: a request's events are
+    held while it is in flight, and for a window's time after its end. Where X's headers name less, they win until the
     reset that they name; what is in flight is taken off, since X may not have counted it yet.
     """
 
     def __init__(self, rate: RateSettings) -> None:
         self._rate = rate
         self._bucket_s = min(_BUCKET_S, rate.window_s / _BUCKETS)
-        self._window: deque[tuple[float, int]] = deque()  # (end of a bucket of time, events sent in it)
+        self._window: deque[tuple[float, int]] = deque()  # (end of a bucket of time, events whose requests ended in it)
         self._in_window = 0
         self._in_flight = 0
         self._closed_until = -math.inf
@@ -83,51 +84,61 @@ class Pacer:
         return self.capacity_until(now, now)
 
     def capacity_until(self, now: float, until: float) -> int:
-        """How many events, in all, may go between `now` and `until`, the gate aside."""
+        """How many events, in all, may go between `now` and `until`, the gate aside.
+
+        A time as long as several windows holds several budgets. What is in flight is taken to end at once.
+        """
         self._forget(now)
-        freed = sum(events for end, events in self._window if end + self._rate.window_s <= until)
-        ours = max(0, self._rate.events - self._in_window) + freed
+        until = max(now, until)
+        whole_windows = int((until - now) // (self._rate.window_s + self._bucket_s))
+        rest_until = until - whole_windows * (self._rate.window_s + self._bucket_s)
+        ours = max(0, self._rate.events - self._in_window - self._in_flight) + whole_windows * self._rate.events
+        for end, events in self._window:
+            if end + self._rate.window_s > rest_until:
+                break
+            ours += events
         if not self._x_rules(now):
             return ours
         left = max(0, (self._x_reported or 0) - self._in_flight)
-        return min(ours, left if until < self._x_reset_at else left + self._rate.events)
+        if until >= self._x_reset_at:
+            left += self._rate.events * (1 + int((until - self._x_reset_at) // self._rate.window_s))
+        return min(ours, left)
 
     def next_capacity_at(self, now: float) -> float:
-        """Return the time at which at least one event may go, the gate aside."""
+        """Return the time at which an event may go, the gate aside; infinite where a request has to end before."""
         if self.allowance(now) > 0:
             return now
         moments = [now]
-        if self._in_window >= self._rate.events and self._window:
-            moments.append(self._window[0][0] + self._rate.window_s)
+        if self._in_window + self._in_flight >= self._rate.events:
+            moments.append(self._window[0][0] + self._rate.window_s if self._window else math.inf)
         if self._x_rules(now) and (self._x_reported or 0) <= self._in_flight:
             moments.append(self._x_reset_at)
         return max(moments)
 
-    def note_sent(self, now: float, events: int) -> None:
+    def note_sent(self, events: int) -> None:
         """Count a request's events when it is about to start."""
         self._in_flight += events
-        self._in_window += events
-        if self._window and now < self._window[-1][0]:
-            end, sent = self._window[-1]
-            self._window[-1] = (end, sent + events)
-        else:
-            # The bucket's end, so that an event leaves the window late rather than early.
-            self._window.append((now + self._bucket_s, events))
 
-    def note_done(self, events: int, *, counted: bool) -> None:
+    def note_done(self, now: float, events: int, *, counted: bool) -> None:
         """Take note that a request ended.
+
+        X counted its events at some time before now, but who knows when: a request may wait for keys, a thread or the
+        network. They leave the window that begins now.
 
         `counted` is False where X cannot have counted its events (it was never sent, the connection failed, X was
         down): an outage must not use up the budget for the time after it. Refused ones count, since X does not say
         that they are free.
         """
         self._in_flight -= events
-        while not counted and events > 0 and self._window:
-            end, sent = self._window.pop()
-            self._in_window -= min(sent, events)
-            if sent > events:
-                self._window.append((end, sent - events))
-            events -= sent
+        if not counted:
+            return
+        self._in_window += events
+        if self._window and now < self._window[-1][0]:
+            end, ended = self._window[-1]
+            self._window[-1] = (end, ended + events)
+        else:
+            # The bucket's end, so that an event leaves the window late rather than early.
+            self._window.append((now + self._bucket_s, events))
 
     def note_hint(self, now: float, hint: RateHint, *, deferred_as: Deferred | None) -> None:
         """Take in what an answer says about the budget.

@@ -81,7 +81,7 @@ class Sender:
                 return self._leave(search, Deferred(nack_status=503, cause="searching"), progress, requests)
             if not window.is_open() or self._pacer.allowance(self._clock()) < len(trial):
                 return self._leave(search, None, progress, requests)
-            self._pacer.note_sent(self._clock(), len(trial))
+            self._pacer.note_sent(len(trial))
             window.carried = frozenset(trial)
             answer = await self._send([batch[position] for position in trial], window)
             requests += 1

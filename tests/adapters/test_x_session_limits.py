@@ -150,8 +150,8 @@ async def reset(_received: Received, writer: asyncio.StreamWriter) -> None:
     ],
     ids=["reset", "goodbye", "ssh", "status", "two lengths", "1000 headers", "long header", "rubbish"],
 )
-async def test_what_is_no_http_answer_is_a_failed_connection(session: XSession, answer: Answer) -> None:
-    assert await answer_to(answer, session) == TransportFailure("connection")
+async def test_what_is_no_http_answer_is_a_broken_connection(session: XSession, answer: Answer) -> None:
+    assert await answer_to(answer, session) == TransportFailure("broken")
 
 
 async def test_nobody_listening_is_a_failed_connection(session: XSession) -> None:
@@ -235,6 +235,6 @@ async def test_failed_requests_say_nothing_of_keys_or_conversions(
 ) -> None:
     for answer in (reset, writing(b"\r\n" * 10, then_close=True)):
         failure = await answer_to(answer, session)
-        assert repr(failure) == "TransportFailure(kind='connection')"
+        assert repr(failure) == "TransportFailure(kind='broken')"
     shown = "".join(itertools.chain(*capfd.readouterr()))
     assert not any(secret in shown for secret in (KEYS.consumer_secret, KEYS.access_token_secret, KEYS.access_token))

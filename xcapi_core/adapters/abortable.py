@@ -28,6 +28,8 @@ class Attempt:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self.aborted = False
+        # From here on the request may have arrived, whatever comes of it.
+        self.connected = False
 
     def use(self, connected: socket.socket | None) -> None:
         """Take note of the socket that carries the request. Raises Aborted when it must not be sent any more."""
@@ -35,6 +37,7 @@ class Attempt:
             if self.aborted:
                 raise Aborted
             self._socket = connected
+            self.connected = self.connected or connected is not None
 
     def release(self) -> None:
         """Forget the socket: it goes back to the pool and may carry somebody else's request next."""

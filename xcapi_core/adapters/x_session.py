@@ -99,7 +99,9 @@ class XSession:
             return TransportFailure("timeout")
         except (requests.RequestException, Aborted, OSError, ValueError):
             # The exception's text holds the URL and at times the request; its kind is enough.
-            return TransportFailure("timeout" if attempt.aborted else "connection")
+            if attempt.aborted:
+                return TransportFailure("timeout")
+            return TransportFailure("broken" if attempt.connected else "connection")
 
 
 class _Session(requests.Session):
