@@ -12,12 +12,15 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
-from tests.soak import report as mix_report
-from tests.soak.mix import run_mix
+from tests.soak import report
+from tests.soak.mix import MixReport, run_mix
+from tests.soak.overload import Round, run_overload
 from tests.soak.watching import LinesWatcher, TerminalWatcher, Watcher
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.errors import LocalServiceError
 
+_EVENTS = 100_000
+_EMULATOR_EVENTS = 2_000
 _PLAIN_WIDTH = 110
 _INTERRUPTED = 130
 
@@ -26,14 +29,22 @@ _INTERRUPTED = 130
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit code: 0 when everything balances, 1 when it does not (with what is wrong), 2 for wrong usage.",
 )
+@click.argument("parts", nargs=-1, type=click.Choice(["mix", "overload"]), metavar="[mix] [overload]")
 @click.option(
     "--events",
     type=click.IntRange(min=1, max=10_000_000),
-    default=100_000,
-    show_default=True,
-    help="Fewer make the incidents shorter: with 100,000, X is down for a minute.",
+    default=None,
+    help="Events of the mix; fewer make the incidents shorter.  [default: 100000, with --emulator 2000]",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Chooses messages and faults; not the timing.")
+@click.option("--emulator", is_flag=True, help="The mix through Google's Pub/Sub emulator, two pushes at a time.")
+@click.option(
+    "--overload-seconds",
+    type=click.FloatRange(min=22, max=3600),
+    default=62,
+    show_default=True,
+    help="How long each of the two rounds of overload lasts.",
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -41,41 +52,81 @@ _INTERRUPTED = 130
     help="Where plots, the whole report and the function's log go.  [default: build/soak]",
 )
 @click.option("--json", "json_output", is_flag=True, help="Print one JSON document and nothing else.")
-def soak(*, events: int, seed: int, out: Path | None, json_output: bool) -> None:
-    """Put the function through much, and settle the account.
+def soak(
+    *,
+    parts: tuple[str, ...],
+    events: int | None,
+    seed: int,
+    emulator: bool,
+    overload_seconds: float,
+    out: Path | None,
+    json_output: bool,
+) -> None:
+    """Put the function through much, and settle the account. Without a part named, both; with --emulator, mix.
 
-    The real function under the Functions Framework, with nothing installed but requirements.txt, gets EVENTS events
-    in single and packed messages, some invalid, some without consent, of two pixels. A driver delivers and redelivers
-    them as Pub/Sub does. All the time X answers 10 % of the requests 5xx and 5 % 429 with a reset, drops 2 % of
-    the connections (half of them after it counted), answers 2 % too late, and refuses 1 % of the conversions. One
-    after another X is down, the keys are rotated, the dead-letter topic goes away and comes back, Secret Manager
-    does, and the function ends by SIGTERM and by kill -9.
+    The real function runs under the Functions Framework, with nothing installed but requirements.txt.
 
-    In the end every event has to be where it belongs: published = delivered + dead-lettered + skipped.
-    """
+    \b
+    mix       EVENTS events in single and packed messages, some invalid, some without consent, of two
+              pixels; a driver delivers and redelivers them as Pub/Sub does. All the time X answers 10 %
+              of the requests 5xx and 5 % 429 with a reset, drops 2 % of the connections (half of them
+              after it counted), answers 2 % too late and refuses 1 % of the conversions. One after
+              another X is down, the keys are rotated, the dead-letter topic goes away and comes back,
+              Secret Manager does, and the function ends by SIGTERM and by kill -9. Every event has to end
+              where it belongs: published = delivered + dead-lettered + skipped, nothing lost, nothing
+              twice but for a cause that was seen, no request into a closed gate, no window over budget.
+    overload  a backlog of a million events, offered at twenty times the rate budget; then the same with
+              X at 10 s a request. Memory has to stay bounded, what does not fit is nacked, and X takes
+              as much as it would.
+    """  # noqa: D301 - click's mark for a paragraph that is not to be wrapped
     # A script reads stdout: whoever watches it at a terminal watches stderr.
     console = Console(stderr=json_output)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
+    wanted = parts or (("mix",) if emulator else ("mix", "overload"))
     folder = out or repository_root() / "build" / "soak"
     folder.mkdir(parents=True, exist_ok=True)
-    keep_log = folder / "function.log"
-    keep_log.unlink(missing_ok=True)
+    mix: MixReport | None = None
+    rounds: list[Round] = []
     try:
-        with _leaving_on_signals(), _watcher(console, json_output=json_output) as watcher:
-            report = run_mix(events=events, seed=seed, watcher=watcher, keep_log=keep_log)
+        with _leaving_on_signals():
+            if "mix" in wanted:
+                with _watcher(console, json_output=json_output) as watcher:
+                    mix = run_mix(
+                        events=events or (_EMULATOR_EVENTS if emulator else _EVENTS),
+                        seed=seed,
+                        watcher=watcher,
+                        keep_log=_fresh(folder / "mix.log"),
+                        emulator=emulator,
+                    )
+                report.plot(mix, folder)
+                if not json_output:
+                    report.show(mix, console)
+            if "overload" in wanted:
+                with _watcher(console, json_output=json_output) as watcher:
+                    rounds = run_overload(
+                        seconds=overload_seconds, watcher=watcher, keep_log=_fresh(folder / "overload.log")
+                    )
+                report.plot_overload(rounds, folder)
+                if not json_output:
+                    report.show_overload(rounds, console)
     except LocalServiceError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("Stopped; everything that was started has ended.", err=True)
         sys.exit(_INTERRUPTED)
-    mix_report.plot(report, folder)
+    ok = (mix is None or mix.account.balances) and not any(one.problems for one in rounds)
     if json_output:
-        click.echo(json.dumps(mix_report.as_json(report), indent=1, ensure_ascii=False))
+        found = {"ok": ok, "mix": mix and report.as_json(mix), "overload": report.overload_as_json(rounds)}
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        mix_report.show(report, console)
         console.print(f"Plots, report and log: {folder}", soft_wrap=True, highlight=False)
-    sys.exit(0 if report.account.balances else 1)
+    sys.exit(0 if ok else 1)
+
+
+def _fresh(path: Path) -> Path:
+    path.unlink(missing_ok=True)
+    return path
 
 
 def _watcher(console: Console, *, json_output: bool) -> Watcher:

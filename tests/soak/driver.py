@@ -5,6 +5,7 @@ import base64
 import heapq
 import itertools
 import json
+import math
 import random
 import time
 from collections import Counter
@@ -29,7 +30,7 @@ class Redelivery:
     """The subscription's settings, and how much of it goes on at a time.
 
     `outstanding` messages at most are published and not acked: the publishers follow the function's pace, as far as
-    that. `at_once` pushes are open at most.
+    that. `at_once` pushes are open at most, and `a_second` begin at most.
     """
 
     ack_deadline_s: float
@@ -38,6 +39,7 @@ class Redelivery:
     max_attempts: int = 100
     at_once: int = 100
     outstanding: int = 300
+    a_second: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,12 @@ class Driver:
     async def run(self) -> None:
         """Deliver until every message is acked or given up, or `stop` is called."""
         slots = asyncio.Semaphore(self._rules.at_once)
+        next_at = 0.0
         try:
             while True:
                 await slots.acquire()
+                await asyncio.sleep(max(0.0, next_at - time.monotonic()))
+                next_at = max(next_at, time.monotonic()) + 1 / self._rules.a_second
                 due = await self._next()
                 if due is None:
                     break

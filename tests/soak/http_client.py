@@ -1,19 +1,22 @@
 """Many concurrent POSTs over kept connections, as Pub/Sub's front ends have them; nothing is followed or retried."""
 
 import asyncio
+import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 __all__ = ["HttpClient"]
 
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+# The server closes a connection that idles for 5 s; one that it closes at this moment would look like a lost answer.
+_IDLE_S = 2.0
 
 
 class HttpClient:
     """Posts JSON. `requests` would need a thread a push."""
 
     def __init__(self) -> None:
-        self._idle: dict[str, list[_Connection]] = {}
+        self._idle: dict[str, list[tuple[float, _Connection]]] = {}
 
     async def post(self, url: str, body: bytes, *, timeout_s: float) -> tuple[int, bytes]:
         """Return status and body of the answer; status 0 when none came in time."""
@@ -39,7 +42,7 @@ class HttpClient:
                 connection[1].close()
             raise
         if keep:
-            self._idle.setdefault(place, []).append(connection)
+            self._idle.setdefault(place, []).append((time.monotonic(), connection))
         else:
             writer.close()
         return status, answer
@@ -47,7 +50,7 @@ class HttpClient:
     async def close(self) -> None:
         """Close what is idle."""
         for connections in self._idle.values():
-            for _, writer in connections:
+            for _, (_, writer) in connections:
                 writer.close()
                 with suppress(OSError):
                     await writer.wait_closed()
@@ -56,8 +59,8 @@ class HttpClient:
     def _take(self, place: str) -> _Connection | None:
         idle = self._idle.get(place, [])
         while idle:
-            reader, writer = idle.pop()
-            if not (reader.at_eof() or writer.is_closing()):
+            since, (reader, writer) = idle.pop()
+            if time.monotonic() - since < _IDLE_S and not (reader.at_eof() or writer.is_closing()):
                 return reader, writer
             writer.close()
         return None

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from tests.soak.plan import REFUSED_NAMED, REFUSED_UNNAMED
 from tests.soak.stage import Stage
 
-__all__ = ["Incident", "everyday_faults", "incidents"]
+__all__ = ["LETTERS_AWAY", "Incident", "everyday_faults", "incidents"]
 
+LETTERS_AWAY = "the dead-letter topic is away"
 _LATE_BY_S = 1.0
 _OVERLAP_S = 1.0
 
@@ -68,7 +69,7 @@ def incidents(*, outage_s: float, away_s: float, everyday: Sequence[Mapping[str,
             end=Stage.revoke_old_keys,
         ),
         Incident(
-            name="the dead-letter topic is away",
+            name=LETTERS_AWAY,
             at_share=0.4,
             lasts_s=away_s,
             begin=lambda stage: stage.take_letters_away(away=True),

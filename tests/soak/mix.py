@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +10,17 @@ from typing import Final
 
 from tests.soak.account import Account, settle
 from tests.soak.driver import Driver, Redelivery
+from tests.soak.emulated import EmulatorDriver
 from tests.soak.evidence import Drive, Evidence, Letter
-from tests.soak.incidents import everyday_faults, incidents
+from tests.soak.incidents import LETTERS_AWAY, everyday_faults, incidents
 from tests.soak.plan import Plan
 from tests.soak.stage import PATH, Stage, open_stage
 from tests.soak.timeline import Band, Timeline
 from tests.soak.watching import Watcher
 from xcapi_core.sandbox.config import SandboxConfig
+from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
+from xcapi_core.sandbox.services.pubsub import LocalPubsub
+from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
 
 __all__ = ["MixReport", "run_mix"]
 
@@ -24,7 +28,7 @@ REQUEST_TIMEOUT_S: Final = 3.0
 _SETTLE_TIMEOUT_S: Final = 12.0
 _ACK_DEADLINE_S: Final = 32.0
 # Small, so that it is spent all the time; of each pixel.
-RATE_EVENTS: Final = 6_000
+RATE_EVENTS: Final = 3_000
 RATE_WINDOW_S: Final = 10.0
 # A fifth of the usual, so that there are enough requests for every fault to happen.
 _BATCH: Final = {"max_conversions": 100, "max_in_flight": 4}
@@ -47,17 +51,20 @@ class MixReport:
     restarts: int
 
 
-def run_mix(*, events: int, seed: int, watcher: Watcher, keep_log: Path | None = None) -> MixReport:
-    """Run it with our own driver. Raises LocalServiceError when a component cannot be had."""
+def run_mix(
+    *, events: int, seed: int, watcher: Watcher, keep_log: Path | None = None, emulator: bool = False
+) -> MixReport:
+    """Run it with our own driver, or through Google's emulator. Raises LocalServiceError when one cannot be had."""
     plan = Plan(seed=seed, events=events)
-    with _stage(seed, watcher, keep_log) as stage:
+    with _stage(seed, watcher, keep_log, PubsubEmulator() if emulator else EmbeddedPubsub()) as stage:
         return asyncio.run(_drive(plan, stage, watcher))
 
 
 @contextmanager
-def _stage(seed: int, watcher: Watcher, keep_log: Path | None) -> Iterator[Stage]:
+def _stage(seed: int, watcher: Watcher, keep_log: Path | None, pubsub: LocalPubsub) -> Iterator[Stage]:
     with open_stage(
         x=SandboxConfig(events_per_window=RATE_EVENTS, window_s=RATE_WINDOW_S, random_seed=seed),
+        pubsub=pubsub,
         keep_log=keep_log,
         on_install=watcher.install,
         request_timeout_s=REQUEST_TIMEOUT_S,
@@ -68,24 +75,27 @@ def _stage(seed: int, watcher: Watcher, keep_log: Path | None) -> Iterator[Stage
         yield stage
 
 
+def _driver(plan: Plan, stage: Stage) -> Driver | EmulatorDriver:
+    if isinstance(stage.pubsub, PubsubEmulator):
+        return EmulatorDriver(plan, pubsub=stage.pubsub, topic=PATH.topic, new_lines=stage.new_lines)
+    rules = Redelivery(ack_deadline_s=_ACK_DEADLINE_S, max_backoff_s=4.0, outstanding=100)
+    return Driver(plan, url=lambda: stage.url, subscription=PATH.subscription, rules=rules, seed=plan.seed)
+
+
 async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
     scale = min(1.0, plan.events / _WHOLE)
     everyday = everyday_faults(REQUEST_TIMEOUT_S)
     stage.x.inject(*everyday)
-    driver = Driver(
-        plan,
-        url=lambda: stage.url,
-        subscription=PATH.subscription,
-        rules=Redelivery(ack_deadline_s=_ACK_DEADLINE_S),
-        seed=plan.seed,
-    )
+    driver = _driver(plan, stage)
     timeline = Timeline()
     watcher.begins(plan.events, "events acked")
     running = asyncio.create_task(driver.run())
     watching = asyncio.create_task(
         timeline.watch(stage.memory_mb, lambda: driver.oldest_wait_s, lambda: driver.acked_events)
     )
-    to_come = incidents(outage_s=max(4.0, 60 * scale), away_s=max(3.0, 20 * scale), everyday=everyday)
+    to_come = incidents(outage_s=max(3.0, 60 * scale), away_s=max(2.0, 20 * scale), everyday=everyday)
+    if isinstance(driver, EmulatorDriver):
+        to_come = [one for one in to_come if one.name != LETTERS_AWAY]  # it cannot be away from the function alone
     give_up_at = time.time() + 120 + 240 * scale + plan.events / 100
     while not running.done() and time.time() < give_up_at:
         if to_come and driver.acked_events >= to_come[0].at_share * plan.events:
@@ -108,7 +118,8 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
     if running.done():
         running.result()
     drive = driver.drive
-    evidence = _evidence(plan, stage, drive, letters)
+    numbers = driver.number_of if isinstance(driver, EmulatorDriver) else {}
+    evidence = _evidence(plan, stage, drive, letters, numbers)
     waits = tuple(sorted(drive.acked[number] - drive.published[number] for number in drive.acked))
     answers: dict[str, int] = {}
     for request in stage.x.seen:
@@ -116,7 +127,7 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
         answers[name] = answers.get(name, 0) + 1
     return MixReport(
         seed=plan.seed,
-        through="our own driver",
+        through=stage.pubsub.title if numbers else "a driver that pushes like Pub/Sub",
         seconds=timeline.now,
         account=settle(evidence),
         timeline=timeline,
@@ -127,7 +138,9 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
     )
 
 
-def _evidence(plan: Plan, stage: Stage, drive: Drive, letters: list[Letter]) -> Evidence:
+def _evidence(plan: Plan, stage: Stage, drive: Drive, letters: list[Letter], numbers: Mapping[str, int]) -> Evidence:
+    """Put everything together; `numbers` are the messages' by the ids that the emulator gave them."""
+    skipped = {number: stage.log.skipped[int(message_id)] for message_id, number in numbers.items()}
     return Evidence(
         ends={number: plan.message(number).ends for number in drive.published},
         drive=drive,
@@ -136,7 +149,7 @@ def _evidence(plan: Plan, stage: Stage, drive: Drive, letters: list[Letter]) -> 
         walls=stage.x.walls,
         instances=stage.instances,
         letters=letters,
-        skipped=stage.log.skipped,
+        skipped=skipped or stage.log.skipped,
         rate_events=RATE_EVENTS,
         rate_window_s=RATE_WINDOW_S,
         request_timeout_s=REQUEST_TIMEOUT_S,

@@ -33,6 +33,7 @@ _UNREADABLE = 0.01  # of the single events
 _NO_CONSENT = 0.03
 _INVALID = 0.01
 _REFUSED = 0.01
+_UNNAMED = 0.1  # of the refused: X names most of what it refuses, and a search for the others takes many requests
 _SECOND_PIXEL = 0.4
 _SECOND = "p9q7k"
 # Pub/Sub delivers at least once: so many acked messages come again, and as many twice at a time.
@@ -144,7 +145,7 @@ class Plan:
         if draw < _NO_CONSENT + _INVALID:
             return End.INVALID_EVENT, {name: value for name, value in event.items() if name != "email"}
         if draw < _NO_CONSENT + _INVALID + _REFUSED:
-            suffix = REFUSED_NAMED if chance.random() < 0.5 else REFUSED_UNNAMED
+            suffix = REFUSED_UNNAMED if chance.random() < _UNNAMED else REFUSED_NAMED
             return End.REJECTED, {**event, "conversion_id": conversion_id(key, suffix)}
         return End.DELIVERED, event
 

@@ -11,9 +11,12 @@ from rich.text import Text
 
 from tests.soak.account import Account
 from tests.soak.mix import RATE_EVENTS, RATE_WINDOW_S, MixReport
+from tests.soak.overload import RATE_EVENTS as OVERLOAD_EVENTS
+from tests.soak.overload import RATE_WINDOW_S as OVERLOAD_WINDOW_S
+from tests.soak.overload import Round
 from tests.soak.plot import Chart, Line, svg
 
-__all__ = ["as_json", "plot", "show"]
+__all__ = ["as_json", "overload_as_json", "plot", "plot_overload", "show", "show_overload"]
 
 Rows = Sequence[tuple[str, str]]
 
@@ -78,7 +81,7 @@ def as_json(report: MixReport) -> Mapping[str, object]:
         "fullest_window": {one.pixel_id: one.of_one_instance for one in account.peaks},
         "fullest_window_over_restarts": {one.pixel_id: one.in_all for one in account.peaks},
         "longest_wait_s": round(max(report.waits_s, default=0.0), 2),
-        "median_wait_s": round(_median(report.waits_s), 2),
+        "median_wait_s": round(_at(report.waits_s, 0.5), 2),
         "most_memory_mb": report.timeline.most_memory_mb,
         "answers": report.answers,
         "x_answers": report.x_answers,
@@ -106,6 +109,76 @@ def plot(report: MixReport, folder: Path) -> None:
         (folder / f"{name}.svg").write_text(svg(chart), encoding="utf-8")
 
 
+def show_overload(rounds: Sequence[Round], console: Console) -> None:
+    """Print what each round held against the limits."""
+    for one in rounds:
+        memory = one.timeline.most_memory_mb
+        print_table(
+            console,
+            f"Overload: {one.title}",
+            [
+                ("offered, in times of the rate budget", f"{one.offered_times:.0f} ×"),
+                (f"events that X takes in {OVERLOAD_WINDOW_S:g} s at most", f"{one.limit_events:,}"),
+                ("events it took, window by window", ", ".join(f"{events:,}" for events in one.windows)),
+                ("share of the limit that was used", f"{one.share:.0%}"),
+                (f"fullest {OVERLOAD_WINDOW_S:g} s at X, of {OVERLOAD_EVENTS:,} configured", f"{one.fullest:,}"),
+                ("memory at most, PSS of both processes", "not known here" if memory is None else f"{memory:.0f} MB"),
+                ("nack of what did not fit into memory: median, 99 %, longest", _times(one.at_once_s)),
+                *((f"deliveries answered {name}", count) for name, count in _counted(one.answers)),
+            ],
+        )
+    print_verdict(console, [problem for one in rounds for problem in one.problems], "Overload is borne.")
+
+
+def overload_as_json(rounds: Sequence[Round]) -> Sequence[Mapping[str, object]]:
+    """Return each round as a JSON object."""
+    return [
+        {
+            "ok": not one.problems,
+            "problems": list(one.problems),
+            "title": one.title,
+            "seconds": round(one.seconds, 1),
+            "offered_times_the_budget": round(one.offered_times, 1),
+            "limit_events": one.limit_events,
+            "events_by_window": list(one.windows),
+            "share_of_limit": round(one.share, 3),
+            "fullest_window": one.fullest,
+            "most_memory_mb": one.timeline.most_memory_mb,
+            "memory_nack_s": {"median": _at(one.at_once_s, 0.5), "p99": _at(one.at_once_s, 0.99)},
+            "answers": one.answers,
+        }
+        for one in rounds
+    ]
+
+
+def plot_overload(rounds: Sequence[Round], folder: Path) -> None:
+    """Write overload.json, overload-memory.svg and overload-events.svg."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = json.dumps(overload_as_json(rounds), indent=1, ensure_ascii=False)
+    (folder / "overload.json").write_text(document + "\n", encoding="utf-8")
+    memory = [
+        Line(one.title, [(s.at, s.memory_mb) for s in one.timeline.samples if s.memory_mb is not None])
+        for one in rounds
+    ]
+    taken = [Line(one.title, [(s.at, float(s.events)) for s in one.timeline.samples]) for one in rounds]
+    for name, title, unit, lines in (
+        ("overload-memory", "Memory of the function under overload", "MB", memory),
+        ("overload-events", f"Events that X took ({OVERLOAD_EVENTS:,} in 10 s are allowed)", "", taken),
+    ):
+        (folder / f"{name}.svg").write_text(svg(Chart(title=title, unit=unit, lines=lines)), encoding="utf-8")
+
+
+def _times(sorted_seconds: Sequence[float]) -> str:
+    if not sorted_seconds:
+        return "none"
+    median, most, longest = (_at(sorted_seconds, share) for share in (0.5, 0.99, 1.0))
+    return f"{1000 * median:.0f} ms, {1000 * most:.0f} ms, {1000 * longest:.0f} ms"
+
+
+def _at(sorted_values: Sequence[float], share: float) -> float:
+    return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))] if sorted_values else 0.0
+
+
 def _account_rows(account: Account) -> Rows:
     letters = account.dead_lettered
     return [
@@ -126,7 +199,7 @@ def _course_rows(report: MixReport) -> Rows:
         ("seconds, instances", f"{report.seconds:.0f}, {report.restarts + 1}"),
         (
             "a message's wait: median, longest",
-            f"{_median(report.waits_s):.1f} s, {max(report.waits_s, default=0):.1f} s",
+            f"{_at(report.waits_s, 0.5):.1f} s, {max(report.waits_s, default=0):.1f} s",
         ),
         ("memory at most, PSS of both processes", "not known here" if memory is None else f"{memory:.0f} MB"),
         ("requests into a closed gate", f"{sum(not one.forgiven for one in account.early)}"),
@@ -146,7 +219,3 @@ def _course_rows(report: MixReport) -> Rows:
 
 def _counted(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     return [(name, f"{count:,}") for name, count in sorted(counts.items())]
-
-
-def _median(sorted_values: Sequence[float]) -> float:
-    return sorted_values[len(sorted_values) // 2] if sorted_values else 0.0

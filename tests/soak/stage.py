@@ -108,6 +108,7 @@ class Stage:
         self._function: FunctionProcess | None = None
         self._new_function: Callable[[], FunctionProcess] | None = None
         self._born_at = 0.0
+        self._lines_read = 0
 
     @property
     def url(self) -> str:
@@ -118,6 +119,12 @@ class Stage:
         """Return the PSS of the function's two processes."""
         function = self._function
         return pss_mb(function.pid) if function else None
+
+    def new_lines(self) -> list[str]:
+        """Return what the present instance wrote since the last call."""
+        lines = self._running.lines[self._lines_read :]
+        self._lines_read += len(lines)
+        return lines
 
     def begin(self, new_function: Callable[[], FunctionProcess]) -> None:
         """Start the first instance."""
@@ -164,6 +171,7 @@ class Stage:
         if self._new_function is None:
             raise RuntimeError("begin() comes first")
         self._born_at = time.time()
+        self._lines_read = 0
         self._function = self._new_function()
         self._function.start()
 
