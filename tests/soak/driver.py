@@ -23,6 +23,7 @@ __all__ = ["Driver", "Nack", "Redelivery"]
 _ACKS = frozenset({102, 200, 201, 202, 204})
 _BESIDE_AFTER_S = 0.02
 _AGAIN_WITHIN_S = 3.0
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,10 @@ class Driver:
         self.exhausted: list[int] = []
         self.answers: Counter[str] = Counter()
         self.nacks: list[Nack] = []
+        self.published_events = 0
         self.acked_events = 0
+        # Publishers hold on here until it is raised: an incident is to happen before all is over.
+        self.hold_at = math.inf
         self.offered_events = 0
 
     @property
@@ -130,21 +134,29 @@ class Driver:
             if self._due and self._due[0][0] <= now:
                 _, _, number, attempt, extra = heapq.heappop(self._due)
                 return number, attempt, extra
-            if len(self.published) - len(self.acked) - len(self.exhausted) < self._rules.outstanding:
+            outstanding = len(self.published) - len(self.acked) - len(self.exhausted)
+            if outstanding < self._rules.outstanding and self.published_events < self.hold_at:
                 number = next(self._unpublished, -1)
                 if number >= 0:
                     self.published[number] = now
+                    self.published_events += self._plan.sizes[number]
                     if self._plan.message(number).again == "beside":
                         self._enqueue(number, 1, _BESIDE_AFTER_S, extra=True)
                     return number, 1, False
-            if not (self._due or self._tasks):
+            if not (self._due or self._tasks or self._is_held):
                 return None
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), self._due[0][0] - now if self._due else None)
+                await asyncio.wait_for(
+                    self._changed.wait(), min(_LOOK_S, self._due[0][0] - now) if self._due else _LOOK_S
+                )
             except TimeoutError:
                 continue
         return None
+
+    @property
+    def _is_held(self) -> bool:
+        return self.hold_at <= self.published_events and len(self.published) < len(self._plan.sizes)
 
     def _enqueue(self, number: int, attempt: int, delay_s: float, *, extra: bool = False) -> None:
         heapq.heappush(self._due, (time.time() + delay_s, next(self._ties), number, attempt, extra))

@@ -1,8 +1,8 @@
 """The same messages through Google's Pub/Sub emulator, which pushes two at a time and says nothing of what it does."""
 
 import asyncio
-import itertools
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -33,7 +33,10 @@ class EmulatorDriver:
         self.published: dict[int, float] = {}
         self.acked: dict[int, float] = {}
         self.answers: Counter[str] = Counter()
+        self.published_events = 0
         self.acked_events = 0
+        # Publishers hold on here until it is raised: an incident is to happen before all is over.
+        self.hold_at = math.inf
 
     @property
     def drive(self) -> Drive:
@@ -55,8 +58,10 @@ class EmulatorDriver:
         unpublished = iter(range(len(self._plan.sizes)))
         settled_at = time.time()
         while not self._stopping:
-            room = _OUTSTANDING - len(self.published) + len(self.acked)
-            for number in itertools.islice(unpublished, max(0, room)):
+            while len(self.published) - len(self.acked) < _OUTSTANDING and self.published_events < self.hold_at:
+                number = next(unpublished, -1)
+                if number < 0:
+                    break
                 await asyncio.to_thread(self._publish, number)
             if self._read():
                 settled_at = time.time()
@@ -68,6 +73,7 @@ class EmulatorDriver:
     def _publish(self, number: int) -> None:
         message = self._plan.message(number)
         self.published[number] = time.time()
+        self.published_events += self._plan.sizes[number]
         message_id = self._pubsub.publish(self._topic, message.data, {"soak_message": str(number)})
         self.number_of[message_id] = number
 

@@ -1,6 +1,7 @@
 """The soak itself: mixed messages, everyday faults, the incidents, and the evidence of it all."""
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ RATE_WINDOW_S: Final = 10.0
 # A fifth of the usual, so that there are enough requests for every fault to happen.
 _BATCH: Final = {"max_conversions": 100, "max_in_flight": 4}
 _WHOLE: Final = 100_000
+_FEW: Final = 5_000
+# So much of the whole is published before the next incident's time at most.
+_AHEAD: Final = 0.1
 _TICK_S: Final = 0.1
 
 
@@ -78,7 +82,13 @@ def _stage(seed: int, watcher: Watcher, keep_log: Path | None, pubsub: LocalPubs
 def _driver(plan: Plan, stage: Stage) -> Driver | EmulatorDriver:
     if isinstance(stage.pubsub, PubsubEmulator):
         return EmulatorDriver(plan, pubsub=stage.pubsub, topic=PATH.topic, new_lines=stage.new_lines)
-    rules = Redelivery(ack_deadline_s=_ACK_DEADLINE_S, max_backoff_s=4.0, outstanding=100)
+    rules = Redelivery(
+        ack_deadline_s=_ACK_DEADLINE_S,
+        # A short run would be little else than back-off.
+        min_backoff_s=1.0 if plan.events > _FEW else 0.2,
+        max_backoff_s=4.0 if plan.events > _FEW else 1.0,
+        outstanding=100,
+    )
     return Driver(plan, url=lambda: stage.url, subscription=PATH.subscription, rules=rules, seed=plan.seed)
 
 
@@ -89,11 +99,12 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
     driver = _driver(plan, stage)
     timeline = Timeline()
     watcher.begins(plan.events, "events acked")
+    driver.hold_at = _AHEAD * plan.events
     running = asyncio.create_task(driver.run())
     watching = asyncio.create_task(
         timeline.watch(stage.memory_mb, lambda: driver.oldest_wait_s, lambda: driver.acked_events)
     )
-    to_come = incidents(outage_s=max(3.0, 60 * scale), away_s=max(2.0, 20 * scale), everyday=everyday)
+    to_come = incidents(outage_s=max(1.0, 60 * scale), away_s=max(1.0, 20 * scale), everyday=everyday)
     if isinstance(driver, EmulatorDriver):
         to_come = [one for one in to_come if one.name != LETTERS_AWAY]  # it cannot be away from the function alone
     give_up_at = time.time() + 120 + 240 * scale + plan.events / 100
@@ -106,6 +117,7 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
             await asyncio.sleep(incident.lasts_s)
             await asyncio.to_thread(incident.end, stage)
             timeline.bands.append(Band(incident.name, began, timeline.now))
+        driver.hold_at = (to_come[0].at_share + _AHEAD) * plan.events if to_come else math.inf
         await asyncio.sleep(_TICK_S)
         watcher.progress(driver.acked_events)
     driver.stop()

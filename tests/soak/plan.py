@@ -113,8 +113,10 @@ class Plan:
         chance = random.Random(f"sizes {self.seed}")
         sizes: list[int] = []
         left = self.events
+        # No message is a large part of the whole, or the incidents would have nothing between them.
+        largest = min(_LARGEST_PACK, max(_SMALLEST_PACK, self.events // 20))
         while left:
-            size = min(left, _size(chance))
+            size = min(left, _size(chance, largest))
             sizes.append(size)
             left -= size
         return sizes
@@ -162,8 +164,8 @@ class Plan:
         return event
 
 
-def _size(chance: random.Random) -> int:
+def _size(chance: random.Random, largest: int) -> int:
     if chance.random() < _SINGLES:
         return 1
-    growth: float = (_LARGEST_PACK / _SMALLEST_PACK) ** chance.random()
+    growth: float = (largest / _SMALLEST_PACK) ** chance.random()
     return round(_SMALLEST_PACK * growth)
