@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,12 @@ from tests.forwarding import (
     refusing,
     summary,
 )
+from xcapi_core.batching import Lane
 from xcapi_core.conversions_api import HttpRequest, HttpResponse, TransportFailure
 from xcapi_core.credentials import Credentials
 from xcapi_core.delivery import Answer
-from xcapi_core.forwarder import EVENTS_A_TURN
+from xcapi_core.forwarder import EVENTS_A_TURN, OPEN_REQUESTS_AHEAD
+from xcapi_core.outcomes import Outcome
 from xcapi_core.settings import RateSettings
 
 # --- one message, all kinds of events ---
@@ -304,3 +307,28 @@ async def test_a_delivery_that_did_not_go_smoothly_has_its_own_line(capfd: pytes
     await asyncio.sleep(0)
     lines = [line for line in logged(capfd) if line["event"] == "delivery.settled"]
     assert sorted((line.get("message_id", ""), line["delivered"]) for line in lines) == [("", 2), ("2", 1)]
+
+
+async def test_a_large_message_is_read_on_only_while_its_conversions_leave() -> None:
+    rig = ForwarderRig(FakeX(latency_s=0.01))
+    most_open = 0
+    submit = Lane.submit
+
+    def counting(lane: Lane, *args: Any, **kwargs: Any) -> asyncio.Future[Outcome]:
+        nonlocal most_open
+        most_open = max(most_open, len(lane._open) + 1)
+        return submit(lane, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Lane, "submit", counting)
+        assert await rig.forward(*(event(f"c{number}") for number in range(10_000))) == ACK
+    assert len(rig.sent) == 10_000
+    in_flight = rig.settings.batch.max_conversions * rig.settings.batch.max_in_flight
+    assert most_open <= OPEN_REQUESTS_AHEAD * in_flight + EVENTS_A_TURN
+
+
+async def test_a_message_for_many_pixels_fills_the_batches_of_each() -> None:
+    rig = ForwarderRig(FakeX(latency_s=0.01))
+    events = [event(f"c{number}", pixel_id=(PIXEL, OTHER_PIXEL)[number % 2]) for number in range(900)]
+    assert await rig.forward(*events) == ACK
+    assert sorted(map(len, rig.x.requests)) == [450, 450]

@@ -65,15 +65,27 @@ class Lane:
         self._pump_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def submit(self, conversion: Conversion, key: int, *, latest_start: float) -> "asyncio.Future[Outcome]":
+    def submit(
+        self, conversion: Conversion, key: int, *, latest_start: float, more_to_come: bool = False
+    ) -> "asyncio.Future[Outcome]":
         """Queue one conversion; the future always gets an outcome, by about `latest_start` plus one request.
 
         `key` is the ledger's key of pixel, event tag and conversion id. `latest_start` is on the lane's clock: no
-        request that carries the conversion starts after it.
+        request that carries the conversion starts after it. With `more_to_come` the caller has further conversions at
+        hand and calls `wake` after the last of them: a message for many pixels fills the batches of each.
         """
         waiting = Waiting(conversion, key, latest_start, asyncio.get_running_loop().create_future())
-        self._admit(waiting)
+        self._queue(waiting)
+        if not more_to_come or len(self._fresh) >= self._limits.max_conversions:
+            self.wake()
         return waiting.outcome
+
+    def wake(self) -> None:
+        """See what may be sent, once this turn of the event loop is over."""
+        # Through the loop: deliveries whose bytes are already here are read first and share the request.
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            asyncio.get_running_loop().call_soon(self._pump)
 
     def stop(self) -> None:
         """Answer whoever waits, be it for a slot, the gate or keys; start nothing more. What is on its way goes on."""
@@ -82,24 +94,17 @@ class Lane:
             for position, waiting in enumerate(batch):
                 if not (window.on_wire and position in window.carried):
                     self.settle(waiting, Deferred(nack_status=503, cause="shutting_down"))
-        self._wake()
+        self.wake()
 
-    def _admit(self, waiting: Waiting) -> None:
+    def _queue(self, waiting: Waiting) -> None:
         first = self._open.setdefault(waiting.key, waiting)
         if first is not waiting:
             first.twins.append(waiting)
             return
         self._queue_of(waiting).add(waiting)
-        self._wake()
 
     def _queue_of(self, waiting: Waiting) -> WaitingQueue:
         return self._suspected if waiting.key in self._suspects else self._fresh
-
-    def _wake(self) -> None:
-        # Through the loop: deliveries whose bytes are already here are read first and share the request.
-        if not self._pump_scheduled:
-            self._pump_scheduled = True
-            asyncio.get_running_loop().call_soon(self._pump)
 
     def _pump(self) -> None:
         self._pump_scheduled = False
@@ -202,7 +207,7 @@ class Lane:
             for waiting in batch:
                 if not (waiting.outcome.done() or waiting in again):
                     self.settle(waiting, Deferred(nack_status=503, cause="internal_error"))
-            self._wake()
+            self.wake()
 
     def settle(self, waiting: Waiting, outcome: Outcome) -> None:
         """Give one conversion its outcome, write it into the ledger, and see to its twins."""
@@ -223,7 +228,8 @@ class Lane:
                 self.settle(twin, outcome)
             else:
                 # Refused, but for something that this one may not share.
-                self._admit(twin)
+                self._queue(twin)
+                self.wake()
 
     def suspect(self, waiting: Waiting) -> None:
         """Send this one in small batches from now on, until X has judged it."""

@@ -1,7 +1,7 @@
 """One delivery while it is being settled: what became of each of its events so far."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -54,7 +54,7 @@ class Delivery:
         self._unconfirmed_indices: set[int] = set()
         self._counts: Counter[str] = Counter()
         self._undeliverable: list[Undeliverable] = []
-        self._waiting: list[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = []
+        self._waiting: deque[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = deque()
         self._deferred: list[Deferred] = []
         self._lines = 0
 
@@ -113,22 +113,31 @@ class Delivery:
         for code in codes:
             self._counts[f"dropped_{code}"] += 1
 
-    async def sent(self, clock: Callable[[], float]) -> None:
-        """Wait for the lanes; what is open at the deadline is deferred (and still enters the ledger later)."""
-        if not self._waiting:
+    @property
+    def waiting(self) -> int:
+        """How many conversions wait for the lanes."""
+        return len(self._waiting)
+
+    async def sent(self, clock: Callable[[], float], *, but: int = 0) -> None:
+        """Wait for the lanes until no more than `but` conversions are open.
+
+        What is open at the deadline is deferred (and still enters the ledger later).
+        """
+        if len(self._waiting) <= but:
             return
         timer = asyncio.get_running_loop().call_later(max(0.0, self.deadline - clock()), self._end_waiting)
         try:
             # One after the other: most are done by the time it is their turn, and cost no callback.
-            for future, event, conversion in self._waiting:
+            while len(self._waiting) > but:
+                future, event, conversion = self._waiting[0]
                 outcome = future.result() if future.done() else await future
+                self._waiting.popleft()
                 if isinstance(outcome, Rejected):
                     self._reject(event, conversion, outcome)
                 elif isinstance(outcome, Delivered | AlreadyDelivered | Skipped | Deferred):
                     self.settle(event.event_index, outcome)
         finally:
             timer.cancel()
-        self._waiting.clear()
 
     def _end_waiting(self) -> None:
         for future, _, _ in self._waiting:

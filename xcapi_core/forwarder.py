@@ -24,6 +24,9 @@ LETTERS_RESERVE_S = 5.0
 # The event loop serves others after so many events: 20,000 of one message take a second of computing. As many as
 # one request carries, so that a message of that size leaves in one.
 EVENTS_A_TURN = 500
+# A delivery is read on only while no more of its conversions are open than so many times what may be on the wire: a
+# message of 35,000 events would otherwise take 70 MB besides its own bytes.
+OPEN_REQUESTS_AHEAD = 2
 
 
 class Forwarder:
@@ -115,10 +118,16 @@ class Forwarder:
         unconfirmed = self._ledger.unconfirmed_of(key) if key else frozenset()
         may_be_mailed = False
         discarded: list[Conversion] = []
+        batch = self._settings.batch
+        most_open = OPEN_REQUESTS_AHEAD * batch.max_conversions * batch.max_in_flight
+        lanes: set[Lane] = set()
         for number, event in enumerate(events):
             if number % EVENTS_A_TURN == 0:
                 if number:
                     await asyncio.sleep(0)
+                    if delivery.waiting > most_open:
+                        _wake_all(lanes)
+                        await delivery.sent(self._clock, but=most_open)
                     if self._clock() > letters_due:
                         # Others were read at the same time. What is done so far is kept for the redelivery.
                         delivery.defer_rest("no_time_left")
@@ -137,11 +146,14 @@ class Forwarder:
                 delivery.note_dropped(event.result.dropped)
                 delivery.settle(event.event_index, Skipped(SkipReason.DRY_RUN))
             else:
-                self._submit(delivery, event, event.result, latest_start)
+                self._submit(delivery, event, event.result, latest_start, lanes)
+        _wake_all(lanes)
         if discarded:
             log_discarded(discarded)
 
-    def _submit(self, delivery: Delivery, event: ReadEvent, conversion: Conversion, latest_start: float) -> None:
+    def _submit(
+        self, delivery: Delivery, event: ReadEvent, conversion: Conversion, latest_start: float, lanes: set[Lane]
+    ) -> None:
         key = self._ledger.digest(*conversion.identity)
         delivery.note_dropped(conversion.dropped)
         if self._ledger.has(key, self._clock()):
@@ -150,4 +162,12 @@ class Forwarder:
             delivery.settle(event.event_index, Deferred(nack_status=503, cause="shutting_down"))
         else:
             lane = self._lanes[conversion.pixel_id]
-            delivery.await_outcome(event, conversion, lane.submit(conversion, key, latest_start=latest_start))
+            lanes.add(lane)
+            outcome = lane.submit(conversion, key, latest_start=latest_start, more_to_come=True)
+            delivery.await_outcome(event, conversion, outcome)
+
+
+def _wake_all(lanes: set[Lane]) -> None:
+    for lane in lanes:
+        lane.wake()
+    lanes.clear()
