@@ -2,8 +2,6 @@
 
 import re
 
-import phonenumbers
-
 from xcapi_core.json_document import describe, kind
 
 __all__ = [
@@ -107,4 +105,6 @@ def is_currency(text: str) -> bool:
 
 def is_phone_region(text: str) -> bool:
     """Tell whether this is an ISO 3166 code of a region whose phone numbers are known."""
+    import phonenumbers  # noqa: PLC0415 - as in identifiers: only who needs it waits for it
+
     return text.upper() in phonenumbers.SUPPORTED_REGIONS
