@@ -129,11 +129,11 @@ class PlainReader:
     def read(self, event_bytes: bytes) -> Conversion | None:
         """Return the conversion of a plain event, None for any other. Never raises."""
         try:
-            return self._read(_decode(event_bytes))
+            return self._convert(_decode(event_bytes))
         except (_NotPlainError, *_NOT_PLAIN):
             return None
 
-    def _read(self, event: _Event) -> Conversion:
+    def _convert(self, event: _Event) -> Conversion:
         tag = self._tags.get(event.event) or self._look_up(event.event)
         given = event.conversion_time or event.time or event.timestamp
         time = read_time(given) if given else self._publish_time()
@@ -160,10 +160,17 @@ class PlainReader:
     def _read_identifier(self, event: _Event) -> _Identifier:
         """Return the one identifier object of a plain event, as `identity.stands_alone` wants it."""
         identifier = _Identifier()
+        # Nearly every event has these two: what `_usable` does, without the call.
         if event.twclid is not None:
-            identifier.twclid = _usable(read_twclid(event.twclid))
+            twclid = read_twclid(event.twclid)
+            if isinstance(twclid, Drop):
+                raise _NotPlainError
+            identifier.twclid = twclid
         if event.email is not None:
-            identifier.hashed_email = _usable(hash_email(event.email))
+            digest = hash_email(event.email)
+            if isinstance(digest, Drop):
+                raise _NotPlainError
+            identifier.hashed_email = digest
         if event.phone is not None:
             identifier.hashed_phone_number = _usable(hash_phone(_usable(read_text(event.phone)), self._phone_region))
         if event.ip_address is not None:
