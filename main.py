@@ -12,6 +12,7 @@ gc.disable()
 
 import os
 import sys
+from collections.abc import Mapping
 
 import functions_framework.aio
 from starlette.requests import ClientDisconnect, Request
@@ -27,7 +28,6 @@ from xcapi_core.settings_summary import summary
 
 __all__ = ["send_conversions"]
 
-ACK = 204
 NOT_A_DELIVERY = 400
 TOO_LARGE = "the body is larger than any Pub/Sub delivery"
 
@@ -49,6 +49,7 @@ _project = os.environ.get("GOOGLE_CLOUD_PROJECT") or _settings.dead_letter_proje
 if _settings.dry_run:
     logs.emit("WARNING", "service.dry_run", dry_run="conversions are being discarded")
 _service: Service | None = None
+_ACK = Response(status_code=204)  # holds nothing of its request
 gc.freeze()
 gc.enable()
 
@@ -56,9 +57,11 @@ gc.enable()
 @functions_framework.aio.http
 async def send_conversions(request: Request) -> Response:
     """Answer one HTTP request: a POST is a Pub/Sub delivery, `GET /` says what runs here."""
-    logs.set_trace(logs.trace_from_headers(request.headers, _project))
+    # Once, since every look into the request's own headers goes through all of them.
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+    logs.set_trace(logs.trace_from_headers(headers, _project))
     try:
-        return await _answer(request)
+        return await _answer(request, headers)
     except ClientDisconnect:
         # Pub/Sub gave up before the body was here; it will come back.
         return Response(status_code=NOT_A_DELIVERY)
@@ -67,13 +70,13 @@ async def send_conversions(request: Request) -> Response:
         return JSONResponse({"reason": "internal_error"}, status_code=500)
 
 
-async def _answer(request: Request) -> Response:
+async def _answer(request: Request, headers: Mapping[str, str]) -> Response:
     if request.method in {"GET", "HEAD"}:
         return JSONResponse({"version": __version__, "settings": summary(_settings)})
     if request.method != "POST":
         return JSONResponse({"reason": "a Pub/Sub delivery is a POST"}, status_code=405)
     service = _running_service()
-    declared = _declared_size(request)
+    declared = _declared_size(headers)
     if declared is not None and declared > MAX_BODY_BYTES:
         return _refuse(TOO_LARGE)
     held = DELIVERY_BYTES + (declared or 0)
@@ -99,14 +102,14 @@ async def _answer(request: Request) -> Response:
                 raise ClientDisconnect
         if service.is_stopping:
             return _nack(503, "shutting_down")
-        message = read_delivery(request.headers, body)
+        message = read_delivery(headers, body)
         del body, chunk, part  # a large one need not be kept until X has answered
         answer = await service.forward(message)
     except NotADelivery as error:
         return _refuse(error.reason)
     finally:
         service.admission.release(held)
-    return Response(status_code=ACK) if answer.is_ack else _nack(answer.status, answer.cause)
+    return _ACK if answer.is_ack else _nack(answer.status, answer.cause)
 
 
 def _running_service() -> Service:
@@ -117,8 +120,8 @@ def _running_service() -> Service:
     return _service
 
 
-def _declared_size(request: Request) -> int | None:
-    declared = request.headers.get("content-length", "")
+def _declared_size(headers: Mapping[str, str]) -> int | None:
+    declared = headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else None  # noqa: PLR2004
 
 

@@ -1,8 +1,8 @@
 """One delivery while it is being settled: what became of each of its events so far."""
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -52,14 +52,14 @@ class Delivery:
         self.deadline = deadline
         self.settled_indices: set[int] = set()
         self._unconfirmed_indices: set[int] = set()
-        self._counts: Counter[str] = Counter()
+        self._counts: defaultdict[str, int] = defaultdict(int)
         self._undeliverable: list[Undeliverable] = []
         self._waiting: deque[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = deque()
         self._deferred: list[Deferred] = []
         self._lines = 0
 
     @property
-    def counts(self) -> Counter[str]:
+    def counts(self) -> Mapping[str, int]:
         """How many events ended how, by stable names."""
         return self._counts
 

@@ -61,7 +61,11 @@ class Ledger:
     def has(self, key: int, now: float) -> bool:
         """Tell whether `key` was done at most 48 h before `now`."""
         oldest = now - self._retention_s
-        return any((done := generation.get(key)) is not None and done >= oldest for generation in self._generations)
+        for generation in self._generations:
+            done = generation.get(key)
+            if done is not None and done >= oldest:
+                return True
+        return False
 
     def pin(self, message_key: bytes, settled: Iterable[int], now: float, *, unconfirmed: Iterable[int] = ()) -> None:
         """Keep for certain, whatever else is evicted, that these events of a nacked message are settled.

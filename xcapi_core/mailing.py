@@ -41,10 +41,13 @@ class Mailer:
         self._wall_clock = wall_clock
         self._tasks: set[asyncio.Task[bool]] = set()
         self._given_up = asyncio.Event()
+        self._has_published = False
 
     def has_mailed_any(self, key: bytes | None) -> bool:
         """Tell whether an earlier delivery of this message published any letter: for most, one look instead of many."""
-        return key is not None and self._ledger.has(self._ledger.digest("letters", key), self._clock())
+        if key is None or not self._has_published:
+            return False
+        return self._ledger.has(self._ledger.digest("letters", key), self._clock())
 
     def has_mailed(self, key: bytes | None, event_index: int | None) -> bool:
         """Tell whether an earlier delivery of this message published this event's letter."""
@@ -80,6 +83,7 @@ class Mailer:
         logs.emit("INFO", "dead_letters.published", letters=len(letters))
         if key is not None:
             now = self._clock()
+            self._has_published = True
             indices = [index for letter in letters for index in letter.event_indices or (_WHOLE_MESSAGE,)]
             self._ledger.add((self._digest(key, index) for index in indices), now)
             self._ledger.add((self._ledger.digest("letters", key),), now)

@@ -30,7 +30,7 @@ class Summaries:
             self._smooth.append(delivery)
             return
         # A conversion whose value was left out counts at X, but as worth nothing: somebody should hear of it.
-        fine = answer.is_ack and not self._dry_run and not delivery.counts[_VALUE_LOST]
+        fine = answer.is_ack and not self._dry_run and _VALUE_LOST not in delivery.counts
         discarding = {"dry_run": "conversions are being discarded"} if self._dry_run else {}
         logs.emit(
             "INFO" if fine else "WARNING",
