@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -104,7 +104,7 @@ class Delivery:
             Rejected(reason=DeadLetterReason.UNCONFIRMED, http_status=HTTPStatus.OK, error_message=words),
         )
 
-    def await_outcome(self, event: ReadEvent, conversion: Conversion, outcome: "asyncio.Future[Outcome]") -> None:
+    def await_outcome(self, event: ReadEvent, conversion: Conversion, outcome: asyncio.Future[Outcome]) -> None:
         """Wait for what a lane says of this conversion."""
         self._waiting.append((outcome, event, conversion))
 
@@ -118,28 +118,20 @@ class Delivery:
         """How many conversions wait for the lanes."""
         return len(self._waiting)
 
-    async def sent(self, clock: Callable[[], float], *, but: int = 0) -> None:
-        """Wait for the lanes until no more than `but` conversions are open.
+    async def sent(self, *, but: int = 0) -> None:
+        """Wait for the lanes until no more than `but` conversions are open."""
+        # One after the other: most are done by the time it is their turn, and cost no callback.
+        while len(self._waiting) > but:
+            future, event, conversion = self._waiting[0]
+            outcome = future.result() if future.done() else await future
+            self._waiting.popleft()
+            if isinstance(outcome, Rejected):
+                self._reject(event, conversion, outcome)
+            elif isinstance(outcome, Delivered | AlreadyDelivered | Skipped | Deferred):
+                self.settle(event.event_index, outcome)
 
-        What is open at the deadline is deferred (and still enters the ledger later).
-        """
-        if len(self._waiting) <= but:
-            return
-        timer = asyncio.get_running_loop().call_later(max(0.0, self.deadline - clock()), self._end_waiting)
-        try:
-            # One after the other: most are done by the time it is their turn, and cost no callback.
-            while len(self._waiting) > but:
-                future, event, conversion = self._waiting[0]
-                outcome = future.result() if future.done() else await future
-                self._waiting.popleft()
-                if isinstance(outcome, Rejected):
-                    self._reject(event, conversion, outcome)
-                elif isinstance(outcome, Delivered | AlreadyDelivered | Skipped | Deferred):
-                    self.settle(event.event_index, outcome)
-        finally:
-            timer.cancel()
-
-    def _end_waiting(self) -> None:
+    def end_waiting(self) -> None:
+        """Defer what is open: the delivery's time is up. What X answers later still enters the ledger."""
         for future, _, _ in self._waiting:
             if not future.done():
                 future.set_result(Deferred(nack_status=503, cause="no_time_left"))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from xcapi_core.batching import Lane
 from xcapi_core.conversions import Conversion
+from xcapi_core.deadlines import Deadlines
 from xcapi_core.delivery import Answer, Delivery
 from xcapi_core.dry_run import log_discarded
 from xcapi_core.ledger import Ledger
@@ -48,6 +49,7 @@ class Forwarder:
         self._mailer = mailer
         self._clock = clock
         self._wall_clock = wall_clock
+        self._deadlines = Deadlines(clock)
         self._summaries = Summaries(dry_run=settings.dry_run)
         self._under_way: dict[bytes, asyncio.Future[Answer | None]] = {}
         self._stopping = False
@@ -85,16 +87,12 @@ class Forwarder:
 
     async def _settle(self, message: PubsubMessage, key: bytes | None) -> Answer:
         delivery = Delivery(message=message, deadline=self._clock() + self._settings.settle_timeout_s)
-        await self._read(delivery, key)
-        # What reading refused is published while the rest is sent.
-        first = delivery.take_undeliverable()
-        mailing = asyncio.create_task(self._mailer.mail(delivery, key, first)) if first else None
+        self._deadlines.watch(delivery)
         try:
-            await delivery.sent(self._clock)
-            await self._mailer.mail(delivery, key, delivery.take_undeliverable())
+            await self._read(delivery, key)
+            await self._end_all(delivery, key)
         finally:
-            if mailing is not None:
-                await mailing
+            self._deadlines.forget(delivery)
         answer = delivery.answer()
         if key:
             # What this instance knows of a half-settled message is all that keeps its events from being sent twice.
@@ -104,6 +102,17 @@ class Forwarder:
                 self._ledger.pin(key, delivery.settled_indices, self._clock(), unconfirmed=delivery.unconfirmed_indices)
         self._summaries.write(delivery, answer)
         return answer
+
+    async def _end_all(self, delivery: Delivery, key: bytes | None) -> None:
+        """Wait until every event is at its end; what reading refused is published while the rest is sent."""
+        first = delivery.take_undeliverable()
+        mailing = asyncio.create_task(self._mailer.mail(delivery, key, first)) if first else None
+        try:
+            await delivery.sent()
+            await self._mailer.mail(delivery, key, delivery.take_undeliverable())
+        finally:
+            if mailing is not None:
+                await mailing
 
     async def _read(self, delivery: Delivery, key: bytes | None) -> None:
         spare_s = self._settings.settle_timeout_s - self._settings.request_timeout_s
@@ -127,7 +136,7 @@ class Forwarder:
                     await asyncio.sleep(0)
                     if delivery.waiting > most_open:
                         _wake_all(lanes)
-                        await delivery.sent(self._clock, but=most_open)
+                        await delivery.sent(but=most_open)
                     if self._clock() > letters_due:
                         # Others were read at the same time. What is done so far is kept for the redelivery.
                         delivery.defer_rest("no_time_left")
