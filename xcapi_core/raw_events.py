@@ -11,7 +11,18 @@ import msgspec
 from xcapi_core.messages import PubsubMessage
 from xcapi_core.problems import Problem
 
-__all__ = ["MAX_EVENTS", "Format", "RawMessage", "Unreadable", "decode_event", "lone_format", "split_message"]
+__all__ = [
+    "MAX_EVENTS",
+    "Format",
+    "RawMessage",
+    "Unreadable",
+    "UnsplittableError",
+    "array_elements",
+    "decode_event",
+    "lone_format",
+    "object_members",
+    "split_message",
+]
 
 Format = Literal["x", "ga4", "segment"]
 _FORMATS: tuple[Format, ...] = ("x", "ga4", "segment")
@@ -84,7 +95,7 @@ def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
             return _split_array(message, data, detect=not form)
         if data.startswith(b"{"):
             return _split_object(message, data, detect=not form)
-    except _UnsplittableError as error:
+    except UnsplittableError as error:
         return _unreadable(error.found, "a JSON object or array")
     return _unreadable("neither an object nor an array", "a JSON object or array")
 
@@ -92,8 +103,8 @@ def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
 def lone_format(event_bytes: bytes) -> Format | None:
     """Return the format in which an event would be read if it came alone; None if it could not be."""
     try:
-        members = _object_members(event_bytes.removeprefix(_BOM).strip(_SPACE))
-    except _UnsplittableError:
+        members = object_members(event_bytes.removeprefix(_BOM).strip(_SPACE))
+    except UnsplittableError:
         return None
     return _format_of(members)
 
@@ -133,7 +144,7 @@ def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if escape[1] else escape[0]
 
 
-class _UnsplittableError(Exception):
+class UnsplittableError(Exception):
     """Where one element ends and the next begins cannot be said."""
 
     def __init__(self, found: str) -> None:
@@ -146,12 +157,12 @@ def _unreadable(found: str, expected: str, *, path: str = "data") -> Unreadable:
 
 
 def _split_array(message: PubsubMessage, data: bytes, *, detect: bool) -> RawMessage:
-    elements = _array_elements(data)
+    elements = array_elements(data)
     return _raw_message(message, _format_of(_first_object(elements)) if detect else "x", elements)
 
 
 def _split_object(message: PubsubMessage, data: bytes, *, detect: bool) -> RawMessage | Unreadable:
-    members = _object_members(data)
+    members = object_members(data)
     form = _format_of(members) if detect else "x"
     if form != "x":
         return _raw_message(message, form, ())
@@ -159,7 +170,7 @@ def _split_object(message: PubsubMessage, data: bytes, *, detect: bool) -> RawMe
     if len(arrays) > 1:
         return _unreadable("both events and conversions", "one of the two arrays")
     if arrays:
-        elements = _array_elements(members[arrays[0]])
+        elements = array_elements(members[arrays[0]])
         sample = _first_object(elements) if detect else {}
         # A Measurement Protocol body; X's own events have no name.
         is_ga4 = arrays == ["events"] and "name" in sample
@@ -196,8 +207,11 @@ def _first_object(elements: Iterable[bytes]) -> Mapping[str, bytes]:
     return {}
 
 
-def _array_elements(data: bytes) -> list[bytes]:
-    """Return the elements of an array: in one pass if all of them are JSON, else by brackets and commas."""
+def array_elements(data: bytes) -> list[bytes]:
+    """Return the elements of an array: in one pass if all of them are JSON, else by brackets and commas.
+
+    Raises UnsplittableError.
+    """
     if data.count(b",") <= _SUSPICIOUS_COMMAS:
         try:
             elements = _elements.decode(data)
@@ -205,13 +219,16 @@ def _array_elements(data: bytes) -> list[bytes]:
             pass
         else:
             if len(elements) > MAX_EVENTS:
-                raise _UnsplittableError(f"more than {MAX_EVENTS} elements")
+                raise UnsplittableError(f"more than {MAX_EVENTS} elements")
             return [bytes(element) for element in elements]
     return _children(data)
 
 
-def _object_members(data: bytes) -> dict[str, bytes]:
-    """Return the members of an object, as `_array_elements` does; without what is no member at all."""
+def object_members(data: bytes) -> dict[str, bytes]:
+    """Return the members of an object, as `array_elements` does; without what is no member at all.
+
+    Raises UnsplittableError.
+    """
     if data.count(b",") <= _SUSPICIOUS_COMMAS:
         try:
             return {name: bytes(value) for name, value in _members.decode(data).items()}
@@ -225,7 +242,7 @@ def _children(data: bytes) -> list[bytes]:
     """Return what stands between the brackets and commas of an array or object, in linear time and without recursion.
 
     What stands there need not be JSON, as long as its brackets and quotes balance; nothing at all, as after a
-    trailing comma, is left out. Raises _UnsplittableError.
+    trailing comma, is left out. Raises UnsplittableError.
     """
     # From left to right and of equal length, so that a quote that is left opens or closes, at the place it had.
     masked = data.replace(rb"\\", b"__").replace(rb"\"", b"__")
@@ -237,25 +254,25 @@ def _children(data: bytes) -> list[bytes]:
         mark = masked[at]
         if mark == _QUOTE:
             if token.end() == at + 1:
-                raise _UnsplittableError("text in quotes that has no end")
+                raise UnsplittableError("text in quotes that has no end")
             continue
         if mark in _CLOSER:
             expected.append(_CLOSER[mark])
             continue
         if mark != _COMMA and (not expected or expected.pop() != mark):
-            raise _UnsplittableError("brackets that do not balance")
+            raise UnsplittableError("brackets that do not balance")
         if len(expected) == (mark == _COMMA):
             child = data[start:at].strip(_SPACE)
             start = at + 1
             if child:
                 children.append(child)
             if len(children) > MAX_EVENTS:
-                raise _UnsplittableError(f"more than {MAX_EVENTS} elements")
+                raise UnsplittableError(f"more than {MAX_EVENTS} elements")
             if not expected:
                 break
     if expected or masked[start:].strip(_SPACE):
-        raise _UnsplittableError("brackets that do not balance" if expected else "more after the last bracket")
+        raise UnsplittableError("brackets that do not balance" if expected else "more after the last bracket")
     if not children:
         # Only what is no JSON comes here: an empty array would have been one.
-        raise _UnsplittableError("commas with nothing between them")
+        raise UnsplittableError("commas with nothing between them")
     return children
