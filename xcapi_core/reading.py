@@ -18,6 +18,7 @@ from xcapi_core.messages import (
 )
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
+from xcapi_core.raw_bodies import split_bodies
 from xcapi_core.raw_events import RawMessage, Unreadable, decode_event, split_message
 from xcapi_core.records import Record
 from xcapi_core.settings import PixelSettings, Settings
@@ -59,7 +60,7 @@ def read_events(
     if plain is not None and not settled and (conversion := plain.read(message.data)) is not None:
         yield ReadEvent(event_index=0, event_bytes=message.data, result=conversion, format="x")
         return
-    split = split_message(message)
+    split = split_bodies(split_message(message))
     if isinstance(split, Unreadable):
         yield ReadEvent(event_index=None, event_bytes=message.data, result=split)
         return
@@ -151,7 +152,9 @@ class _WeighingReader:
             result = read_event(event, source, self._settings, self._split.format)
         # Only a letter names it, and only a conversion brings it along.
         is_refused = isinstance(result, Invalid | Expired)
-        pixel = choose_pixel(event, source.message_pixel_id, self._settings) if is_refused else None
+        pixel = (
+            choose_pixel(event, source.message_pixel_id, self._settings, self._split.format) if is_refused else None
+        )
         return ReadEvent(
             event_index=index,
             event_bytes=event_bytes,

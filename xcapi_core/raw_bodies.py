@@ -1,0 +1,94 @@
+"""Bodies that hold several events: a Measurement Protocol body, a Segment batch, an array of either.
+
+Each event is cut out together with what stands around it: the body with that event alone. So every event is judged by
+itself, inherits what its body says, and its dead letter is a body that reads the same when it is published again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from xcapi_core.problems import Problem
+from xcapi_core.raw_events import (
+    MAX_EVENTS,
+    Format,
+    RawMessage,
+    Unreadable,
+    UnsplittableError,
+    array_elements,
+    object_members,
+)
+
+__all__ = ["split_bodies"]
+
+# What holds a body's events, in each dialect; the last two are what every message may be wrapped in.
+_ARRAYS: Final[Mapping[Format, tuple[str, ...]]] = {
+    "ga4": ("events", "conversions"),
+    "segment": ("batch", "events", "conversions"),
+}
+# What only an event has: with it, an array of such a name is just one of the event's fields.
+_EVENT_KEYS: Final[Mapping[Format, tuple[str, ...]]] = {
+    "ga4": ("event_name", "name", "params", "event_params"),
+    "segment": ("event", "properties", "traits"),
+}
+# Five times the largest message. What stands around the events is repeated with each of them.
+_MOST_REPEATED_BYTES = 50_000_000
+
+_BOM = b"\xef\xbb\xbf"
+_SPACE = b" \t\r\n"
+
+
+def split_bodies(split: RawMessage | Unreadable) -> RawMessage | Unreadable:
+    """Return a message of `ga4` or `segment` with its bodies cut into events; everything else as it is.
+
+    An event that came alone stays as it is, byte for byte. Elements may be anything, rubbish that is no JSON too.
+    """
+    if isinstance(split, Unreadable) or split.format not in _ARRAYS or len(split.events) != 1:
+        return split
+    whole = split.events[0]
+    data = whole.removeprefix(_BOM).strip(_SPACE)
+    try:
+        events = _split(split.format, whole, data)
+    except UnsplittableError as error:
+        return Unreadable(Problem(path="data", found=error.found, expected="a JSON object or array"))
+    return replace(split, events=tuple(events))
+
+
+def _split(form: Format, whole: bytes, data: bytes) -> Sequence[bytes]:
+    if data.startswith(b"{"):
+        events, _ = _split_object(form, data, _MOST_REPEATED_BYTES)
+        return (whole,) if events is None else events
+    if not data.startswith(b"["):
+        raise UnsplittableError("neither an object nor an array")
+    flat: list[bytes] = []
+    room = _MOST_REPEATED_BYTES
+    for element in array_elements(data):
+        events, room = _split_object(form, element, room)
+        flat += (element,) if events is None else events
+        if len(flat) > MAX_EVENTS:
+            raise UnsplittableError(f"more than {MAX_EVENTS} elements")
+    return flat
+
+
+def _split_object(form: Format, data: bytes, room: int) -> tuple[Sequence[bytes] | None, int]:
+    """Return a body's events, None where `data` is one event or a body of one, and what is left of `room`, in bytes."""
+    names = [name for name in _ARRAYS[form] if b'"%s"' % name.encode() in data]
+    if not names or not data.startswith(b"{"):
+        return None, room
+    members = object_members(data)
+    arrays = [name for name in names if members.get(name, b"").startswith(b"[")]
+    if not arrays or any(key in members for key in _EVENT_KEYS[form]):
+        return None, room
+    if len(arrays) > 1:
+        raise UnsplittableError(f"both {arrays[0]} and {arrays[1]}")
+    elements = array_elements(members.pop(arrays[0]))
+    if len(elements) == 1 or not members:
+        return (None if len(elements) == 1 else elements), room
+    around = b",".join([msgspec.json.encode(name) + b":" + value for name, value in members.items()])
+    room -= len(around) * len(elements)
+    if room < 0:
+        raise UnsplittableError("too much around its events to go with each of them")
+    opening = b"{" + around + b"," + msgspec.json.encode(arrays[0]) + b":["
+    return [opening + element + b"]}" for element in elements], room
