@@ -1,26 +1,70 @@
 """Event names and X's event tags: which tag of a pixel an event stands for."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from xcapi_core.event_names import normalise_event_name
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings
 from xcapi_core.values import is_absent, kind_of, read_text
 
-__all__ = ["ambiguous", "belongs_to", "find_tag", "list_names", "read_tag"]
+__all__ = ["SYNONYMS", "ambiguous", "belongs_to", "find_tag", "list_names", "read_tag"]
 
 _MOST_NAMES_LISTED = 30
 
+# What the sources of a dialect call an event, normalised, and the key of `event_ids` that means it. Refunds and
+# cancellations stand for nothing here: they are sent only where a pixel names them.
+SYNONYMS: Final[Mapping[str, Mapping[str, str]]] = {
+    "x": {},
+    "ga4": {
+        "add_payment_info": "added_payment_info",
+        "begin_checkout": "checkout_initiated",
+        "ecommerce_purchase": "purchase",
+        "file_download": "download",
+        "generate_lead": "lead",
+        "page_view": "site_visit",
+        "view_item": "content_view",
+        "view_search_results": "search",
+    },
+    "segment": {
+        "account_created": "sign_up",
+        "added_product": "add_to_cart",
+        "checkout_started": "checkout_initiated",
+        "completed_order": "purchase",
+        "file_downloaded": "download",
+        "lead_generated": "lead",
+        "order_completed": "purchase",
+        "page_viewed": "site_visit",
+        "payment_info_entered": "added_payment_info",
+        "product_added": "add_to_cart",
+        "product_added_to_wishlist": "add_to_wishlist",
+        "product_viewed": "content_view",
+        "products_searched": "search",
+        "signed_up": "sign_up",
+        "subscription_started": "subscribe",
+        "trial_started": "start_trial",
+        "viewed_product": "content_view",
+    },
+}
 
-def find_tag(event_ids: Mapping[str, str], name: str) -> str | None:
-    """Return the tag configured for an event name, an exact match before one that only means the same.
 
-    Case, surrounding space and the difference between space, `_` and `-` mean nothing.
+def find_tag(event_ids: Mapping[str, str], name: str, synonyms: Mapping[str, str] = SYNONYMS["x"]) -> str | None:
+    """Return the tag configured for an event name: an exact match, one that means the same, a synonym, in this order.
+
+    Case, surrounding space and the difference between space, `_` and `-` mean nothing. `synonyms` is one of
+    `SYNONYMS`.
     """
     if (exact := event_ids.get(name)) is not None:
         return exact
     meant = normalise_event_name(name)
-    return next((tag for key, tag in event_ids.items() if normalise_event_name(key) == meant), None)
+    keys = (meant, synonyms[meant]) if meant in synonyms else (meant,)
+    for wanted in keys:
+        if (tag := event_ids.get(wanted)) is not None:
+            return tag
+        for key, tag in event_ids.items():
+            if normalise_event_name(key) == wanted:
+                return tag
+    return None
 
 
 def belongs_to(tag: str, pixel_id: str) -> bool:
