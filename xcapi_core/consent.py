@@ -56,27 +56,45 @@ def judge_consent(event: object, *, categories: Sequence[str]) -> Consent:
     return verdict
 
 
-_INNER_PLACES = ("user", "user_data", "params", "properties", "traits")
+_INNER_PLACES = ("user", "user_data", "params", "properties", "traits", "device")
 
 
 def _places(event: object) -> Iterator[Mapping[str, object]]:
     """Yield the objects that hold consent fields in one dialect or another, the event itself first."""
     if not is_object(event):
         return
+    yield from _own_places(event)
+    for name in ("events", "batch"):  # a Measurement Protocol body, a Segment batch
+        events = event.get(name)
+        for inner in events if isinstance(events, list) else ():
+            if is_object(inner):
+                yield from _own_places(inner)
+
+
+def _own_places(event: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     yield event
     for name in _INNER_PLACES:
         if is_object(part := event.get(name)):
             yield part
     if is_object(context := event.get("context")):
         yield context
-        if is_object(traits := context.get("traits")):
-            yield traits
-    events = event.get("events")  # a Measurement Protocol body
-    for inner in events if isinstance(events, list) else ():
-        if is_object(inner):
-            yield inner
-            if is_object(params := inner.get("params")):
-                yield params
+        for name in ("traits", "device"):
+            if is_object(part := context.get(name)):
+                yield part
+    params = event.get("event_params")  # a row of the BigQuery export
+    if isinstance(params, list):
+        for param in params:
+            if is_object(param) and isinstance(key := param.get("key"), str) and key in _FIELDS:
+                yield {key: _exported(param.get("value"))}
+    elif is_object(params):
+        yield params
+
+
+def _exported(value: object) -> object:
+    """Return what an exported parameter says; its other types' columns are null."""
+    if not is_object(value):
+        return value
+    return next((typed for typed in value.values() if typed is not None), None)
 
 
 def _any_no_wins(said: Sequence[Consent]) -> Consent:
@@ -114,6 +132,18 @@ def _flag(value: object, _categories: Sequence[str]) -> Consent:
         case _:
             out = value != 0
     return Consent.NO if out else Consent.UNSAID
+
+
+def _limited(value: object, _categories: Sequence[str]) -> Consent:
+    """Read a device's own setting, that its user wants no tracking; what an SDK could not tell says nothing."""
+    limited = value is True or (isinstance(value, str) and value.strip().lower() in {"yes", "true", "1"})
+    return Consent.NO if limited else Consent.UNSAID
+
+
+def _tracking_enabled(value: object, _categories: Sequence[str]) -> Consent:
+    """Read the same setting the other way round, as Segment's mobile libraries send it."""
+    enabled = not (value is False or (isinstance(value, str) and value.strip().lower() == "false"))
+    return Consent.UNSAID if enabled else Consent.NO
 
 
 # Consent Mode's types that are about advertising data.
@@ -217,6 +247,8 @@ _READERS: Mapping[str, Callable[[object, Sequence[str]], Consent]] = {
     "ad_user_data": _plain,
     "opt_out": _flag,
     "limit_ad_tracking": _flag,
+    "is_limited_ad_tracking": _limited,  # the BigQuery export's device
+    "adTrackingEnabled": _tracking_enabled,  # Segment's context.device
     "gpc": _flag,
     "gcs": _gcs,
     "x-ga-gcs": _gcs,
@@ -228,4 +260,4 @@ _READERS: Mapping[str, Callable[[object, Sequence[str]], Consent]] = {
     "consentManagement": _consent_management,
 }
 _FIELDS = frozenset(_READERS)
-_PLACES_AND_FIELDS = _FIELDS.union(_INNER_PLACES, ("context", "events"))
+_PLACES_AND_FIELDS = _FIELDS.union(_INNER_PLACES, ("context", "events", "batch"))
