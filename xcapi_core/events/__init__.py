@@ -5,7 +5,10 @@ from typing import Literal
 
 from xcapi_core.consent import may_send, says_nothing
 from xcapi_core.conversions import Conversion
+from xcapi_core.events.ga4 import read_ga4
 from xcapi_core.events.pixels import choose_pixel
+from xcapi_core.events.segment import read_segment
+from xcapi_core.events.segment_shape import keeps_from_x
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.x import read_x
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
@@ -19,7 +22,7 @@ _Reading = Conversion | Invalid | Expired | Skipped
 _Reader = Callable[[Mapping[str, object], PixelSettings, EventSource, Settings], _Reading]
 
 # A dialect is a module here and a line in this table.
-_READERS: Mapping[str, _Reader] = {"x": read_x}
+_READERS: Mapping[str, _Reader] = {"x": read_x, "ga4": read_ga4, "segment": read_segment}
 
 
 def read_event(
@@ -31,7 +34,7 @@ def read_event(
     judged before anything else, so that nobody's refusal lies in a dead-letter queue; problems name places and
     kinds, never values.
     """
-    pixel = choose_pixel(event, source.message_pixel_id, settings)
+    pixel = choose_pixel(event, source.message_pixel_id, settings, format_)
     if says_nothing(event):
         if settings.consent == "require":
             return Skipped(SkipReason.NO_CONSENT)
@@ -42,12 +45,8 @@ def read_event(
             return Skipped(SkipReason.NO_CONSENT)
     if not is_object(event):
         return Invalid(Problem(path="event", found=kind_of(event), expected="a JSON object"))
-    read = _READERS.get(format_)
-    if read is None:
-        formats = ", ".join(_READERS)
-        return Invalid(
-            Problem(path="format", found="an event in a format that this version does not read", expected=formats)
-        )
+    if format_ == "segment" and keeps_from_x(event):
+        return Skipped(SkipReason.UNWANTED)
     if isinstance(pixel, Problem):
         return Invalid(pixel)
-    return read(event, pixel, source, settings)
+    return _READERS[format_](event, pixel, source, settings)

@@ -1,0 +1,85 @@
+"""The shapes of `segment`: one call, or a batch with one call in it, whose context and integrations the call inherits.
+
+Sources: Segment, "Spec: Common Fields" and "HTTP API: batch"; RudderStack, "HTTP API".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from xcapi_core.events.ga4_shape import only_event_of
+from xcapi_core.problems import Problem
+from xcapi_core.values import is_absent, is_object, kind_of
+
+__all__ = ["SegmentCall", "keeps_from_x", "open_segment"]
+
+_NOTHING: Final[Mapping[str, object]] = {}
+_BATCHES: Final = ("batch", "events", "conversions")
+
+# X's destinations, as Segment's and RudderStack's catalogues name them, without case, spaces and underscores.
+_X: Final = frozenset(
+    {"x", "xads", "xconversions", "xconversionsapi", "twitter", "twitterads", "twitterconversions", "twitterpixel"}
+)
+_SQUEEZED: Final = str.maketrans("", "", " _-")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCall:
+    """One call. `at` is where it stands, for a problem's path."""
+
+    call: Mapping[str, object] = field(repr=False)
+    properties: Mapping[str, object] = field(repr=False)
+    context: Mapping[str, object] = field(repr=False)
+    at: str
+
+
+def open_segment(event: Mapping[str, object]) -> SegmentCall | Problem:
+    """Return the one call that stands alone or in a batch."""
+    call = None if "type" in event or "event" in event else only_event_of(event, _BATCHES)
+    if isinstance(call, Problem):
+        return call
+    if call is None:
+        return _open(event, _NOTHING, "")
+    return _open(call, event, f"{next(name for name in _BATCHES if event.get(name) is not None)}[0].")
+
+
+def _open(call: Mapping[str, object], batch: Mapping[str, object], at: str) -> SegmentCall | Problem:
+    properties = call.get("properties")
+    if properties is None:
+        properties = _NOTHING
+    elif not is_object(properties):
+        return Problem(path=f"{at}properties", found=kind_of(properties), expected="a JSON object")
+    context = call.get("context")
+    shared = batch.get("context")
+    if not is_absent(context) and not is_object(context):
+        return Problem(path=f"{at}context", found=kind_of(context), expected="a JSON object")
+    own = context if is_object(context) else _NOTHING
+    if is_object(shared):
+        own = {**shared, **{name: value for name, value in own.items() if value is not None}}
+    return SegmentCall(call, properties, own, at)
+
+
+def keeps_from_x(event: Mapping[str, object]) -> bool:
+    """Tell whether `integrations`, the call's or its batch's, keep it from X: X named false, or all others."""
+    if keeps := _keeps(event.get("integrations")):
+        return keeps
+    for name in _BATCHES:
+        calls = event.get(name)
+        for call in calls if isinstance(calls, list) else ():
+            if is_object(call) and _keeps(call.get("integrations")):
+                return True
+    return False
+
+
+def _keeps(integrations: object) -> bool:
+    if not integrations or not is_object(integrations):
+        return False
+    # Nearly all that ever stands there is {"All": true}.
+    named = [value for name, value in integrations.items() if name.lower().translate(_SQUEEZED) in _X]
+    if named:
+        return any(_is_off(value) for value in named)
+    return any(_is_off(value) for name, value in integrations.items() if name.lower() == "all")
+
+
+def _is_off(value: object) -> bool:
+    return value is False or (isinstance(value, str) and value.strip().lower() == "false")
