@@ -46,6 +46,7 @@ _USER_FIELDS: Final = (
     ("hashed_email", Identity.add_hashed_email),
     ("hashed_phone_number", Identity.add_hashed_phone_number),
 )
+_PRODUCTS: Final = ("products", "contents")  # Segment's name, and that of RudderStack's own destination
 # What makes the properties themselves one line of goods: "Product Added" has them where others have `products`.
 _PRODUCT_KEYS: Final = ("product_id", "sku")
 _WIDE: Final = Context(prec=64, traps=[])
@@ -137,9 +138,10 @@ def _read_money(opened: SegmentCall, default_currency: str | None, dropped: list
 
 
 def _read_goods(properties: Mapping[str, object], dropped: list[Drop]) -> list[ContentLine]:
-    products = properties.get("products")
-    if not (is_absent(products) or products == []):
-        return read_contents(products, dropped)
+    for name in _PRODUCTS:
+        products = properties.get(name)
+        if not (is_absent(products) or products == []):
+            return read_contents(products, dropped)
     if all(is_absent(properties.get(key)) for key in _PRODUCT_KEYS):
         return []
     # Counted where the value was read, if its count is no good.

@@ -20,7 +20,8 @@ _BATCHES: Final = ("batch", "events", "conversions")
 _X: Final = frozenset(
     {"x", "xads", "xconversions", "xconversionsapi", "twitter", "twitterads", "twitterconversions", "twitterpixel"}
 )
-_SQUEEZED: Final = str.maketrans("", "", " _-")
+_SQUEEZED: Final = str.maketrans("", "", " _-()")
+_ALL: Final = {"All": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +61,39 @@ def _open(call: Mapping[str, object], batch: Mapping[str, object], at: str) -> S
 
 
 def keeps_from_x(event: Mapping[str, object]) -> bool:
-    """Tell whether `integrations`, the call's or its batch's, keep it from X: X named false, or all others."""
-    if keeps := _keeps(event.get("integrations")):
-        return keeps
+    """Tell whether a call is meant for other destinations: `integrations` say no to X, or to all but those it names.
+
+    The consent manager's `destinationPreferences` say the same, destination by destination.
+    """
+    integrations = event.get("integrations")
+    if is_object(integrations) and _keeps(integrations):
+        call = only_event_of(event, _BATCHES)
+        own = call.get("integrations") if is_object(call) else None
+        return _keeps({**integrations, **own}) if is_object(own) else True
     for name in _BATCHES:
         calls = event.get(name)
-        for call in calls if isinstance(calls, list) else ():
-            if is_object(call) and _keeps(call.get("integrations")):
+        if isinstance(calls, list) and len(calls) == 1 and is_object(calls[0]):
+            own = calls[0].get("integrations")
+            if is_object(own) and _keeps({**integrations, **own} if is_object(integrations) else own):
                 return True
-    return False
+            event = calls[0]
+    context = event.get("context")
+    consent = context.get("consent") if is_object(context) else None
+    preferences = consent.get("destinationPreferences") if is_object(consent) else None
+    return is_object(preferences) and any(_is_off(value) for name, value in preferences.items() if _is_x(name))
 
 
-def _keeps(integrations: object) -> bool:
-    if not integrations or not is_object(integrations):
-        return False
-    # Nearly all that ever stands there is {"All": true}.
-    named = [value for name, value in integrations.items() if name.lower().translate(_SQUEEZED) in _X]
+def _keeps(integrations: Mapping[str, object]) -> bool:
+    if integrations == _ALL:
+        return False  # what nearly always stands there
+    named = [value for name, value in integrations.items() if _is_x(name)]
     if named:
         return any(_is_off(value) for value in named)
     return any(_is_off(value) for name, value in integrations.items() if name.lower() == "all")
+
+
+def _is_x(name: str) -> bool:
+    return name.lower().translate(_SQUEEZED) in _X
 
 
 def _is_off(value: object) -> bool:
