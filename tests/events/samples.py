@@ -13,7 +13,9 @@ __all__ = ["SHAPES", "Shape", "packed", "typed_params"]
 Shape = Callable[[int], dict[str, Any]]
 
 _MICROS: Final = 1_776_688_496_123_000  # 2026-04-20T12:34:56.123Z
-_USER_AGENT: Final = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+_USER_AGENT: Final = (
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Safari/537.36"
+)
 _PAGE: Final = "https://shop.example/checkout/thanks"
 
 
@@ -30,7 +32,7 @@ def _items(number: int) -> list[dict[str, Any]]:
 
 
 def x_sale(number: int) -> dict[str, Any]:
-    """X's own format, with conveniences."""
+    """Return a sale in X's own format, with conveniences."""
     return {
         "event": "purchase",
         "order_id": f"order-{number}",
@@ -47,7 +49,7 @@ def x_sale(number: int) -> dict[str, Any]:
 
 
 def event_data_sale(number: int) -> dict[str, Any]:
-    """A server container's event data, as a tag's `getAllEventData()` gives it."""
+    """Return a server container's event data, as a tag's `getAllEventData()` gives it."""
     return {
         "x-ga-protocol_version": "2",
         "x-ga-measurement_id": "G-FBVKWPGDPE",
@@ -79,7 +81,7 @@ def event_data_sale(number: int) -> dict[str, Any]:
 
 
 def protocol_sale(number: int) -> dict[str, Any]:
-    """A Measurement Protocol body of one event, as a shop's server sends it."""
+    """Return a Measurement Protocol body of one event, as a shop's server sends it."""
     return {
         "client_id": "2024456455.1647778941",
         "user_id": f"customer-{number}",
@@ -116,7 +118,7 @@ def typed_params(**params: str | float) -> list[dict[str, Any]]:
 
 
 def export_sale(number: int) -> dict[str, Any]:
-    """A row of the BigQuery export, joined with what it lacks: an e-mail, an address, a user agent."""
+    """Return a row of the BigQuery export, joined with what it lacks: an e-mail, an address, a user agent."""
     return {
         "event_date": "20260420",
         "event_timestamp": str(_MICROS),
@@ -152,7 +154,7 @@ def export_sale(number: int) -> dict[str, Any]:
 
 
 def segment_sale(number: int) -> dict[str, Any]:
-    """A Segment call, as analytics.js and Segment's servers have filled it in."""
+    """Return a Segment call, as analytics.js and Segment's servers have filled it in."""
     line = {"product_id": f"SKU-{number}", "name": "Walking boots", "price": 129.9, "quantity": 1}
     return {
         "anonymousId": "507f191e810c19729de860ea",
