@@ -41,7 +41,7 @@ def test_version() -> None:
 def test_help_lists_the_commands_and_each_explains_itself() -> None:
     listed = run("--help")
     assert listed.returncode == 0
-    for command in ("demo", "sandbox"):
+    for command in ("demo", "sandbox", "validate"):
         assert f"  {command} " in listed.stdout
     explained = run("sandbox", "--help").stdout
     assert all(words in explained for words in ("/sandbox/faults", "/sandbox/keys", "--config", "Exits with 0"))

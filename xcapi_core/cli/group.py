@@ -25,6 +25,9 @@ _COMMANDS: Final[Mapping[str, _Command]] = {
     "sandbox": _Command(
         "xcapi_core.cli.sandbox", "sandbox", "Run a local X Conversions API to try any client against."
     ),
+    "validate": _Command(
+        "xcapi_core.cli.validate.command", "validate", "Show what the events in files would become at X."
+    ),
 }
 
 

@@ -1,0 +1,173 @@
+"""`xcapi validate`: reads files as the function would read messages, and sends nothing."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, NoReturn
+
+import click
+from rich.console import Console
+
+from xcapi_core.cli.validate.files import Chunk, InputError, InputFormat, read_chunks
+from xcapi_core.cli.validate.output import Bar, JsonOutput, Output, PeopleOutput
+from xcapi_core.cli.validate.tally import Tally
+from xcapi_core.cli.validate.verdicts import Verdict, judge
+from xcapi_core.settings import Settings
+from xcapi_core.settings_reader import ConfigurationError, load_settings, read_settings
+
+__all__ = ["validate"]
+
+_WRONG_USAGE = 2
+# Below it a file is read before anybody could look at a bar.
+_LONG_FILE_BYTES = 2_000_000
+_EVENTS_A_STEP = 500
+
+_HELP = """Show what each event in FILE… would become at X, or why nothing. Nothing is sent.
+
+A file holds JSON, JSON lines or CSV, compressed with gzip or not; "-" is standard input. Each line (of JSON: the whole
+document) is read as the function would read a message with this data: one event, an array, {"events": […]}, a
+Measurement Protocol body, a Segment batch. A CSV's header names the fields, "user.email" the field email in user; JSON
+in a cell counts as such.
+
+The configuration is the function's own: --config FILE, else XCAPI_CONFIG or XCAPI_CONFIG_FILE. Of identifiers, only
+as much is shown as tells one's own.
+
+\b
+xcapi validate --config config.json events.jsonl
+bq head --format=json analytics_123456.events_20260420 | xcapi validate --format ga4 -
+xcapi validate --json export-*.json.gz | jq 'select(.end == "invalid")'
+
+Exits with 0 if every event is sent or left out on purpose, 1 if any cannot be sent or a file cannot be read, 2 for
+wrong usage.
+"""
+
+_NO_CONFIGURATION = """There is no configuration, and without one nobody knows your pixel and which events it wants.
+Give --config FILE, or set XCAPI_CONFIG or XCAPI_CONFIG_FILE. The least that works, with your own ids in it:
+
+  {"dead_letter_topic": "file:letters.jsonl",
+   "pixels": {"o8z6j": {"credentials": "env:X_KEYS", "event_ids": {"purchase": "tw-o8z6j-o8z21"}}}}"""
+
+
+@click.command(help=_HELP, context_settings={"max_content_width": 120})
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE…",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=str),
+)
+@click.option(
+    "--config", "config_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The configuration."
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["x", "ga4", "segment"]),
+    help="The events' format, as a message's attribute; detected without it.",
+)
+@click.option("--pixel", help="The pixel of events that name none, as a message's attribute pixel_id.")
+@click.option(
+    "--input",
+    "input_format",
+    type=click.Choice(["auto", "json", "jsonl", "csv"]),
+    default="auto",
+    show_default=True,
+    help="How the files are written; auto goes by their names and first lines.",
+)
+@click.option("--quiet", is_flag=True, help="Show only what cannot be sent, and the summary.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: each event, then the summary.")
+def validate(
+    *,
+    files: tuple[str, ...],
+    config_file: Path | None,
+    format_: str | None,
+    pixel: str | None,
+    input_format: InputFormat,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Validate files; see the help text above."""
+    settings = _settings(config_file)
+    if pixel is not None and pixel not in settings.pixels:
+        raise click.BadParameter(f"none of the configured pixels: {', '.join(settings.pixels)}", param_hint="--pixel")
+    attributes = {key: value for key, value in (("format", format_), ("pixel_id", pixel)) if value}
+    console = Console()
+    output: Output = JsonOutput(only_bad=quiet) if as_json else PeopleOutput(console, only_bad=quiet)
+    try:
+        tally = _validate(
+            files,
+            input_format,
+            lambda chunk, file: judge(chunk, file, settings, attributes, datetime.now(UTC)),
+            output,
+            _bar(files, console),
+        )
+        output.summary(tally)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_a_broken_pipe()
+    sys.exit(0 if tally.is_well else 1)
+
+
+def _validate(
+    files: tuple[str, ...],
+    input_format: InputFormat,
+    judged: Callable[[Chunk, str], Iterator[Verdict]],
+    output: Output,
+    bar: Bar,
+) -> Tally:
+    tally = Tally()
+    with bar:
+        for file in files:
+            try:
+                with click.open_file(file, "rb") as stream:
+                    bar.begin(file, None if file == "-" else Path(file).stat().st_size)
+                    for chunk in read_chunks(stream, file, input_format):
+                        for verdict in judged(chunk, file):
+                            tally.add(verdict)
+                            output.verdict(verdict)
+                            if tally.events % _EVENTS_A_STEP == 0:
+                                bar.advance(_position(stream), tally.events)
+            except BrokenPipeError:
+                raise
+            except (InputError, OSError) as error:
+                tally.files_unread += 1
+                problem = str(error) if isinstance(error, InputError) else (error.strerror or "unreadable")
+                output.trouble(file, problem)
+    return tally
+
+
+def _settings(config_file: Path | None) -> Settings:
+    try:
+        if config_file is not None:
+            return read_settings(config_file.read_bytes())
+        if not any(os.environ.get(name, "").strip() for name in ("XCAPI_CONFIG", "XCAPI_CONFIG_FILE")):
+            raise click.UsageError(_NO_CONFIGURATION)
+        return load_settings(os.environ)
+    except ConfigurationError as error:
+        text = str(error)
+        raise click.ClickException(f"{config_file}: {text}" if config_file else text) from error
+    except OSError as error:
+        raise click.ClickException(f"Cannot read {config_file}: {error.strerror}.") from error
+
+
+def _bar(files: tuple[str, ...], console: Console) -> Bar:
+    """Return a bar where somebody watches; beside the lines' console where that is a pipe."""
+    if not console.is_terminal:
+        console = Console(stderr=True)
+    is_long = any(file == "-" or Path(file).stat().st_size > _LONG_FILE_BYTES for file in files)
+    return Bar(console, wanted=console.is_terminal and is_long)
+
+
+def _position(stream: IO[bytes]) -> int:
+    try:
+        return stream.tell()
+    except OSError:  # a pipe has none
+        return 0
+
+
+def _leave_a_broken_pipe() -> NoReturn:
+    """End as `… | head` wants it: quietly."""
+    sys.stdout = None
+    sys.exit(0)

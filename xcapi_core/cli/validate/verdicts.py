@@ -1,0 +1,182 @@
+"""What one event becomes, fit to be shown: the conversion with its identifiers masked, or why there is none."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import msgspec
+
+from xcapi_core.cli.validate.files import Chunk
+from xcapi_core.conversions import Conversion
+from xcapi_core.drops import Drop
+from xcapi_core.events.ga4_shape import open_ga4
+from xcapi_core.events.segment_shape import open_segment
+from xcapi_core.messages import PubsubMessage
+from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
+from xcapi_core.problems import Problem
+from xcapi_core.raw_events import Unreadable, decode_event
+from xcapi_core.reading import ReadEvent, read_events
+from xcapi_core.settings import Settings
+from xcapi_core.values import is_object
+
+__all__ = ["DROPPED", "End", "Verdict", "judge", "masked"]
+
+End = Literal["conversion", "skipped", "invalid", "expired", "unreadable"]
+
+# In the words of docs/events.md.
+DROPPED: Final[Mapping[Drop, str]] = {
+    Drop.DIGEST_OF_NOTHING: "a hash of nothing: of empty text, null or undefined",
+    Drop.EXTRA_IP_ADDRESS: "a second, different IP address",
+    Drop.EXTRA_TWCLID: "a second, different click id",
+    Drop.EXTRA_USER_AGENT: "a second, different user agent",
+    Drop.INVALID_CONTENT: "a content line that is no object, has an unusable price or holds nothing",
+    Drop.INVALID_CONTENT_COUNT: "a content line's count that is no whole number above 0",
+    Drop.INVALID_CONTENT_FIELD: "a content line's text that is none",
+    Drop.INVALID_CONTENTS: "contents that are no list",
+    Drop.INVALID_DESCRIPTION: "a description that is no text",
+    Drop.INVALID_EMAIL: "an e-mail address that is none",
+    Drop.INVALID_HASHED_EMAIL: "a hashed e-mail that is not 64 hex digits",
+    Drop.INVALID_HASHED_PHONE_NUMBER: "a hashed phone number that is not 64 hex digits",
+    Drop.INVALID_IDENTIFIER: "an element of identifiers that is no object",
+    Drop.INVALID_IDENTIFIERS: "identifiers that are no list",
+    Drop.INVALID_IP_ADDRESS: "an IP address that is not IPv4, X's only form",
+    Drop.INVALID_NUMBER_ITEMS: "a count that is no whole number above 0",
+    Drop.INVALID_PHONE: "a phone number that is none",
+    Drop.INVALID_SEARCH_STRING: "search words that are no text",
+    Drop.INVALID_TWCLID: "a click id that is none",
+    Drop.INVALID_URL: "a page address that is no http address",
+    Drop.INVALID_USER: "user data that is no object",
+    Drop.INVALID_USER_AGENT: "a user agent that is no text",
+    Drop.PHONE_WITHOUT_REGION: "a national phone number, without default_phone_region",
+    Drop.PRIVATE_IP_ADDRESS: "an IP address that is not public",
+    Drop.TOO_MANY_IDENTIFIERS: "more identifiers than one person has",
+    Drop.VALUE_WITHOUT_CURRENCY: "a value, without a currency and default_currency",
+}
+_SKIPPED: Final[Mapping[SkipReason, str]] = {
+    SkipReason.NO_CONSENT: "it says no to advertising, or not yes where consent is required",
+    SkipReason.UNWANTED: "the pixel's event_ids list no such event, or it is not meant for X",
+    SkipReason.NO_IDENTIFIER: "it has no e-mail, phone number or click id, and no IP address with a user agent",
+    SkipReason.DRY_RUN: "dry_run",
+}
+# An event's name as people give them; whatever else stands there may be personal.
+_NAME = re.compile(r"[\w .:/-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The end of one event. `why` is one of few words, fit to be counted; `detail` says more."""
+
+    file: str
+    line: int
+    event_index: int | None
+    end: End
+    why: str
+    detail: str = ""
+    format: str = ""
+    pixel_id: str = ""
+    conversion: Mapping[str, object] | None = field(default=None, repr=False)
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the event is sent, or left out on purpose."""
+        return self.end in ("conversion", "skipped")
+
+
+def judge(
+    chunk: Chunk, file: str, settings: Settings, attributes: Mapping[str, str], now: datetime
+) -> Iterator[Verdict]:
+    """Read a chunk as the function would read it as a message, and say what each of its events becomes."""
+    if chunk.problem:
+        yield Verdict(
+            file=file, line=chunk.line, event_index=None, end="unreadable", why="no message", detail=chunk.problem
+        )
+        return
+    message = PubsubMessage(
+        message_id=str(chunk.line),
+        publish_time=now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        data=chunk.data,
+        attributes=attributes,
+        subscription="",
+        ordering_key="",
+        delivery_attempt=None,
+    )
+    read = (
+        event
+        for event in read_events(message, settings, received_at=now, settled=frozenset())
+        if isinstance(event, ReadEvent)
+    )
+    for event in read:
+        yield _verdict(event, file, chunk.line, is_alone=event.event_bytes == chunk.data)
+
+
+def masked(wire: bytes) -> dict[str, object]:
+    """Return a conversion with its identifiers masked: enough of each to know one's own by."""
+    conversion: dict[str, object] = msgspec.json.decode(wire)
+    identifiers = conversion["identifiers"]
+    if isinstance(identifiers, list):
+        conversion["identifiers"] = [
+            {kind: _mask(kind, str(value)) for kind, value in element.items()} for element in identifiers
+        ]
+    return conversion
+
+
+def _mask(kind: str, value: str) -> str:
+    if kind.startswith("hashed_"):
+        return f"{value[:8]}…"
+    if kind == "ip_address":
+        return f"{value.partition('.')[0]}.…"
+    if kind == "user_agent":
+        return f"{value.partition(' ')[0][:16]}…"
+    return f"{value[:4]}…" if len(value) > 8 else "…"  # noqa: PLR2004 - a click id has 26
+
+
+def _verdict(event: ReadEvent, file: str, line: int, *, is_alone: bool) -> Verdict:
+    conversion: Conversion | None = None
+    detail = ""
+    end: End
+    match event.result:
+        case Conversion() as conversion:
+            end, why = "conversion", conversion.event_tag
+        case Skipped(reason):
+            name = _name(event) if reason is SkipReason.UNWANTED else ""
+            end, why = "skipped", f"{reason.value.replace('_', ' ')}{': ' if name else ''}{name}"
+            detail = _SKIPPED[reason]
+        case Invalid(problem):
+            end, why, detail = "invalid", _countable(problem), str(problem)
+        case Expired(problem):
+            end, why, detail = "expired", "older than max_event_age_hours", str(problem)
+        case Unreadable(problem):
+            end, why, detail = "unreadable", problem.found, str(problem)
+    return Verdict(
+        file=file,
+        line=line,
+        event_index=None if is_alone else event.event_index,
+        end=end,
+        why=why,
+        detail=detail,
+        format=event.format,
+        pixel_id=conversion.pixel_id if conversion else event.pixel_id,
+        conversion=masked(conversion.wire) if conversion else None,
+        dropped=conversion.dropped if conversion else (),
+    )
+
+
+def _countable(problem: Problem) -> str:
+    """Return a problem without the place within a body, which is never another one."""
+    return f"{problem.path.rpartition('].')[2]}: {problem.found}"
+
+
+def _name(event: ReadEvent) -> str:
+    """Return the name of an unwanted event, "" where it may be anything but a name."""
+    decoded = decode_event(event.event_bytes)
+    name: object = None
+    if is_object(decoded) and event.format == "ga4":
+        opened = open_ga4(decoded)
+        name = None if isinstance(opened, Problem) else opened.name
+    elif is_object(decoded) and event.format == "segment":
+        call = open_segment(decoded)
+        name = None if isinstance(call, Problem) else call.call.get("event") or call.call.get("type")
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
