@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 
 from xcapi_core.cli.demo.planned import DeadLettered, Delivered
 from xcapi_core.cli.demo.story import EXAMPLE_ID, tell_story
+from xcapi_core.messages import PubsubMessage
+from xcapi_core.raw_bodies import split_bodies
+from xcapi_core.raw_events import RawMessage, split_message
 
 ACTS = tell_story(datetime(2026, 4, 20, 12, 34, 56, tzinfo=UTC))
 EVENTS = [event for act in ACTS for event in act.events]
@@ -25,7 +28,31 @@ def test_message_holds_exactly_the_events_that_are_accounted_for() -> None:
             if len(message.events) == 1:
                 assert message.data == message.events[0].payload
             else:
-                assert json.loads(message.data) == [json.loads(event.payload) for event in message.events]
+                held = json.loads(message.data)
+                if isinstance(held, dict):  # a body, a batch
+                    held = held.get("events") or held["batch"]
+                assert held == [json.loads(event.payload) for event in message.events]
+
+
+def test_sources_are_told_by_their_shape_alone() -> None:
+    (act,) = (act for act in ACTS if "GA4" in act.title)
+    told = []
+    for planned in act.messages:
+        assert not planned.attributes
+        message = PubsubMessage(
+            message_id="1",
+            publish_time="2026-04-20T12:34:56Z",
+            data=planned.data,
+            attributes={},
+            subscription="",
+            ordering_key="",
+            delivery_attempt=None,
+        )
+        split = split_bodies(split_message(message))
+        assert isinstance(split, RawMessage)
+        assert len(split.events) == len(planned.events)
+        told.append(split.format)
+    assert told == ["ga4", "ga4", "ga4", "segment"]
 
 
 def test_one_refused_conversion_stands_among_500_good_ones() -> None:

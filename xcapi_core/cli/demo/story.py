@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from xcapi_core.cli.demo.planned import Act, DeadLettered, Delivered, ExpectedEnd, PlannedEvent, PlannedMessage, Skipped
+from xcapi_core.cli.demo.sources import tell_of_sources
 
 __all__ = ["EXAMPLE_ID", "OAUTH_PIXEL", "TOKEN_PIXEL", "tell_story"]
 
@@ -34,6 +35,7 @@ def tell_story(now: datetime) -> tuple[Act, ...]:
     return (
         _one_event(happened_at),
         _every_identifier(happened_at),
+        tell_of_sources(happened_at, int(now.timestamp() * 1_000_000), OAUTH_PIXEL),
         Act(
             title="X refuses 1 of 501 and names it",
             messages=(_crowd("named", 501, happened_at, bad=250, bad_end=_UNKNOWN_TAG),),
