@@ -51,6 +51,9 @@ if _settings.dry_run:
 _service: Service | None = None
 _ACK = Response(status_code=204)  # holds nothing of its request
 gc.freeze()
+# A delivery leaves hardly any cycles behind: looked for after every 700 new objects, as is the default, they take a
+# sixth of the time of a single-event delivery.
+gc.set_threshold(10_000, 20, 50)
 gc.enable()
 
 

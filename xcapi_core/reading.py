@@ -152,9 +152,7 @@ class _WeighingReader:
             result = read_event(event, source, self._settings, self._split.format)
         # Only a letter names it, and only a conversion brings it along.
         is_refused = isinstance(result, Invalid | Expired)
-        pixel = (
-            choose_pixel(event, source.message_pixel_id, self._settings, self._split.format) if is_refused else None
-        )
+        pixel = choose_pixel(event, source.message_pixel_id, self._settings, self._split.format) if is_refused else None
         return ReadEvent(
             event_index=index,
             event_bytes=event_bytes,

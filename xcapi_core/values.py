@@ -1,14 +1,17 @@
 """Single JSON values: what is text, what is nothing, and how a problem names a kind without quoting it."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TypeGuard
 
-__all__ = ["first_present", "is_absent", "is_object", "kind_of", "read_text"]
+__all__ = ["first_present", "is_absent", "is_object", "is_url", "kind_of", "read_text"]
 
 # What templates and tag managers write where there is no value, lower-cased.
 _NOTHING = frozenset({"", "(not set)", "undefined", "null", "nan", "[object object]"})
 _LONGEST_NOTHING = max(map(len, _NOTHING))
+
+_URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 
 # Beyond it a number is no id of anything, and CPython refuses to print integers of more than 4,300 digits.
 _INTEGER_LIMIT = 10**64
@@ -48,6 +51,14 @@ def read_text(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and -_INTEGER_LIMIT < value < _INTEGER_LIMIT:
         return str(value)
     return None
+
+
+def is_url(text: str) -> bool:
+    """Tell whether this may be a page's address: an http scheme, a host, no white space.
+
+    Whether it exists is nobody's business here.
+    """
+    return _URL.fullmatch(text) is not None
 
 
 def kind_of(value: object) -> str:

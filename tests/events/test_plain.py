@@ -47,7 +47,7 @@ _NAMES = sorted(
         *("event", "conversion_id", "transaction_id", "order_id", "conversion_time", "time", "timestamp", "twclid"),
         *("email", "phone", "ip_address", "user_agent", "value", "price_currency", "currency", "contents", "items"),
         *("products", "event_id", "event_name", "hashed_email", "consent", "user", "identifiers", "number_items"),
-        *("pixel_id", "gcs", "value_micros", "description"),
+        *("pixel_id", "gcs", "value_micros", "description", "event_source_url"),
     }
 )
 _LINE_NAMES = (
@@ -65,7 +65,15 @@ _WORDS = (
         "1999-01-01",
     ),
     *("2026-04-20T12:34:56", "9999-12-31T23:59:59-01:00", "a@b.co", "a@b", "1.2.3.4", "10.0.0.1", "+442070000001"),
-    *("020 7000 0001", "%7B%22twclid%22%3A%22c1%22%7D", "[object Object]", "a" * 64, "x" * 300),
+    *(
+        "020 7000 0001",
+        "%7B%22twclid%22%3A%22c1%22%7D",
+        "[object Object]",
+        "a" * 64,
+        "x" * 300,
+        "https://a.example/b?c",
+        "//a",
+    ),
 )
 _VALUES: st.SearchStrategy[object] = st.one_of(
     st.sampled_from(_WORDS),

@@ -22,7 +22,7 @@ from xcapi_core.identifiers import hash_email, hash_phone, read_ip_address, read
 from xcapi_core.money import read_amount, read_count, read_currency, wire_amount
 from xcapi_core.settings import PixelSettings, Settings
 from xcapi_core.times import read_time, wire_time
-from xcapi_core.values import read_text
+from xcapi_core.values import is_url, read_text
 
 __all__ = ["PlainReader"]
 
@@ -64,6 +64,7 @@ class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     contents: list[_Line] | None = None
     items: list[_Line] | None = None
     products: list[_Line] | None = None
+    event_source_url: str | None = None
 
 
 class _WireLine(msgspec.Struct, omit_defaults=True, gc=False):
@@ -93,6 +94,7 @@ class _Wire(msgspec.Struct, omit_defaults=True, gc=False):
     price_currency: str | None = None
     number_items: int | None = None
     contents: list[_WireLine] | None = None
+    event_source_url: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Event, float_hook=Decimal).decode
@@ -148,6 +150,11 @@ class PlainReader:
         lines = event.contents or event.items or event.products
         if lines:
             _add_lines(wire, lines)
+        if event.event_source_url is not None:
+            url = read_text(event.event_source_url)
+            if url is None or not is_url(url):
+                raise _NotPlainError
+            wire.event_source_url = url
         return Conversion(pixel_id=self._pixel.pixel_id, event_tag=tag, conversion_id=key, wire=_encode(wire))
 
     def _look_up(self, name: str) -> str:

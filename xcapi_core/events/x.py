@@ -1,6 +1,5 @@
 """The dialect `x`: X's own conversion object, with conveniences."""
 
-import re
 from collections.abc import Mapping
 
 import msgspec
@@ -20,7 +19,7 @@ from xcapi_core.problems import Problem
 from xcapi_core.records import Record
 from xcapi_core.settings import PixelSettings, Settings
 from xcapi_core.times import wire_time
-from xcapi_core.values import first_present, is_absent, kind_of, read_text
+from xcapi_core.values import first_present, is_absent, is_url, kind_of, read_text
 
 __all__ = ["read_x"]
 
@@ -36,9 +35,6 @@ _TEXTS = (
     ("search_string", Drop.INVALID_SEARCH_STRING),
 )
 _MOST_CODES_LISTED = 5
-
-# A page's address as given: an http scheme, a host, no white space. Whether it exists is nobody's business here.
-_URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -193,7 +189,7 @@ def _add_texts(wire: dict[str, object], event: Mapping[str, object], shape: _Sha
         if is_absent(given):
             continue
         text = read_text(given)
-        if text is not None and (field != "event_source_url" or _URL.fullmatch(text)):
+        if text is not None and (field != "event_source_url" or is_url(text)):
             wire[field] = text
         elif not isinstance(given, str) or field == "event_source_url":
             dropped.append(code)
