@@ -415,6 +415,16 @@ async def test_request_whose_connection_broke_counts_and_one_without_a_connectio
     assert (await rig.outcomes(numbered(5))).count(Delivered()) == left
 
 
+async def test_crash_while_a_request_is_out_does_not_hold_its_events_for_ever() -> None:
+    def crash(_: list[dict[str, object]]) -> HttpResponse:
+        raise RuntimeError("a bug")
+
+    rig = Rig(FakeX(crash), rate=RateSettings(events=5, window_s=0.2))
+    await rig.outcomes(numbered(5))
+    rig.x.handler = lambda conversions: ok(len(conversions))
+    assert await rig.outcomes(numbered(5), within_s=5.0) == [Delivered()] * 5
+
+
 async def test_probe_of_refused_keys_is_one_request_with_keys_read_afresh() -> None:
     rig = Rig(FakeX(lambda _: failed(403)), on_unauthorized="requeue")
     await rig.outcomes(numbered(1))
