@@ -379,6 +379,33 @@ async def test_leftovers_of_a_search_go_out_beside_a_flood_of_fresh_ones() -> No
     assert set(await asyncio.gather(*flood)) == {Delivered()}
 
 
+async def test_neighbours_of_a_named_conversion_are_not_suspected_when_x_fails_then() -> None:
+    """In batches of ten they would wait behind each other for minutes while X is unwell."""
+    rig = Rig(FakeX(refusing({"c0"}, named=True)))
+    refuse = rig.x.handler
+
+    def refuse_then_fail(conversions: list[dict[str, object]]) -> HttpResponse | TransportFailure:
+        return refuse(conversions) if len(rig.x.requests) == 1 else failed(503)
+
+    rig.x.handler = refuse_then_fail
+    first = await rig.outcomes(numbered(100))
+    assert isinstance(first[0], Rejected)
+    assert set(first[1:]) == {Deferred(nack_status=503, cause="x_unavailable")}
+    rig.x.handler = refuse
+    assert await rig.outcomes(numbered(99, 1)) == [Delivered()] * 99
+    assert rig.x.sizes == [100, 99, 99]
+
+
+async def test_half_that_x_refused_is_suspected_when_x_fails_then_and_the_other_half_is_not() -> None:
+    rig = Rig(FakeX())
+    answers = [failed(400, INVALID), failed(400, INVALID), failed(503)]
+    rig.x.handler = lambda conversions: answers.pop(0) if answers else ok(len(conversions))
+    await rig.outcomes(numbered(100))
+    assert rig.x.sizes == [100, 50, 25]
+    assert await rig.outcomes(numbered(100)) == [Delivered()] * 100
+    assert sorted(rig.x.sizes[3:]) == [SUSPECT_BATCH] * 5 + [50]
+
+
 async def test_single_slot_is_shared_between_leftovers_and_fresh_ones() -> None:
     bad = {f"c{number}" for number in range(0, 500, 5)}
     rig = Rig(FakeX(refusing(bad)), batch=BatchSettings(max_in_flight=1))

@@ -44,6 +44,11 @@ class Search:
         """The positions without a verdict, in order."""
         return sorted(self._suspects + self._untried)
 
+    @property
+    def suspected(self) -> list[int]:
+        """The positions of which X refused the whole, so that one of them at least is bad."""
+        return list(self._suspects)
+
     def take_refused(self) -> dict[int, tuple[XError, ...]]:
         """Return the newly found bad ones, each with the errors that X gave for it, and forget them."""
         refused, self._refused = self._refused, {}

@@ -78,6 +78,9 @@ class Sender:
                 logs.emit("INFO", "batch.searched", pixel_id=self._pixel_id, conversions=len(batch), requests=requests)
                 return []
             if requests >= REQUEST_BUDGET:
+                for position in search.unsettled:
+                    # So many bad ones so far: who is left is not to be trusted either.
+                    progress.suspect(position)
                 return self._leave(search, Deferred(nack_status=503, cause="searching"), progress, requests)
             if not window.is_open() or self._pacer.allowance(self._clock()) < len(trial):
                 return self._leave(search, None, progress, requests)
@@ -99,10 +102,14 @@ class Sender:
             search.trial_settled()
 
     def _leave(self, search: Search, outcome: Outcome | None, progress: BatchProgress, requests: int) -> list[int]:
-        """End a search before its end: verdicts reached stand, what comes again comes in small batches."""
+        """End a search before its end: verdicts reached stand, what is suspected comes again in small batches.
+
+        The others were merely in one batch with bad ones that are found by now. In small batches they would wait behind
+        each other for minutes while X is unwell, and every further failure would make more of them.
+        """
         rest = search.unsettled
         logs.emit("WARNING", "batch.search_left", pixel_id=self._pixel_id, conversions=len(rest), requests=requests)
-        for position in rest:
+        for position in search.suspected:
             progress.suspect(position)
         if outcome is None:
             return rest
