@@ -89,7 +89,7 @@ def test_budget_that_x_takes_back_is_noticed(loop: asyncio.AbstractEventLoop) ->
     add(queue, loop, *[30.0] * 12)
     assert len(queue.take_hopeless(0.0, budget)) == 2
     budget.note_hint(0.0, RateHint(remaining=4, reset_after_s=100), deferred_as=None)
-    assert [outcome for _, outcome in queue.take_hopeless(0.2, budget)] == [SPENT] * 6
+    assert [outcome for _, outcome in queue.take_hopeless(1.1, budget)] == [SPENT] * 6
 
 
 @pytest.mark.parametrize("closed", [True, False], ids=["behind a closed gate", "behind a spent budget"])

@@ -31,7 +31,7 @@ class Waiting:
 
 # So often, at least, everybody who waits is judged anew; in between, only who came since. A pass over thousands for
 # each newcomer would cost more than reading them.
-_JUDGE_ALL_EVERY_S = 0.1
+_JUDGE_ALL_EVERY_S = 1.0
 
 
 class WaitingQueue:

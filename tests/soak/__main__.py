@@ -37,7 +37,11 @@ _INTERRUPTED = 130
     help="Events of the mix; fewer make the incidents shorter.  [default: 100000, with --emulator 2000]",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Chooses messages and faults; not the timing.")
-@click.option("--emulator", is_flag=True, help="The mix through Google's Pub/Sub emulator, two pushes at a time.")
+@click.option(
+    "--emulator",
+    is_flag=True,
+    help="The mix through Google's Pub/Sub emulator, two pushes at a time, at one instance.",
+)
 @click.option(
     "--overload-seconds",
     type=click.FloatRange(min=22, max=3600),

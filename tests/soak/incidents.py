@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from tests.soak.plan import REFUSED_NAMED, REFUSED_UNNAMED
 from tests.soak.stage import Stage
 
-__all__ = ["LETTERS_AWAY", "Incident", "everyday_faults", "incidents"]
+__all__ = ["Incident", "everyday_faults", "incidents"]
 
-LETTERS_AWAY = "the dead-letter topic is away"
 _LATE_BY_S = 1.0
 _OVERLAP_S = 1.0
 
@@ -22,6 +21,7 @@ class Incident:
     lasts_s: float
     begin: Callable[[Stage], None]
     end: Callable[[Stage], None]
+    for_the_emulator: bool = False
 
 
 def everyday_faults(request_timeout_s: float) -> list[Mapping[str, object]]:
@@ -60,6 +60,7 @@ def incidents(*, outage_s: float, away_s: float, everyday: Sequence[Mapping[str,
             lasts_s=outage_s,
             begin=lambda stage: stage.x.inject({"status": 503}),
             end=outage_over,
+            for_the_emulator=True,
         ),
         Incident(
             name="the keys are rotated, the old ones revoked",
@@ -67,9 +68,10 @@ def incidents(*, outage_s: float, away_s: float, everyday: Sequence[Mapping[str,
             lasts_s=_OVERLAP_S,
             begin=Stage.store_new_keys,
             end=Stage.revoke_old_keys,
+            for_the_emulator=True,
         ),
         Incident(
-            name=LETTERS_AWAY,
+            name="the dead-letter topic is away",
             at_share=0.4,
             lasts_s=away_s,
             begin=lambda stage: stage.take_letters_away(away=True),

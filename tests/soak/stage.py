@@ -200,6 +200,7 @@ def open_stage(
     x: SandboxConfig,
     pubsub: LocalPubsub | None = None,
     keep_log: Path | None = None,
+    ack_deadline_s: int = 75,
     on_install: Callable[[InstallStep], None] = lambda _: None,
     **settings: object,
 ) -> Iterator[Stage]:
@@ -214,7 +215,11 @@ def open_stage(
         secrets.put(TOKEN_SECRET, token_payload())
         stage = Stage(watched, secrets, topics, keep_log=keep_log)
         port = free_port()
-        topics.provision(replace(PATH, push_endpoint=f"http://{LOOPBACK}:{port}/", min_backoff_s=1, max_backoff_s=10))
+        endpoint = f"http://{LOOPBACK}:{port}/"
+        # Google's emulator stops pushing for good after a while where a back-off is set and many pushes are nacked.
+        topics.provision(
+            replace(PATH, push_endpoint=endpoint, ack_deadline_s=ack_deadline_s, min_backoff_s=0, max_backoff_s=0)
+        )
         stage.begin(
             lambda: FunctionProcess(
                 venv,
