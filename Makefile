@@ -34,7 +34,7 @@ lint: setup  ## format, lint and types alone
 	$(bin)/mypy
 	@if [ -d terraform ] && command -v terraform >/dev/null; then terraform fmt -check -recursive terraform; fi
 
-bench: setup  ## how fast it is, as ratios within one run (ARGS="reading posting" for some of it)
+bench: setup  ## how fast it is, as ratios within one run: ten minutes (ARGS=--quick: two; ARGS=--help says more)
 	@$(bin)/python -m tests.benchmarks $(ARGS)
 
 soak: setup  ## 100,000 events, everything that can go wrong meanwhile, and an account that must balance

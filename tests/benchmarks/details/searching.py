@@ -4,11 +4,13 @@ import random
 import statistics
 from collections.abc import Sequence
 
-from tests.benchmarks.measuring import Table
+from tests.benchmarks.details.measuring import detail
+from tests.benchmarks.results import Result, Table
+from tests.benchmarks.running import Run
 from xcapi_core.isolation import REQUEST_BUDGET, Search
 from xcapi_core.refusals import XError
 
-__all__ = ["measure_searching"]
+__all__ = ["measure"]
 
 BATCH = 500
 PATTERNS = 200
@@ -16,7 +18,7 @@ UNNAMED = [XError(code="INVALID_PARAMETER", message="At least one user identifie
 WIRES = [b"{}"] * BATCH
 
 
-def measure_searching() -> Table:
+def measure(_run: Run) -> list[Result]:
     """Compare the single path with a bisection that tries both halves, over the same random patterns."""
     rows = []
     source = random.Random(1)  # the same patterns in every run
@@ -36,12 +38,13 @@ def measure_searching() -> Table:
                 f"{within / PATTERNS:.0%}",
             )
         )
-    return Table(
+    table = Table(
         title=f"Requests to find bad conversions among {BATCH} that X does not name, {PATTERNS} random patterns each",
         columns=("bad", "mean", "most", "both halves: mean", "most", "ratio", f"within {REQUEST_BUDGET}"),
         rows=rows,
         note="The first, refused request counts. Beyond the budget the rest goes out in small batches.",
     )
+    return detail(table, f"one bad: {rows[0][1]} requests on average, both halves {rows[0][3]}")
 
 
 def _requests_of_search(bad: frozenset[int]) -> int:

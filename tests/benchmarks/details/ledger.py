@@ -6,10 +6,12 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tests.benchmarks.measuring import Table, medians_s
+from tests.benchmarks.details.measuring import detail, medians_s
+from tests.benchmarks.results import Result, Table
+from tests.benchmarks.running import Run
 from xcapi_core.ledger import CAPACITY, Ledger
 
-__all__ = ["measure_ledger"]
+__all__ = ["measure"]
 
 LOOKUPS = 20_000
 NOW = 1_000.0
@@ -17,7 +19,7 @@ NOW = 1_000.0
 _Built = TypeVar("_Built")
 
 
-def measure_ledger() -> Table:
+def measure(_run: Run) -> list[Result]:
     """Fill a ledger, a dict of digests and a dict of ids with as many conversions, and look some of them up."""
     source = random.Random(1)  # the same keys in every run
     digests = [source.getrandbits(64) or 1 for _ in range(CAPACITY)]
@@ -50,11 +52,18 @@ def measure_ledger() -> Table:
         _row("dict of 64-bit digests", by_digest_bytes, taken, "digest"),
         _row("dict of (pixel, tag, conversion id)", by_id_bytes, taken, "id"),
     ]
-    return Table(
+    table = Table(
         title=f"Remembering {CAPACITY:,} conversions",
         columns=("", "MB", "bytes a key", "µs, known", "µs, new", "× dict of digests, new"),
         rows=rows,
         note=f"Making a digest takes {taken['making'] / LOOKUPS * 1e6:.2f} µs.",
+    )
+    slower = taken["ledger, new"] / taken["digest, new"]
+    return detail(
+        table,
+        f"{ledger_bytes / CAPACITY:.0f} bytes a key, a dict of digests {by_digest_bytes / CAPACITY:.0f}",
+        bytes_per_key=ledger_bytes / CAPACITY,
+        times_dict=slower,
     )
 
 

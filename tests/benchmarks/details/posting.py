@@ -9,20 +9,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import requests
 from requests_oauthlib import OAuth1
 
-from tests.benchmarks.measuring import Table, medians_s
+from tests.benchmarks.details.measuring import detail, medians_s
+from tests.benchmarks.results import Result, Table
+from tests.benchmarks.running import Run
 from tests.fakes import conversion, ok
 from xcapi_core.adapters.x_session import XSession
 from xcapi_core.conversions_api import HttpRequest, TransportFailure, build_request
 from xcapi_core.credentials import OAuth1Keys
 
-__all__ = ["measure_posting"]
+__all__ = ["measure"]
 
 POSTS = 100
 CONVERSIONS = 100
 KEYS = OAuth1Keys(consumer_key="ck", consumer_secret="cs", access_token="at", access_token_secret="ats")
 
 
-def measure_posting() -> Table:
+def measure(_run: Run) -> list[Result]:
     """Compare one post after the other, each way, in turn."""
     with _server() as url:
         request = build_request(
@@ -33,11 +35,13 @@ def measure_posting() -> Table:
         )
         medians = _in_turn(request)
     bare = medians["requests.post"]
-    return Table(
+    table = Table(
         title=f"One POST of {CONVERSIONS} conversions to loopback",
         columns=("", "ms", "× requests.post"),
         rows=[(name, f"{taken * 1e3:.2f}", f"{taken / bare:.2f}") for name, taken in medians.items()],
     )
+    times = medians["XSession (signed, in a thread, watched)"] / bare
+    return detail(table, f"{times:.2f} × requests.post", times_requests_post=times)
 
 
 def _in_turn(request: HttpRequest) -> dict[str, float]:

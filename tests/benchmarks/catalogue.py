@@ -1,0 +1,38 @@
+"""The rows by name, in the order of the table."""
+
+from collections.abc import Mapping
+
+from tests.benchmarks.details import ledger, posting, searching, splitting
+from tests.benchmarks.rows import (
+    deliveries,
+    end_to_end,
+    first_version,
+    growth,
+    memory,
+    packed,
+    profiling,
+    signatures,
+    starting,
+)
+from tests.benchmarks.running import Measure
+
+__all__ = ["DETAILS", "ROWS"]
+
+ROWS: Mapping[str, Measure] = {
+    "deliveries": deliveries.measure,
+    "packed": packed.measure,
+    "end-to-end": end_to_end.measure,
+    "first-version": first_version.measure,
+    "starting": starting.measure,
+    "memory": memory.measure,
+    "growth": growth.measure,
+    "signatures": signatures.measure,
+    "profile": profiling.measure,
+}
+# Parts beside what one would write first for them: no goals, only ratios.
+DETAILS: Mapping[str, Measure] = {
+    "ledger": ledger.measure,
+    "posting": posting.measure,
+    "searching": searching.measure,
+    "splitting": splitting.measure,
+}
