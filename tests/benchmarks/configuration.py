@@ -1,8 +1,8 @@
 """The configuration that is measured: a deployment's, with a rate budget that is no limit."""
 
 import json
-import tempfile
-from pathlib import Path
+
+from xcapi_core.sandbox.services.checkout import repository_root
 
 __all__ = ["DEAD_LETTERS", "EVENT_TAGS", "KEYS", "PIXEL", "configuration", "file_keys"]
 
@@ -13,8 +13,9 @@ KEYS = b'{"consumer_key":"ck","consumer_secret":"cs","access_token":"at","access
 
 
 def file_keys() -> str:
-    """Return a reference to keys in a file that lasts as long as the run."""
-    path = Path(tempfile.gettempdir()) / "xcapi-bench-keys.json"
+    """Return a reference to a file with keys that open nothing."""
+    path = repository_root() / "build" / "bench-keys.json"
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(KEYS)
     return f"file:{path}"
 

@@ -2,18 +2,24 @@
 -- wrk … URL -- PIECES FIRST: PIECES is a file whose lines are the parts of a body; between two of them stands a number
 -- of twelve digits, as text where the line begins with "t", in base64 where it begins with "b". FIRST is where to count from.
 
-local pieces, kinds, number = {}, {}, 0
+local parts, kinds, number = {}, {}, 0
 local encoded = {}
 
-function setup(thread)
-  thread:set("start", 0)
-end
-
 function init(args)
+  local length = 0
   for line in io.lines(args[1]) do
-    kinds[#kinds + 1] = line:sub(1, 1)
-    pieces[#pieces + 1] = line:sub(2)
+    local kind, piece = line:sub(1, 1), line:sub(2)
+    if #parts > 0 then
+      kinds[#parts + 1] = kind
+      parts[#parts + 1] = ""
+      length = length + (kind == "b" and 16 or 12)
+    end
+    parts[#parts + 1] = piece
+    length = length + #piece
   end
+  -- Each body is as long as any other, so the head is written once.
+  parts[1] = "POST / HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: " .. length
+    .. "\r\n\r\n" .. parts[1]
   number = tonumber(args[2])
   local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
   local function letter(index)
@@ -32,14 +38,10 @@ function request()
   number = number + 1
   local text = string.format("%012d", number)
   local base64 = encoded[text:sub(1, 3)] .. encoded[text:sub(4, 6)] .. encoded[text:sub(7, 9)] .. encoded[text:sub(10, 12)]
-  local parts = {}
-  for index = 1, #pieces do
-    if index > 1 then
-      parts[#parts + 1] = kinds[index] == "b" and base64 or text
-    end
-    parts[#parts + 1] = pieces[index]
+  for place, kind in pairs(kinds) do
+    parts[place] = kind == "b" and base64 or text
   end
-  return wrk.format("POST", "/", { ["Content-Type"] = "application/json" }, table.concat(parts))
+  return table.concat(parts)
 end
 
 function done(summary, latency, requests)

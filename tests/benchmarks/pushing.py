@@ -11,8 +11,8 @@ from xcapi_core.sandbox.services.ports import LOOPBACK
 
 __all__ = ["Pushed", "push"]
 
-# What Pub/Sub does after a nack, shorter.
-_NACK_PAUSE_S = 0.1
+# Pub/Sub backs off after nacks: 100 ms at first, up to a minute.
+_NACK_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,7 @@ def _compare(run: Run, name: str, sample: Sample, settings: Settings) -> tuple[f
     def floor() -> float:
         return _timed(_floor, push_body(array_of(sample, count)), settings)
 
-    spent = medians(run.in_turn({f"{name}: ours": ours, f"{name}: floor": floor}, rounds=max(run.rounds, 3)))
+    spent = medians(run.in_turn({f"{name}: ours": ours, f"{name}: floor": floor}))
     mine, least = spent.values()
     return count / mine, count / least
 
