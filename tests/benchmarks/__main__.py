@@ -1,5 +1,6 @@
 """`python -m tests.benchmarks [NAME…]`, which `make bench` runs: measure, show, and write down what was found."""
 
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -84,6 +85,8 @@ def main(
         say=terminal.say,
         note=terminal.note,
     )
+    # Whoever ends the run ends what it started: functions and servers are in groups of their own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
     results, failures = _measure(chosen, run, terminal, details=details)
     terminal.summary(results)

@@ -1,83 +1,85 @@
 """Single-event deliveries, all but the POST, beside the framework's own no-op under the same load."""
 
+from contextlib import ExitStack
 from functools import partial
 
 from tests.benchmarks import wrk
 from tests.benchmarks.configuration import configuration
-from tests.benchmarks.processes import FunctionServer, cpu_s
+from tests.benchmarks.processes import cpu_s
 from tests.benchmarks.results import Result, Table, judged
 from tests.benchmarks.running import Run, medians
 
 __all__ = ["measure"]
 
 GOAL = 0.75
-CONNECTIONS = 64
+CONNECTIONS = 256
 ROUND_S = 3
+NOOP, OURS, OURS_LATER = "no-op", "ours, X at once", "ours, X at 50 ms"
 
 
 def measure(run: Run) -> list[Result]:
     """Give both the same deliveries, in turn, one core for the function and one for the load generator.
 
     The rate that counts is that of a core of the function's own: requests by CPU second. Where the generator is the
-    slower of the two, the wall clock would praise whatever it waits for.
+    slower of the two, or another program wants the core, the wall clock would measure that.
     """
     run.need_wrk()
     seconds = max(1.0, run.scaled(ROUND_S))
-    walls: dict[str, list[float]] = {"no-op": [], "ours": []}
-    latencies: dict[str, list[float]] = {"no-op": [], "ours": []}
-    busy: dict[str, list[float]] = {"no-op": [], "ours": []}
+    sources = {NOOP: ("noop", "0"), OURS: ("answering", "0"), OURS_LATER: ("answering", "0.05")}
+    walls: dict[str, list[float]] = {name: [] for name in sources}
+    busy: dict[str, list[float]] = {name: [] for name in sources}
 
-    def one(name: str, server: FunctionServer) -> float:
-        before = cpu_s(server.pid)
+    def one(name: str) -> float:
+        server = servers[name]
+        used = cpu_s(server.pid)
         load = wrk.run(server.url, connections=CONNECTIONS, seconds=seconds)
         wrk.check(load)
-        used = cpu_s(server.pid) - before
+        used = cpu_s(server.pid) - used
         walls[name].append(load.rate)
-        latencies[name].append(load.p50_ms)
         busy[name].append(used / load.seconds)
         return load.requests / used
 
-    with (
-        run.function("noop", configuration()) as noop,
-        run.function("answering", configuration()) as ours,
-    ):
-        servers = {"no-op": noop.ready(), "ours": ours.ready()}
-        found = run.in_turn({name: partial(one, name, server) for name, server in servers.items()})
-    rates = medians(found)
-    wall, p50, share = medians(walls), medians(latencies), medians(busy)
-    ratio = rates["ours"] / rates["no-op"]
+    with ExitStack() as running:
+        servers = {
+            name: running.enter_context(run.function(source, configuration(), BENCH_X_LATENCY_S=latency)).ready()
+            for name, (source, latency) in sources.items()
+        }
+        rates = medians(run.in_turn({name: partial(one, name) for name in sources}))
+    wall, share = medians(walls), medians(busy)
+    ratios = {name: rate / rates[NOOP] for name, rate in rates.items()}
     rows = [
         (
             name,
             f"{rates[name]:,.0f}",
+            f"{ratios[name]:.2f}",
             f"{1e6 / rates[name]:.0f}",
             f"{wall[name]:,.0f}",
             f"{share[name]:.0%}",
-            f"{p50[name]:.1f}",
         )
-        for name in servers
+        for name in sources
     ]
     return [
         Result(
             what="single-event deliveries, all but the POST, beside the no-op",
             goal=f"≥ {GOAL} of its rate",
-            measured=f"{rates['ours']:,.0f}/s a core, no-op {rates['no-op']:,.0f}/s",
-            ratio=f"{ratio:.2f}",
-            verdict=judged(met=ratio >= GOAL),
+            measured=f"{rates[OURS]:,.0f}/s a core, no-op {rates[NOOP]:,.0f}/s",
+            ratio=f"{ratios[OURS]:.2f}",
+            verdict=judged(met=ratios[OURS] >= GOAL),
             figures={
-                "ratio": ratio,
-                "ratio_wall": wall["ours"] / wall["no-op"],
-                "ours_per_cpu_s": rates["ours"],
-                "noop_per_cpu_s": rates["no-op"],
-                "ours_per_s": wall["ours"],
-                "noop_per_s": wall["no-op"],
+                "ratio": ratios[OURS],
+                "ratio_x_at_50_ms": ratios[OURS_LATER],
+                "ratio_wall": wall[OURS] / wall[NOOP],
+                "ours_per_cpu_s": rates[OURS],
+                "noop_per_cpu_s": rates[NOOP],
+                "ours_per_s": wall[OURS],
+                "noop_per_s": wall[NOOP],
             },
             tables=[
                 Table(
                     title=f"Single-event deliveries, {CONNECTIONS} at a time, X answering inside the process",
-                    columns=("", "a CPU second", "µs CPU each", "a second", "core busy", "p50 ms"),
+                    columns=("", "a CPU second", "× no-op", "µs CPU each", "a second", "core busy"),
                     rows=rows,
-                    note="Well below 100 % busy: the load generator was the limit, which makes each body anew.",
+                    note="Well below 100 % busy: the load generator, or another program, was the limit, or X's 50 ms.",
                 )
             ],
         )

@@ -61,11 +61,11 @@ def _profile(run: Run, name: str, load: Callable[[FunctionServer], int]) -> Resu
         modules[place.partition(":")[0]] += count
     tables = [
         Table(
-            title=f"{kind}, {name}",
-            columns=(kind.lower(), "share", "µs an event"),
+            title=f"Where the time goes by {kind}: {name}",
+            columns=(kind, "share", "µs an event"),
             rows=[(_shown(place), f"{count / total:.1%}", f"{count / total * each_us:.2f}") for place, count in top],
         )
-        for kind, top in (("Modules", modules.most_common(_MODULES)), ("Functions", samples.most_common(_FUNCTIONS)))
+        for kind, top in (("module", modules.most_common(_MODULES)), ("function", samples.most_common(_FUNCTIONS)))
     ]
     first, share = modules.most_common(1)[0]
     return Result(
