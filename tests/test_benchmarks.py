@@ -108,10 +108,12 @@ def test_plot_of_zeros_can_be_drawn() -> None:
     assert ET.fromstring(svg(flat)) is not None  # noqa: S314 - our own
 
 
-def test_missed_goal_is_red_on_a_terminal() -> None:
+def test_terminal_gets_a_table_with_missed_goals_in_red() -> None:
     console = Console(force_terminal=True, color_system="standard", record=True, width=200, file=io.StringIO())
-    Terminal(console).found([RESULT])
-    assert "\x1b[31m" in console.export_text(styles=True)
+    Terminal(console).summary([RESULT])
+    shown = console.export_text(styles=True)
+    assert "\x1b[1;31mmissed" in shown
+    assert "make bench" in shown
 
 
 def test_load_generator_bodies_are_good_deliveries_once_numbered() -> None:

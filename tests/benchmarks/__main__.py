@@ -23,9 +23,16 @@ __all__ = ["main"]
 ROUNDS, QUICK_ROUNDS = 5, 1
 MEMORY_S, QUICK_MEMORY_S = 60.0, 10.0
 _ALL = {**ROWS, **DETAILS}
+# The backspace keeps click from wrapping the lines that follow.
+_EXAMPLES = """\b
+make bench                                 all of it, and docs/benchmarks.md anew
+make bench ARGS="--quick"                  two minutes, a first impression
+make bench ARGS="packed memory --details"  two rows, with all they found
+make bench ARGS="--list"                   what there is
+"""
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EXAMPLES)
 @click.argument("names", nargs=-1, type=click.Choice(list(_ALL)), metavar="[NAME]…")
 @click.option("--list", "only_list", is_flag=True, help="Say what there is to measure, and end.")
 @click.option("--quick", is_flag=True, help="One round with a third of the load: two minutes, a first impression.")
@@ -58,7 +65,7 @@ def main(
     json_path: Path | None,
     page: Path | None,
 ) -> None:
-    r"""Measure how fast the function is, as ratios within one run.
+    """Measure how fast the function is, as ratios within one run.
 
     Without NAMEs every row with a goal is measured, then the parts beside what one would write first: about ten
     minutes on two cores. What is compared takes turns, A B A B, and each figure is the median of its rounds, so that
@@ -66,11 +73,6 @@ def main(
     Framework, with what requirements.txt installs; it has one core to itself and the load generator the other.
 
     A missed goal is shown in red and is no failure: the exit code is 1 only where something could not be measured.
-
-    \b
-    make bench                                 all of it, and docs/benchmarks.md anew
-    make bench ARGS="--quick"                  two minutes
-    make bench ARGS="packed memory --details"  two rows, with all they found
     """
     if only_list:
         _list()

@@ -6,17 +6,27 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.benchmarks.results import CannotMeasureError
 from xcapi_core.sandbox.services.checkout import repository_root
-from xcapi_core.sandbox.services.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.function_venv import FunctionVenv, InstallStep
 from xcapi_core.sandbox.services.ports import LOOPBACK, free_port
 
-__all__ = ["FunctionServer", "Process", "cores", "cpu_s", "family", "function_venv", "on_core", "pss_bytes"]
+__all__ = [
+    "FUNCTIONS",
+    "FunctionServer",
+    "Process",
+    "cores",
+    "cpu_s",
+    "family",
+    "function_venv",
+    "on_core",
+    "pss_bytes",
+]
 
 FUNCTIONS = Path(__file__).parent / "functions"
 _START_TIMEOUT_S = 30.0
@@ -44,10 +54,10 @@ def on_core(index: int) -> Iterator[None]:
         os.sched_setaffinity(0, own)
 
 
-def function_venv() -> FunctionVenv:
+def function_venv(on_step: Callable[[InstallStep], None]) -> FunctionVenv:
     """Return the environment that the deployed function has: requirements.txt and nothing else."""
     root = repository_root()
-    return FunctionVenv.prepare(root / "requirements.txt", root / ".cache")
+    return FunctionVenv.prepare(root / "requirements.txt", root / ".cache", on_step=on_step)
 
 
 class Process:
@@ -141,10 +151,6 @@ class FunctionServer(Process):
             },
             core=0,
         )
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        return self
 
     def ready(self) -> Self:
         """Wait until it accepts connections."""

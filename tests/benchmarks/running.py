@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.benchmarks import wrk
 from tests.benchmarks.processes import FUNCTIONS, FunctionServer, function_venv
 from tests.benchmarks.results import Result
-from xcapi_core.sandbox.services.function_venv import FunctionVenv
+from xcapi_core.sandbox.services.function_venv import FunctionVenv, InstallStep
 
 __all__ = ["REAL", "Measure", "Run", "medians"]
 
@@ -54,8 +54,15 @@ class Run:
 
     @cached_property
     def _venv(self) -> FunctionVenv:
-        self.note("Making the function's environment from requirements.txt …")
-        return function_venv()
+        said: list[str] = []
+
+        def making(step: InstallStep) -> None:
+            if not said:
+                self.note("Making the function's environment from requirements.txt, once …")
+            said.append(step.doing)
+            self.say(f"the function's environment: {step.doing}")
+
+        return function_venv(making)
 
 
 Measure = Callable[[Run], list[Result]]

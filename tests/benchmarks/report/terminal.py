@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from tests.benchmarks.results import Result, Table, Verdict
 
@@ -72,11 +73,11 @@ class Terminal:
         for result in results:
             colour = _COLOURS[result.verdict]
             shown.add_row(
-                result.what,
-                result.goal,
-                f"[{colour}]{result.measured}[/]",
-                f"[{colour}]{result.ratio}[/]",
-                f"[bold {colour}]{_WORDS[result.verdict]}[/]",
+                Text(result.what),
+                Text(result.goal),
+                Text(result.measured, colour),
+                Text(result.ratio, colour),
+                Text(_WORDS[result.verdict], f"bold {colour}"),
             )
         self._console.print(shown)
 
