@@ -4,7 +4,7 @@ import json
 import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.benchmarks import wrk
@@ -17,7 +17,7 @@ from tests.benchmarks.workload import array_of, push_body, sale
 
 __all__ = ["measure"]
 
-_MODULES = 14
+_MODULES = 20
 _FUNCTIONS = 10
 
 
@@ -60,12 +60,8 @@ def _profile(run: Run, name: str, load: Callable[[FunctionServer], int]) -> Resu
     for place, count in samples.items():
         modules[place.partition(":")[0]] += count
     tables = [
-        Table(
-            title=f"Where the time goes by {kind}: {name}",
-            columns=(kind, "share", "µs an event"),
-            rows=[(_shown(place), f"{count / total:.1%}", f"{count / total * each_us:.2f}") for place, count in top],
-        )
-        for kind, top in (("module", modules.most_common(_MODULES)), ("function", samples.most_common(_FUNCTIONS)))
+        _table(f"Where the time goes by {kind}: {name}", kind, counted.most_common(shown), total, each_us)
+        for kind, counted, shown in (("module", modules, _MODULES), ("function", samples, _FUNCTIONS))
     ]
     first, share = modules.most_common(1)[0]
     return Result(
@@ -78,6 +74,15 @@ def _profile(run: Run, name: str, load: Callable[[FunctionServer], int]) -> Resu
         },
         tables=tables,
     )
+
+
+def _table(title: str, kind: str, top: Sequence[tuple[str, int]], total: int, each_us: float) -> Table:
+    rest = total - sum(count for _, count in top)
+    rows = [
+        (_shown(place), f"{count / total:.1%}", f"{count / total * each_us:.2f}")
+        for place, count in [*top, ("everything else", rest)]
+    ]
+    return Table(title=title, columns=(kind, "share", "µs an event"), rows=rows)
 
 
 def _shown(place: str) -> str:
