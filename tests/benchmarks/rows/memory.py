@@ -9,7 +9,7 @@ import msgspec
 from tests.benchmarks.configuration import KEYS, configuration
 from tests.benchmarks.fake_x import FakeX
 from tests.benchmarks.processes import pss_bytes
-from tests.benchmarks.pushing import push
+from tests.benchmarks.pushing import Pushed, push
 from tests.benchmarks.results import Plot, Result, Table, judged
 from tests.benchmarks.rows.starting import SECRET, first_answer
 from tests.benchmarks.running import REAL, Run
@@ -39,12 +39,12 @@ def measure(run: Run) -> list[Result]:
             first_answer(function)
             time.sleep(0.2)
             first_mb = pss_bytes(function.pid) / 1e6
-            samples, acked, nacked = _stream(run, function.pid, function.port)
+            samples, pushed = _stream(run, function.pid, function.port)
     quarter = max(1, len(samples) // 4)
     first, last = max(samples[:quarter]), max(samples[-quarter:])
     peak = max(samples)
     flat = last <= first * FLAT_WITHIN
-    events = acked * len(_template_numbers())
+    events = pushed.acked * len(_template_numbers())
     step = max(1, len(samples) // _POINTS)
     shown = [max(samples[place : place + step]) for place in range(0, len(samples), step)]
     return [
@@ -62,7 +62,12 @@ def measure(run: Run) -> list[Result]:
             measured=f"peak {peak:.0f} MB, {first:.0f} → {last:.0f} MB",
             ratio=f"{peak / GOAL_STREAM_MB:.2f} of the goal",
             verdict=judged(met=peak <= GOAL_STREAM_MB and flat),
-            figures={"peak_mb": peak, "first_quarter_peak_mb": first, "last_quarter_peak_mb": last, "messages": acked},
+            figures={
+                "peak_mb": peak,
+                "first_quarter_peak_mb": first,
+                "last_quarter_peak_mb": last,
+                "messages": pushed.acked,
+            },
             tables=[
                 Table(
                     title="PSS while 10 MB messages are pushed",
@@ -73,7 +78,7 @@ def measure(run: Run) -> list[Result]:
                         ("peak in the last quarter", f"{last:.0f}"),
                         ("median", f"{sorted(samples)[len(samples) // 2]:.0f}"),
                     ],
-                    note=f"{acked} messages, {events:,} events acked; {nacked} times a message was told to come back.",
+                    note=f"{pushed.acked} messages, {events:,} events acked; {pushed.nacked} times a message was told to come back.",
                 )
             ],
             plots=[
@@ -82,7 +87,7 @@ def measure(run: Run) -> list[Result]:
                     title="PSS under a stream of 10 MB messages",
                     x_title="seconds",
                     y_title="MB",
-                    x=[f"{place * step * _SAMPLE_EVERY_S:.0f}" for place in range(len(shown))],
+                    x=[f"{place * step * pushed.seconds / len(samples):.0f}" for place in range(len(shown))],
                     y=shown,
                 )
             ],
@@ -90,7 +95,7 @@ def measure(run: Run) -> list[Result]:
     ]
 
 
-def _stream(run: Run, pid: int, port: int) -> tuple[list[float], int, int]:
+def _stream(run: Run, pid: int, port: int) -> tuple[list[float], Pushed]:
     samples: list[float] = []
     over = threading.Event()
 
@@ -106,7 +111,7 @@ def _stream(run: Run, pid: int, port: int) -> tuple[list[float], int, int]:
     finally:
         over.set()
         watcher.join()
-    return samples, pushed.acked, pushed.nacked
+    return samples, pushed
 
 
 def _bodies(until: float) -> Iterator[bytes]:
