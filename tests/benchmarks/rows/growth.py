@@ -28,8 +28,10 @@ X_LATENCY_S = 0.05
 # Rises below this are the machine's noise.
 FLAT_WITHIN = 1.25
 _ROUNDS = 3
-# Longer than X takes, so that two equal counts mean that nothing is under way.
-_QUIET_S = 0.3
+# Two equal counts at X so far apart mean that nothing is under way. What is pushed has been answered by then; the load
+# generator leaves in the middle, and a lane may hold what waits for half a second.
+_QUIET_S = 0.1
+_QUIET_AFTER_WRK_S = 0.8
 
 Load = Callable[[], int | None]
 
@@ -54,9 +56,10 @@ class _Curve:
 class _Meter:
     """Takes the cost of loads on one function; remembers how many events shared a request."""
 
-    def __init__(self, function: FunctionServer, x: FakeX) -> None:
+    def __init__(self, function: FunctionServer, x: FakeX, *, quiet_s: float = _QUIET_S) -> None:
         self._function = function
         self._x = x
+        self._quiet_s = quiet_s
         self._a_request: dict[int, float] = {}
 
     def cost(self, point: int, load: Load) -> float:
@@ -87,7 +90,7 @@ class _Meter:
         """Wait until X hears nothing more: what a load left behind is not the next one's."""
         while True:
             before = self._x.counts()
-            time.sleep(_QUIET_S)
+            time.sleep(self._quiet_s)
             if self._x.counts() == before:
                 return before
 
@@ -123,7 +126,8 @@ def _by_deliveries_in_flight(run: Run, x: FakeX) -> _Curve:
         def load(at_once: int) -> Load:
             return lambda: wrk.check(wrk.run(function.url, connections=at_once, seconds=run.scaled(4)))
 
-        curve = _Meter(function, x).curve(run, "in-flight", "deliveries in flight", IN_FLIGHT, load)
+        meter = _Meter(function, x, quiet_s=_QUIET_AFTER_WRK_S)
+        curve = meter.curve(run, "in-flight", "deliveries in flight", IN_FLIGHT, load)
     return replace(curve, note=f"Single-event deliveries, X at {X_LATENCY_S * 1e3:.0f} ms.")
 
 

@@ -78,7 +78,7 @@ def measure(run: Run) -> list[Result]:
                         ("peak in the last quarter", f"{last:.0f}"),
                         ("median", f"{sorted(samples)[len(samples) // 2]:.0f}"),
                     ],
-                    note=f"{pushed.acked} messages of {events:,} events acked; {pushed.nacked} nacks for want of memory.",
+                    note=f"{pushed.acked} messages of {events:,} events acked; {pushed.nacked} nacks, memory full.",
                 )
             ],
             plots=[
