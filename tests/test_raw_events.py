@@ -156,6 +156,10 @@ def test_elements_by_the_million_are_refused_before_they_cost_memory() -> None:
     assert refused(b"{" + b'"a":1,' * 1_500_000 + b'"b":2}').found == f"more than {MAX_EVENTS} elements"
 
 
+def test_marks_by_the_million_are_not_gone_through_to_the_end() -> None:
+    assert refused(b"[" + b"," * 5_000_000 + b"]").found == "more brackets, commas and texts than events have"
+
+
 def test_many_commas_inside_of_few_events_are_fine() -> None:
     event = b'{"a": [' + b"1," * 1_200_000 + b"1]}"
     assert split(b"[" + event + b"]").events == (event,)
