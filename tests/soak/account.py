@@ -73,7 +73,10 @@ def settle(evidence: Evidence) -> Account:
         _count_message(evidence, number, accepted, letters, tally)
     strangers = [key for key in (*accepted, *letters) if key[0] not in evidence.drive.published]
     repetitions = list(_repetitions(evidence, accepted, letters))
-    early = early_requests(evidence.requests, evidence.walls, evidence.instances)
+    # What was answered after the time-out, nobody was told.
+    patience_s = evidence.request_timeout_s - _ON_THE_WAY_S
+    told = [wall for wall in evidence.walls if wall.took_s < patience_s]
+    early = early_requests(evidence.requests, told, evidence.instances)
     fullest = peaks(evidence.requests, evidence.instances, evidence.rate_window_s)
     return Account(
         published=sum(len(evidence.ends[number]) for number in evidence.drive.published),

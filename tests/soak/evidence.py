@@ -54,11 +54,12 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """At `told_at` an answer told a pixel's clients not to come back before `until`."""
+    """At `told_at` an answer, `took_s` after its request, told a pixel's clients not to come back before `until`."""
 
     pixel_id: str
     told_at: float
     until: float
+    took_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

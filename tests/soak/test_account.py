@@ -142,8 +142,13 @@ def test_an_instance_is_not_blamed_for_what_the_one_before_it_was_told() -> None
 
 @pytest.mark.parametrize(
     "wall",
-    [Wall("o8z6j", 11.8, 12.5), Wall("o8z6j", 11.0, 12.0), Wall("p9q7k", 11.0, 12.5)],
-    ids=["it was on its way", "the time is over", "another pixel's"],
+    [
+        Wall("o8z6j", 11.8, 12.5),
+        Wall("o8z6j", 11.0, 12.0),
+        Wall("p9q7k", 11.0, 12.5),
+        Wall("o8z6j", 11.0, 12.5, took_s=4.0),
+    ],
+    ids=["it was on its way", "the time is over", "another pixel's", "nobody waited for the answer any more"],
 )
 def test_request_that_hit_no_wall(wall: Wall) -> None:
     assert settle(replace(GOOD, walls=(wall,))).early == []

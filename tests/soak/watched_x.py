@@ -1,6 +1,7 @@
 """The sandbox, watched: every request, which events it took in which, and when it told whom to wait."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import msgspec
 
@@ -71,11 +72,15 @@ class WatchedX(SandboxServer):
         self.seen: list[SeenRequest] = []
         self.acceptances: list[Acceptance] = []
         self.walls: list[Wall] = []
+        self._built: list[Wall] = []
         super().__init__(config, on_request=self._note)
         self.engine.recorder = _Recorder(self.acceptances)
-        self.engine.patience = _Walls(self.walls)
+        self.engine.patience = _Walls(self._built)
 
     def _note(self, record: RequestRecord) -> None:
+        # An answer is heard of, then its request, in one turn of the sandbox's loop.
+        self.walls += (replace(wall, took_s=record.duration_ms / 1000) for wall in self._built)
+        self._built.clear()
         # What the sandbox itself refuses for its budget it did not count.
         counted = 0 if record.status == 429 and not record.fault else record.conversions
         self.seen.append(
