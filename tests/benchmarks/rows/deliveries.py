@@ -7,6 +7,7 @@ from tests.benchmarks import wrk
 from tests.benchmarks.configuration import configuration
 from tests.benchmarks.processes import cpu_s
 from tests.benchmarks.results import Result, Table, judged
+from tests.benchmarks.rows.starting import first_answer
 from tests.benchmarks.running import Run, medians
 
 __all__ = ["measure"]
@@ -44,6 +45,8 @@ def measure(run: Run) -> list[Result]:
             name: running.enter_context(run.function(source, configuration(), BENCH_X_LATENCY_S=latency)).ready()
             for name, (source, latency) in sources.items()
         }
+        for server in servers.values():
+            first_answer(server)
         rates = medians(run.in_turn({name: partial(one, name) for name in sources}))
     wall, share = medians(walls), medians(busy)
     ratios = {name: rate / rates[NOOP] for name, rate in rates.items()}

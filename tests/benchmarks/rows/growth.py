@@ -13,6 +13,7 @@ from tests.benchmarks.letters import TOPIC, LetterSink
 from tests.benchmarks.processes import FunctionServer, cpu_s
 from tests.benchmarks.pushing import push
 from tests.benchmarks.results import Plot, Result, Table, judged
+from tests.benchmarks.rows.starting import first_answer
 from tests.benchmarks.running import REAL, Run, medians
 from tests.benchmarks.workload import Sample, array_of, push_body, sale
 
@@ -121,10 +122,10 @@ def _by_message_size(run: Run, x: FakeX) -> _Curve:
 
 def _by_deliveries_in_flight(run: Run, x: FakeX) -> _Curve:
     with run.function(REAL, configuration(x_url=x.url)) as function:
-        function.ready()
+        first_answer(function)  # which takes longer than a short run
 
         def load(at_once: int) -> Load:
-            return lambda: wrk.check(wrk.run(function.url, connections=at_once, seconds=run.scaled(4)))
+            return lambda: wrk.check(wrk.run(function.url, connections=at_once, seconds=max(3.0, run.scaled(4))))
 
         meter = _Meter(function, x, quiet_s=_QUIET_AFTER_WRK_S)
         curve = meter.curve(run, "in-flight", "deliveries in flight", IN_FLIGHT, load)

@@ -9,6 +9,7 @@ from tests.benchmarks.fake_x import FakeX
 from tests.benchmarks.processes import FunctionServer, cpu_s
 from tests.benchmarks.pushing import push
 from tests.benchmarks.results import Result, Table, judged
+from tests.benchmarks.rows.starting import first_answer
 from tests.benchmarks.running import Run
 from tests.benchmarks.workload import array_of, push_body, sale
 
@@ -36,7 +37,7 @@ def measure(run: Run) -> list[Result]:
     for name, (latency_s, load) in loads.items():
         run.say(name)
         with FakeX(latency_s=latency_s) as x, run.function("counting", configuration(x_url=x.url)) as function:
-            function.ready()
+            first_answer(function)
             load(function)  # the first time imports and connects
             before, at_x, used = _counts(function), x.counts(), cpu_s(function.pid)
             load(function)
