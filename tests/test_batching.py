@@ -396,14 +396,14 @@ async def test_neighbours_of_a_named_conversion_are_not_suspected_when_x_fails_t
     assert rig.x.sizes == [100, 99, 99]
 
 
-async def test_half_that_x_refused_is_suspected_when_x_fails_then_and_the_other_half_is_not() -> None:
+async def test_everybody_is_suspected_when_x_fails_while_it_is_not_known_which_is_bad() -> None:
     rig = Rig(FakeX())
     answers = [failed(400, INVALID), failed(400, INVALID), failed(503)]
     rig.x.handler = lambda conversions: answers.pop(0) if answers else ok(len(conversions))
     await rig.outcomes(numbered(100))
     assert rig.x.sizes == [100, 50, 25]
     assert await rig.outcomes(numbered(100)) == [Delivered()] * 100
-    assert sorted(rig.x.sizes[3:]) == [SUSPECT_BATCH] * 5 + [50]
+    assert rig.x.sizes[3:] == [SUSPECT_BATCH] * 10
 
 
 async def test_single_slot_is_shared_between_leftovers_and_fresh_ones() -> None:

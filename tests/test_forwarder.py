@@ -24,7 +24,8 @@ from xcapi_core.batching import Lane
 from xcapi_core.conversions_api import HttpRequest, HttpResponse, TransportFailure
 from xcapi_core.credentials import Credentials
 from xcapi_core.delivery import Answer
-from xcapi_core.forwarder import EVENTS_A_TURN, OPEN_REQUESTS_AHEAD
+from xcapi_core.forwarder import OPEN_REQUESTS_AHEAD
+from xcapi_core.intake import EVENTS_A_TURN, Intake
 from xcapi_core.outcomes import Outcome
 from xcapi_core.settings import RateSettings
 
@@ -332,3 +333,28 @@ async def test_a_message_for_many_pixels_fills_the_batches_of_each() -> None:
     events = [event(f"c{number}", pixel_id=(PIXEL, OTHER_PIXEL)[number % 2]) for number in range(900)]
     assert await rig.forward(*events) == ACK
     assert sorted(map(len, rig.x.requests)) == [450, 450]
+
+
+async def test_large_messages_take_turns_at_being_read() -> None:
+    """A server accepts one connection a turn of the loop: a turn must not hold a portion of every open message."""
+    rig = ForwarderRig(dry_run=True)
+    messages = [message(*(event(f"{n}-{i}") for i in range(2_000)), message_id=str(n)) for n in range(5)]
+    portions = 0
+    most_a_turn = 0
+    read_some = Intake.read_some
+
+    def counting(intake: Intake) -> bool:
+        nonlocal portions
+        portions += 1
+        return read_some(intake)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Intake, "read_some", counting)
+        forwarding = asyncio.gather(*(rig.forwarder.forward(each) for each in messages))
+        while not forwarding.done():
+            before = portions
+            await asyncio.sleep(0)
+            most_a_turn = max(most_a_turn, portions - before)
+        assert set(await forwarding) == {ACK}
+    assert portions >= 5 * 4
+    assert most_a_turn == 1

@@ -149,7 +149,7 @@ async def test_reading_ends_with_the_delivery_s_time_and_goes_on_in_its_redelive
             now[0] += 0.0 if isinstance(read, int) else 0.1
             yield read
 
-    monkeypatch.setattr("xcapi_core.forwarder.read_events", read_slowly)
+    monkeypatch.setattr("xcapi_core.intake.read_events", read_slowly)
     bad = [{"no": number} for number in range(1000)]
     answer = await rig.forwarder.forward(message(*bad))
     assert (answer.status, answer.cause) == (503, "no_time_left")

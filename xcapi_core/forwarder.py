@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from xcapi_core.batching import Lane
-from xcapi_core.conversions import Conversion
 from xcapi_core.deadlines import Deadlines
 from xcapi_core.delivery import Answer, Delivery
-from xcapi_core.dry_run import log_discarded
+from xcapi_core.intake import Intake
 from xcapi_core.ledger import Ledger
 from xcapi_core.mailing import Mailer
 from xcapi_core.messages import PubsubMessage, delivery_key
-from xcapi_core.outcomes import AlreadyDelivered, Deferred, Skipped, SkipReason
-from xcapi_core.reading import ReadEvent, read_events
 from xcapi_core.settings import Settings
 from xcapi_core.summaries import Summaries
 
@@ -22,9 +19,9 @@ __all__ = ["Forwarder"]
 
 # Of a delivery's time, this much at most is kept back for publishing what X refused.
 LETTERS_RESERVE_S = 5.0
-# The event loop serves others after so many events: 20,000 of one message take a second of computing. As many as
-# one request carries, so that a message of that size leaves in one.
-EVENTS_A_TURN = 500
+# Messages beyond this size take turns: a server that accepts one connection a turn would otherwise keep a burst of new
+# ones waiting for seconds while it reads from dozens of large ones.
+LARGE_MESSAGE_BYTES = 32_768
 # A delivery is read on only while no more of its conversions are open than so many times what may be on the wire: a
 # message of 35,000 events would otherwise take 70 MB besides its own bytes.
 OPEN_REQUESTS_AHEAD = 2
@@ -52,6 +49,7 @@ class Forwarder:
         self._deadlines = Deadlines(clock)
         self._summaries = Summaries(dry_run=settings.dry_run)
         self._under_way: dict[bytes, asyncio.Future[Answer | None]] = {}
+        self._turn = asyncio.Lock()
         self._stopping = False
 
     async def forward(self, message: PubsubMessage) -> Answer:
@@ -117,66 +115,38 @@ class Forwarder:
     async def _read(self, delivery: Delivery, key: bytes | None) -> None:
         spare_s = self._settings.settle_timeout_s - self._settings.request_timeout_s
         letters_due = delivery.deadline - min(LETTERS_RESERVE_S, spare_s / 4)
-        latest_start = letters_due - self._settings.request_timeout_s
-        events = read_events(
-            delivery.message,
-            self._settings,
+        intake = Intake(
+            delivery,
+            key,
+            settings=self._settings,
+            lanes=self._lanes,
+            ledger=self._ledger,
+            mailer=self._mailer,
             received_at=self._wall_clock(),
-            settled=self._ledger.settled_of(key) if key else frozenset(),
+            latest_start=letters_due - self._settings.request_timeout_s,
+            is_stopping=lambda: self._stopping,
+            clock=self._clock,
         )
-        unconfirmed = self._ledger.unconfirmed_of(key) if key else frozenset()
-        may_be_mailed = False
-        discarded: list[Conversion] = []
         batch = self._settings.batch
         most_open = OPEN_REQUESTS_AHEAD * batch.max_conversions * batch.max_in_flight
-        lanes: set[Lane] = set()
-        for number, event in enumerate(events):
-            if number % EVENTS_A_TURN == 0:
-                if number:
-                    await asyncio.sleep(0)
-                    if delivery.waiting > most_open:
-                        _wake_all(lanes)
-                        await delivery.sent(but=most_open)
-                    if self._clock() > letters_due:
-                        # Others were read at the same time. What is done so far is kept for the redelivery.
-                        delivery.defer_rest("no_time_left")
-                        break
-                may_be_mailed = self._mailer.has_mailed_any(key)
-            if isinstance(event, int):
-                delivery.settle(event, AlreadyDelivered())
-            elif may_be_mailed and self._mailer.has_mailed(key, event.event_index):
-                delivery.settle(event.event_index, AlreadyDelivered())
-            elif not isinstance(event.result, Conversion):
-                delivery.settle_read(event)
-            elif event.event_index in unconfirmed:
-                delivery.settle_unconfirmed(event, event.result)
-            elif self._settings.dry_run:
-                discarded.append(event.result)
-                delivery.note_dropped(event.result.dropped)
-                delivery.settle(event.event_index, Skipped(SkipReason.DRY_RUN))
-            else:
-                self._submit(delivery, event, event.result, latest_start, lanes)
-        _wake_all(lanes)
-        if discarded:
-            log_discarded(discarded)
+        while await self._read_some(intake, delivery):
+            if delivery.waiting > most_open:
+                intake.wake_lanes()
+                await delivery.sent(but=most_open)
+            if self._clock() > letters_due:
+                # Others were read at the same time. What is done so far is kept for the redelivery.
+                delivery.defer_rest("no_time_left")
+                break
+        intake.wake_lanes()
 
-    def _submit(
-        self, delivery: Delivery, event: ReadEvent, conversion: Conversion, latest_start: float, lanes: set[Lane]
-    ) -> None:
-        key = self._ledger.digest(*conversion.identity)
-        delivery.note_dropped(conversion.dropped)
-        if self._ledger.has(key, self._clock()):
-            delivery.settle(event.event_index, AlreadyDelivered())
-        elif self._stopping:
-            delivery.settle(event.event_index, Deferred(nack_status=503, cause="shutting_down"))
-        else:
-            lane = self._lanes[conversion.pixel_id]
-            lanes.add(lane)
-            outcome = lane.submit(conversion, key, latest_start=latest_start, more_to_come=True)
-            delivery.await_outcome(event, conversion, outcome)
-
-
-def _wake_all(lanes: set[Lane]) -> None:
-    for lane in lanes:
-        lane.wake()
-    lanes.clear()
+    async def _read_some(self, intake: Intake, delivery: Delivery) -> bool:
+        """Read a portion; of large messages one portion a turn of the event loop, whoever's it is."""
+        if len(delivery.message.data) <= LARGE_MESSAGE_BYTES:
+            more = intake.read_some()
+            if more:
+                await asyncio.sleep(0)
+            return more
+        async with self._turn:
+            more = intake.read_some()
+            await asyncio.sleep(0)
+        return more

@@ -45,9 +45,9 @@ class Search:
         return sorted(self._suspects + self._untried)
 
     @property
-    def suspected(self) -> list[int]:
-        """The positions of which X refused the whole, so that one of them at least is bad."""
-        return list(self._suspects)
+    def is_open(self) -> bool:
+        """Whether a bad one is known to be among the unsettled, and not known which."""
+        return bool(self._suspects)
 
     def take_refused(self) -> dict[int, tuple[XError, ...]]:
         """Return the newly found bad ones, each with the errors that X gave for it, and forget them."""

@@ -102,14 +102,14 @@ class Sender:
             search.trial_settled()
 
     def _leave(self, search: Search, outcome: Outcome | None, progress: BatchProgress, requests: int) -> list[int]:
-        """End a search before its end: verdicts reached stand, what is suspected comes again in small batches.
+        """End a search before its end: verdicts reached stand, what comes again comes in small batches.
 
-        The others were merely in one batch with bad ones that are found by now. In small batches they would wait behind
-        each other for minutes while X is unwell, and every further failure would make more of them.
+        Not where every bad one is found, or named by X: the others were merely in one batch with it. In small batches
+        they would wait behind each other for minutes while X is unwell, and every further failure would make more.
         """
         rest = search.unsettled
         logs.emit("WARNING", "batch.search_left", pixel_id=self._pixel_id, conversions=len(rest), requests=requests)
-        for position in search.suspected:
+        for position in rest if search.is_open else ():
             progress.suspect(position)
         if outcome is None:
             return rest
