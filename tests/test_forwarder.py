@@ -358,3 +358,10 @@ async def test_large_messages_take_turns_at_being_read() -> None:
         assert set(await forwarding) == {ACK}
     assert portions >= 5 * 4
     assert most_a_turn == 1
+
+
+async def test_who_refuses_around_two_arrays_is_not_kept() -> None:
+    rig = ForwarderRig()
+    data = b'{"opt_out": true, "events": [{"event": "purchase"}], "conversions": []}'
+    assert await rig.forwarder.forward(message(data=data)) == ACK
+    assert (rig.sent, rig.reasons) == ([], [])

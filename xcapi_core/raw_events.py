@@ -75,9 +75,13 @@ class RawMessage:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """No event can be told from another in this message: it is dead-lettered as a whole (`invalid_message`)."""
+    """No event can be told from another in this message: it is dead-lettered as a whole (`invalid_message`).
+
+    `envelope` is as in `RawMessage`: it may say no for all of them.
+    """
 
     problem: Problem
+    envelope: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
@@ -172,7 +176,8 @@ def _split_object(message: PubsubMessage, data: bytes, *, detect: bool) -> RawMe
         return _raw_message(message, form, ())
     arrays = [name for name in ("events", "conversions") if members.get(name, b"").startswith(b"[")]
     if len(arrays) > 1:
-        return _unreadable("both events and conversions", "one of the two arrays")
+        problem = Problem(path="data", found="both events and conversions", expected="one of the two arrays")
+        return Unreadable(problem, {name: value for name, value in members.items() if name not in arrays})
     if arrays:
         elements = array_elements(members[arrays[0]])
         sample = _first_object(elements) if detect else {}

@@ -62,7 +62,9 @@ def read_events(
         return
     split = split_bodies(split_message(message))
     if isinstance(split, Unreadable):
-        yield ReadEvent(event_index=None, event_bytes=message.data, result=split)
+        refused = _envelope_refuses(split, settings)
+        result = Skipped(SkipReason.NO_CONSENT) if refused else split
+        yield ReadEvent(event_index=None, event_bytes=message.data, result=result)
         return
     weigh = _WeighingReader(message, split, settings, origin)
     if split.format != "x" or weigh.refused_for_all:
@@ -163,7 +165,7 @@ class _WeighingReader:
         )
 
 
-def _envelope_refuses(split: RawMessage, settings: Settings) -> bool:
+def _envelope_refuses(split: RawMessage | Unreadable, settings: Settings) -> bool:
     """Tell whether the object around the events says no for all of them: any no wins over any yes."""
     if not split.envelope or settings.consent == "ignore":
         return False
