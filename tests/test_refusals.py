@@ -87,6 +87,8 @@ def test_x_s_words_show_in_no_repr() -> None:
     error = XError.from_json({"code": "INVALID_PARAMETER", "message": "hashed_email (5806dc6b)", "parameter": None})
     assert "5806dc6b" not in repr(error)
     assert error.parameter == ""
+    quoting = XError(code="hashed_email (5806dc6b)", parameter="5806dc6b")
+    assert "5806dc6b" not in repr(quoting)
 
 
 @pytest.mark.parametrize("opening", ["value (", 'got "', "value (a) ", 'got "a" for value '])

@@ -9,7 +9,14 @@ import msgspec
 import pytest
 
 from tests.fakes import failed, ok
-from xcapi_core.conversions_api import HttpResponse, TransportFailure, Verdict, read_response
+from xcapi_core.conversions_api import (
+    Accepted,
+    HttpResponse,
+    TransportFailure,
+    Unconfirmed,
+    Verdict,
+    read_response,
+)
 from xcapi_core.outcomes import DeadLetterReason, Deferred, Delivered, Outcome, Rejected
 from xcapi_core.refusals import XError
 from xcapi_core.settings import PixelSettings, Settings
@@ -178,6 +185,22 @@ def test_rejection_without_a_word_of_x_s_has_its_status() -> None:
 
 def test_x_s_words_do_not_show_in_an_outcome_s_repr() -> None:
     assert PERSONAL not in repr(outcome_of(verdict_on(failed(400, BAD_HASH)), settings()))
+
+
+@pytest.mark.parametrize("field", ["code", "message", "parameter"])
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_a_value_in_whatever_field_of_x_s_error_shows_in_no_repr(field: str, status: int) -> None:
+    verdict = verdict_on(failed(status, BAD_HASH | {field: PERSONAL}))
+    assert PERSONAL not in repr(verdict)
+    assert PERSONAL not in repr(outcome_of(verdict, settings()))
+
+
+@pytest.mark.parametrize("processed", [1, 2])
+def test_a_value_in_place_of_x_s_debug_id_shows_in_no_repr(processed: int) -> None:
+    answer = {"data": {"conversions_processed": processed, "debug_id": PERSONAL}}
+    verdict = verdict_on(HttpResponse(status=200, headers={}, body=json.dumps(answer).encode()))
+    assert isinstance(verdict, Accepted | Unconfirmed)
+    assert PERSONAL not in repr(verdict)
 
 
 # --- what is logged ---

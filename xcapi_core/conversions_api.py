@@ -79,9 +79,9 @@ class TransportFailure:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """200 and X processed as many conversions as were sent."""
+    """200 and X processed as many conversions as were sent. `debug_id` is whatever stood there, so no `repr` shows it."""
 
-    debug_id: str
+    debug_id: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Unconfirmed:
 
     status: int
     processed: int | None
-    debug_id: str
+    debug_id: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ class Undeliverable:
     event_bytes: bytes = field(repr=False)
     reason: DeadLetterReason
     http_status: int | None = None
-    error_code: str = ""
-    error_parameter: str = ""
+    error_code: str = field(default="", repr=False)
+    error_parameter: str = field(default="", repr=False)
     error_message: str = field(default="", repr=False)
     pixel_id: str = ""
     conversion_id: str = field(default="", repr=False)

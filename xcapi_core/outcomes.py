@@ -75,13 +75,14 @@ class Expired:
 class Rejected:
     """X refused the conversion (or did not confirm it): dead-lettered with X's own words.
 
-    X's messages quote the offending value, so `error_message` goes into the dead letter and nowhere else.
+    X's messages quote the offending value, and what answers in X's place may put it anywhere: its words go into the
+    dead letter and nowhere else.
     """
 
     reason: DeadLetterReason
     http_status: int
-    error_code: str = ""
-    error_parameter: str = ""
+    error_code: str = field(default="", repr=False)
+    error_parameter: str = field(default="", repr=False)
     error_message: str = field(default="", repr=False)
 
 

@@ -17,9 +17,9 @@ __all__ = ["XError", "blame", "is_about_conversions"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XError:
-    """One entry of X's `errors`. The message may quote a value of a conversion, so it never shows in a `repr`."""
+    """One entry of X's `errors`. Any of it may quote a value of a conversion, so none of it shows in a `repr`."""
 
-    code: str = ""
+    code: str = field(default="", repr=False)
     message: str = field(default="", repr=False)
     parameter: str = field(default="", repr=False)
 
