@@ -3,7 +3,7 @@
 # Written for GNU make 3.81 (macOS) and later; paths stay relative, so that a checkout's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: bench check clean demo help lint lock sandbox setup soak test
+.PHONY: bench check clean demo fuzz help lint lock mutants sandbox setup soak test
 
 ARGS =
 XCAPI_VENV ?= .venv
@@ -39,6 +39,12 @@ bench: setup  ## how fast it is, as ratios within one run: ten minutes (ARGS=--q
 
 soak: setup  ## 100,000 events, everything that can go wrong meanwhile, and an account that must balance
 	@$(bin)/python -m tests.soak $(ARGS)
+
+fuzz: setup  ## a million mutated inputs for each of five doors (ARGS="events --inputs 20000"); --help says more
+	@$(bin)/python -m tests.fuzz $(ARGS)
+
+mutants: setup  ## small breaks in the pure core, and which of them no test sees (ARGS=pacing for one module)
+	@$(bin)/python -m tests.mutants $(ARGS)
 
 setup:  ## .venv alone; every target above does this by itself
 	@sh tools/python.sh tools/bootstrap.py

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -24,32 +24,43 @@ INVALID = {"code": "INVALID_PARAMETER", "message": "At least one user identifier
 class Rig:
     """A lane with all that belongs to it, over a fake X."""
 
-    def __init__(self, x: FakeX, secrets: FakeSecrets | None = None, **settings: object) -> None:
+    def __init__(
+        self,
+        x: FakeX,
+        secrets: FakeSecrets | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        **settings: object,
+    ) -> None:
         self.x = x
+        self.clock = clock
         self.secrets = secrets or FakeSecrets()
         pixel = PixelSettings(pixel_id="o8z6j", credentials="projects/p/secrets/s/versions/latest", event_ids={})
         self.settings = Settings(dead_letter_topic="file:x", pixels={"o8z6j": pixel}, **settings)  # type: ignore[arg-type]
         self.ledger = Ledger()
         self.pacer = Pacer(self.settings.rate)
-        self.keyring = Keyring(pixel_id="o8z6j", reference=pixel.credentials, reader=self.secrets, clock=time.monotonic)
+        self.keyring = Keyring(pixel_id="o8z6j", reference=pixel.credentials, reader=self.secrets, clock=clock)
         exchange = Exchange(
             settings=self.settings,
             pixel_id="o8z6j",
             keyring=self.keyring,
             transport=x,
             pacer=self.pacer,
-            clock=time.monotonic,
+            clock=clock,
         )
-        sender = Sender(
-            settings=self.settings, pixel_id="o8z6j", exchange=exchange, pacer=self.pacer, clock=time.monotonic
-        )
+        sender = Sender(settings=self.settings, pixel_id="o8z6j", exchange=exchange, pacer=self.pacer, clock=clock)
         self.lane = Lane(
-            batch=self.settings.batch, pixel_id="o8z6j", sender=sender, pacer=self.pacer, ledger=self.ledger
+            batch=self.settings.batch,
+            pixel_id="o8z6j",
+            sender=sender,
+            pacer=self.pacer,
+            ledger=self.ledger,
+            clock=clock,
         )
 
     def submit(self, item: Conversion, within_s: float = 30.0) -> "asyncio.Future[Outcome]":
         key = self.ledger.digest(item.pixel_id, item.event_tag, item.conversion_id)
-        return self.lane.submit(item, key, latest_start=time.monotonic() + within_s)
+        return self.lane.submit(item, key, latest_start=self.clock() + within_s)
 
     async def outcomes(self, items: Sequence[Conversion], within_s: float = 30.0) -> list[Outcome]:
         return await asyncio.gather(*(self.submit(item, within_s) for item in items))

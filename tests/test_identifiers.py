@@ -1,12 +1,13 @@
 """Normalising and hashing: the published vectors, and what the case tables cannot hold."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from xcapi_core.drops import Drop
-from xcapi_core.identifiers import hash_email, hash_phone, read_ip_address
+from xcapi_core.identifiers import hash_email, hash_phone, is_digest, read_digest, read_ip_address, read_twclid
 
 _VECTORS = json.loads((Path(__file__).parent / "vectors" / "hashes.json").read_text())
 
@@ -50,6 +51,34 @@ def test_what_is_no_email_address_is_dropped(text: str) -> None:
     assert hash_email(text) is Drop.INVALID_EMAIL
 
 
+def test_email_address_may_have_254_characters_and_no_more() -> None:
+    longest = f"{'a' * 242}@example.com"
+    assert len(longest) == 254
+    assert hash_email(longest) == sha256(longest.encode()).hexdigest()
+    assert hash_email(f"a{longest}") is Drop.INVALID_EMAIL
+
+
+def test_email_address_as_long_as_a_digest_is_an_address() -> None:
+    address = f"{'a' * 52}@example.com"
+    assert len(address) == 64
+    assert hash_email(address) == sha256(address.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("text", ["a" * 63, "a" * 65, "g" * 64, ""])
+def test_digest_has_64_hex_digits(text: str) -> None:
+    assert not is_digest(text)
+    assert read_digest(text, Drop.INVALID_HASHED_EMAIL) is Drop.INVALID_HASHED_EMAIL
+    assert hash_email(text) is Drop.INVALID_EMAIL
+    assert hash_phone(text, "US") is Drop.INVALID_PHONE
+
+
+@pytest.mark.parametrize(
+    "cookie", ['{"twclid": "a%2Bb"}', "%7B%22twclid%22%3A%22a%252Bb%22%7D", "%7b%22twclid%22:%22a%252Bb%22%7d"]
+)
+def test_cookie_is_decoded_once(cookie: str) -> None:
+    assert read_twclid(cookie) == "a%2Bb"
+
+
 def test_region_makes_a_national_number_international() -> None:
     national, international = "(415) 555-2671", "+1 415-555-2671"
     assert hash_phone(national, None) is Drop.PHONE_WITHOUT_REGION
@@ -81,6 +110,8 @@ def test_special_purpose_block_is_private_and_its_neighbours_are_not(
     assert [read_ip_address(address) for address in neighbours] == neighbours
 
 
-@pytest.mark.parametrize("text", ["", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4:443", "1.2.3.4, 5.6.7.8", "::1", "x"])
+@pytest.mark.parametrize(
+    "text", ["", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4:443", "1.2.3.4, 5.6.7.8", "::1", "x", "a.host.203.0.113.7"]
+)
 def test_what_is_no_ipv4_address_is_dropped(text: str) -> None:
     assert read_ip_address(text) is Drop.INVALID_IP_ADDRESS

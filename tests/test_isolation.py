@@ -76,7 +76,36 @@ def test_three_unnamed_bad_conversions_among_500_cost_at_most_36_requests() -> N
     places = random.Random(7)
     worst = max(run_search(500, set(places.sample(range(500), 3)))[0].requests for _ in range(1500))
     adjacent = max(run_search(500, {first, first + 1, first + 2})[0].requests for first in range(0, 498, 5))
-    assert max(worst, adjacent) <= 36 <= REQUEST_BUDGET
+    assert max(worst, adjacent) <= 36
+
+
+def test_budget_is_what_three_unnamed_bad_conversions_among_500_cost() -> None:
+    assert REQUEST_BUDGET == 36
+
+
+@pytest.mark.parametrize(("size", "first_half"), [(2, [0]), (3, [0, 1]), (4, [0, 1]), (5, [0, 1, 2])])
+def test_first_half_is_tried_first_and_is_the_larger_one(size: int, first_half: list[int]) -> None:
+    assert Search([b"{}"] * size, [XError(message="?")]).next_trial() == first_half
+
+
+@pytest.mark.parametrize(
+    ("size", "bad", "requests"),
+    [
+        # By hand: the trials in brackets, refused ones with a mark.
+        (2, {0, 1}, 3),  # [01]! [0]! [1]!
+        (4, {0, 1, 2, 3}, 8),  # [0123]! [01]! [0]! [123]! [12]! [1]!, two in a row, so alone: [2]! [3]!
+        (4, {0, 1}, 8),  # [0123]! [01]! [0]! [123]! [12]! [1]!, alone: [2], and the rest: [3]
+        (6, {0, 1, 5}, 11),  # [012345]! [012]! [01]! [0]! [12345]! [123]! [12]! [1]!, alone: [2], together: [345]! [34]
+        # The same again up to [2], then [3456]! [34]! [3]!, together: [456]! [45]! [4]!, alone: [5] [6]
+        (7, {0, 1, 3, 4}, 17),
+    ],
+)
+def test_after_two_bad_ones_in_a_row_the_next_is_tried_alone_until_a_good_one_comes(
+    size: int, bad: set[int], requests: int
+) -> None:
+    x, refused = run_search(size, bad)
+    assert refused == bad
+    assert x.requests == requests
 
 
 def test_ten_bad_ones_of_ten_cost_little_more_than_asking_for_each() -> None:

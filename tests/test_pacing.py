@@ -1,6 +1,7 @@
 """The rate budget, and the times that X names."""
 
 import math
+from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
@@ -204,7 +205,197 @@ def test_429_without_a_time_backs_off_doubling_to_a_minute_until_x_judges_a_requ
 def test_a_wild_time_closes_the_gate_for_an_hour_at_most() -> None:
     gate = pacer()
     gate.note_hint(0.0, RateHint(retry_after_s=1e12), deferred_as=LIMITED)
-    assert gate.opens_at(0.0) == MAX_CLOSED_S
+    assert gate.opens_at(0.0) == MAX_CLOSED_S == 3600.0
+    budget = pacer()
+    budget.note_hint(0.0, RateHint(remaining=0, reset_after_s=1e12), deferred_as=None)
+    assert budget.next_capacity_at(0.0) == 3600.0
+    assert budget.allowance(3600.0) == 10
+
+
+def test_fresh_gate_is_open_for_everybody() -> None:
+    gate = pacer()
+    assert gate.opens_at(5.0) == 5.0
+    assert not gate.probing
+    assert gate.closed_as == LIMITED
+    assert gate.next_capacity_at(5.0) == 5.0
+    assert gate.allowance(5.0) == 10
+
+
+def spend(budget: Pacer, now: float, events: int) -> None:
+    budget.note_sent(events)
+    budget.note_done(now, events, counted=True)
+
+
+def test_clock_may_start_anywhere() -> None:
+    gate = pacer(events=1)
+    assert gate.opens_at(-5.0) == -5.0
+    gate.close(-50.0, 10.0, DOWN)
+    assert gate.opens_at(-50.0) == -40.0
+    spend(gate, -50.0, 1)
+    assert gate.next_capacity_at(-50.0) == 11.0
+
+
+def test_judged_request_opens_the_way_for_the_others() -> None:
+    gate = pacer()
+    gate.close(0.0, 5.0, DOWN)
+    assert gate.probing
+    gate.note_judged()
+    assert not gate.probing
+
+
+def test_gate_closed_for_longer_stays_closed_and_an_equal_word_is_the_newer_one() -> None:
+    gate = pacer()
+    gate.close(0.0, 10.0, LIMITED)
+    gate.note_judged()
+    gate.close(0.0, 5.0, DOWN)
+    assert (gate.opens_at(0.0), gate.closed_as, gate.probing) == (10.0, LIMITED, True)
+    gate.close(5.0, 5.0, DOWN)
+    assert (gate.opens_at(0.0), gate.closed_as) == (10.0, DOWN)
+
+
+@pytest.mark.parametrize(
+    ("hint", "deferred_as", "closed_s"),
+    [
+        (RateHint(remaining=5, reset_after_s=60), LIMITED, 60),  # a 429 says that nothing is left, whatever it counts
+        (RateHint(remaining=0, reset_after_s=60), DOWN, 60),
+        (RateHint(reset_after_s=60), LIMITED, 60),
+        (RateHint(reset_after_s=60), DOWN, 0),
+        (RateHint(retry_after_s=2, reset_after_s=60), LIMITED, 60),
+        (RateHint(retry_after_s=2, reset_after_s=60), DOWN, 2),
+        (RateHint(retry_after_s=90, remaining=0, reset_after_s=60), LIMITED, 90),
+        (RateHint(retry_after_s=0), LIMITED, 1),  # no time at all: the first back-off
+        (RateHint(remaining=0, reset_after_s=0), LIMITED, 1),
+        (RateHint(retry_after_s=0, remaining=0, reset_after_s=3), LIMITED, 3),
+        (RateHint(retry_after_s=0), DOWN, 0),
+        (RateHint(retry_after_s=5, remaining=0, reset_after_s=60), None, 0),  # X took the request
+    ],
+)
+def test_how_long_an_answer_closes_the_gate(hint: RateHint, deferred_as: Deferred | None, closed_s: float) -> None:
+    gate = pacer()
+    gate.note_hint(100.0, hint, deferred_as=deferred_as)
+    assert gate.opens_at(100.0) == 100.0 + closed_s
+    assert gate.probing == (closed_s > 0)
+
+
+def test_window_slides_in_seconds_or_in_sixtieths_of_a_short_one() -> None:
+    for window_s, step_s in ((900.0, 1.0), (60.0, 1.0), (6.0, 0.1)):
+        budget = pacer(events=2, window_s=window_s)
+        spend(budget, 0.0, 1)
+        spend(budget, step_s * 0.99, 1)
+        assert budget.next_capacity_at(step_s) == pytest.approx(window_s + step_s), "both leave together"
+        assert budget.allowance(window_s + step_s * 0.99) == 0
+        assert budget.allowance(window_s + step_s * 1.01) == 2
+        budget = pacer(events=2, window_s=window_s)
+        spend(budget, 0.0, 1)
+        spend(budget, step_s, 1)
+        assert budget.allowance(window_s + step_s * 1.01) == 1, "the second has a step of its own"
+
+
+def test_budget_is_never_below_nothing() -> None:
+    budget = pacer(events=10)
+    spend(budget, 0.0, 15)
+    assert budget.allowance(1.0) == 0
+    assert budget.capacity_until(1.0, 61.0) == 15  # what leaves the window by then, as far as anybody knows now
+
+
+def test_uncounted_events_leave_with_their_request() -> None:
+    budget = pacer(events=10, window_s=60)
+    budget.note_sent(4)
+    budget.note_sent(3)
+    assert budget.allowance(0.0) == 3
+    budget.note_done(5.0, 4, counted=False)
+    assert budget.allowance(5.0) == 7
+    budget.note_done(5.0, 3, counted=True)
+    assert budget.allowance(5.0) == 7
+
+
+def test_what_x_says_remains_ends_with_its_window() -> None:
+    budget = pacer(events=10)
+    budget.note_hint(0.0, RateHint(remaining=4, reset_after_s=30), deferred_as=None)
+    assert budget.capacity_until(0.0, 29.9) == 4
+    assert budget.capacity_until(0.0, 30.0) == 10
+    budget.note_sent(6)
+    assert budget.allowance(1.0) == 0, "more in flight than X says remains"
+    assert budget.next_capacity_at(1.0) == 30.0
+    assert budget.allowance(29.9) == 0
+    assert budget.allowance(30.0) == 4
+    budget.note_done(30.0, 6, counted=True)
+    assert budget.allowance(30.0) == 4
+
+
+def test_budget_left_at_x_is_no_reason_to_wait() -> None:
+    budget = pacer(events=10)
+    budget.note_hint(0.0, RateHint(remaining=5, reset_after_s=500), deferred_as=None)
+    budget.note_sent(4)
+    assert budget.allowance(2.0) == 1
+    assert budget.next_capacity_at(2.0) == 2.0
+    budget.note_sent(6)
+    assert budget.next_capacity_at(3.0) == math.inf, "a request has to end before"
+    budget.note_done(3.0, 10, counted=True)
+    assert budget.next_capacity_at(3.0) == 64.0, "X has room again, the window has not"
+
+
+def test_budget_spent_late_in_a_window_is_not_back_before_its_time() -> None:
+    budget = pacer(events=10, window_s=60)
+    spend(budget, 0.0, 10)
+    assert [budget.capacity_until(0.0, until) for until in (60.0, 61.0, 121.0, 122.0)] == [0, 10, 10, 20]
+
+
+def test_steps_of_the_window_are_kept_apart() -> None:
+    budget = pacer(events=4, window_s=60)
+    for now in (0.0, 5.0, 5.5):
+        spend(budget, now, 1)
+    spend(budget, 9.0, 2)
+    assert budget.next_capacity_at(9.5) == 61.0, "one more than allowed is in the window"
+    assert [budget.allowance(now) for now in (60.9, 61.0, 65.9, 66.0, 69.9, 70.0)] == [0, 0, 0, 2, 2, 4]
+
+
+def test_what_x_said_of_a_window_is_over_with_it_whenever_one_looks() -> None:
+    budget = pacer(events=10)
+    budget.note_hint(0.0, RateHint(remaining=0, reset_after_s=30), deferred_as=None)
+    assert budget.allowance(31.0) == 10
+
+
+def test_both_budgets_have_to_come_back() -> None:
+    budget = pacer(events=10)
+    spend(budget, 0.0, 10)
+    budget.note_hint(0.0, RateHint(remaining=0, reset_after_s=500), deferred_as=None)
+    assert budget.next_capacity_at(1.0) == 500.0
+    budget.note_hint(0.0, RateHint(remaining=0, reset_after_s=20), deferred_as=None)
+    assert budget.next_capacity_at(1.0) == 61.0
+
+
+def test_time_of_several_windows_holds_several_of_x_s_budgets_too() -> None:
+    budget = pacer(events=10, window_s=60)
+    budget.note_hint(0.0, RateHint(remaining=0, reset_after_s=30), deferred_as=None)
+    assert [budget.capacity_until(0.0, until) for until in (29.0, 30.0, 89.0, 90.0)] == [0, 10, 10, 20]
+
+
+@pytest.mark.parametrize(
+    ("apart_s", "counts"), [(0.0, 100), (1.9, 100), (2.0, 700), (-1.9, 100), (-2.0, 700), (60.0, 700)]
+)
+def test_resets_two_seconds_apart_are_those_of_two_windows(apart_s: float, counts: int) -> None:
+    budget = pacer(events=5000)
+    budget.note_hint(0.0, RateHint(remaining=100, reset_after_s=30), deferred_as=None)
+    budget.note_hint(0.0, RateHint(remaining=700, reset_after_s=30 + apart_s), deferred_as=None)
+    assert budget.allowance(1.0) == counts
+
+
+@pytest.mark.parametrize(
+    "hint", [RateHint(remaining=0), RateHint(remaining=0, reset_after_s=0), RateHint(reset_after_s=9)]
+)
+def test_half_a_word_about_the_budget_says_nothing(hint: RateHint) -> None:
+    budget = pacer(events=10)
+    budget.note_hint(0.0, hint, deferred_as=None)
+    assert budget.allowance(0.0) == 10
+
+
+def test_what_answers_say_is_a_value_with_named_parts() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        RateHint(1.0)  # type: ignore[call-arg]  # which is the point
+    with pytest.raises(FrozenInstanceError):
+        RateHint().remaining = 1  # type: ignore[misc]  # likewise
+    assert not hasattr(RateHint(), "__dict__")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +407,16 @@ def test_a_wild_time_closes_the_gate_for_an_hour_at_most() -> None:
         ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, RateHint(retry_after_s=0)),
         ({"retry-after": "soon"}, RateHint()),
         ({"retry-after": "nan"}, RateHint()),
+        ({"retry-after": ""}, RateHint()),
+        ({"retry-after": "-5"}, RateHint(retry_after_s=0)),
+        ({"retry-after": "0"}, RateHint(retry_after_s=0)),
+        ({"retry-after": "0.5"}, RateHint(retry_after_s=0.5)),
+        ({"retry-after": "1e400"}, RateHint()),
+        ({"retry-after": "Thu, 01 Jan 99999 00:00:00 GMT"}, RateHint()),
+        ({"x-rate-limit-remaining": "5.9"}, RateHint(remaining=5)),
+        ({"x-rate-limit-remaining": "0"}, RateHint(remaining=0)),
+        ({"x-rate-limit-remaining": "1", "x-account-rate-limit-remaining": "2"}, RateHint(remaining=1)),
+        ({"x-rate-limit-remaining": "1", "x-account-rate-limit-reset": "1005"}, RateHint(reset_after_s=5)),
         (
             {"x-rate-limit-remaining": "5", "x-rate-limit-reset": "1060"},
             RateHint(remaining=5, reset_after_s=60),

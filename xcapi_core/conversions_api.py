@@ -79,7 +79,7 @@ class TransportFailure:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """200 and X processed as many conversions as were sent. `debug_id` is whatever stood there, so no `repr` shows it."""
+    """200 and X processed as many conversions as were sent. `debug_id` may be anything, so no `repr` shows it."""
 
     debug_id: str = field(repr=False)
 

@@ -1,0 +1,1 @@
+"""Fuzzing: `python -m tests.fuzz` (or `make fuzz`) throws mutated inputs at five doors of the function."""

@@ -1,0 +1,70 @@
+"""An event loop without waiting: where nothing can run, its clock jumps to the next timer.
+
+So a delivery that waits 40 s for X's gate takes a millisecond, how long it took can be asserted to the second, and what
+would wait for ever is told at once.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["Hanging", "VirtualLoop"]
+
+_Result = TypeVar("_Result")
+
+
+class Hanging(AssertionError):  # noqa: N818 - a finding
+    """Whoever was awaited waits for something that can never happen."""
+
+
+class _Selector(selectors.SelectSelector):
+    """Sees no sockets: what the loop would have slept is added to its clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept_s = 0.0
+        self.naps = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise Hanging("no timer is set and nothing is ready")
+        self.slept_s += max(0.0, timeout)
+        self.naps += timeout > 0
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """`time()` starts at 1,000 s and is the clock to hand to what is under test."""
+
+    def __init__(self) -> None:
+        self._virtual = _Selector()
+        super().__init__(self._virtual)
+        self.unhandled: list[str] = []
+        self.set_exception_handler(lambda _, context: self.unhandled.append(str(context)))
+
+    def time(self) -> float:
+        """Return the virtual time in seconds."""
+        return 1_000.0 + self._virtual.slept_s
+
+    @property
+    def naps(self) -> int:
+        """How often there was nothing to do until a timer."""
+        return self._virtual.naps
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass while nothing runs."""
+        self._virtual.slept_s += seconds
+
+    def run(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+        """Run to the end, with everything that was started on the way or is due right after."""
+        self.unhandled.clear()
+        result = self.run_until_complete(coroutine)
+        leftover = [task for task in asyncio.all_tasks(self) if not task.done()]
+        for task in leftover:
+            task.cancel()
+        if leftover:
+            self.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
+        if self.unhandled:
+            raise AssertionError(f"an exception that nobody took: {self.unhandled[0]}")
+        return result
