@@ -203,6 +203,15 @@ def test_a_value_in_place_of_x_s_debug_id_shows_in_no_repr(processed: int) -> No
     assert PERSONAL not in repr(verdict)
 
 
+@pytest.mark.parametrize("processed", [442079460947, "442079460947", -442079460947])
+def test_number_that_is_no_count_shows_nowhere(processed: object, capfd: pytest.CaptureFixture[str]) -> None:
+    answer = {"data": {"conversions_processed": processed}}
+    verdict = verdict_on(HttpResponse(status=200, headers={}, body=json.dumps(answer).encode()))
+    assert isinstance(verdict, Unconfirmed)
+    assert verdict.processed is None
+    assert "2079460947" not in str(logged(verdict, capfd))
+
+
 # --- what is logged ---
 
 

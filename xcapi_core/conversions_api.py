@@ -31,6 +31,7 @@ __all__ = [
     "read_response",
 ]
 
+_LARGEST_COUNT = 1_000_000
 # X's real answers are a few hundred bytes; its longest, one error a conversion, stays under 500 × 300.
 MAX_RESPONSE_BYTES = 1 << 20
 
@@ -202,7 +203,8 @@ def _read_success(response: HttpResponse, sent: int) -> Verdict:
     debug_id = answer.data.debug_id if isinstance(answer.data.debug_id, str) else ""
     if processed == sent:
         return Accepted(debug_id)
-    return Unconfirmed(response.status, processed, debug_id)
+    # A number that no count can be is somebody's: it is not repeated in a log or a letter.
+    return Unconfirmed(response.status, processed if abs(processed) <= _LARGEST_COUNT else None, debug_id)
 
 
 def _read_errors(body: bytes) -> tuple[XError, ...]:
