@@ -7,7 +7,7 @@ from typing import Literal
 
 from xcapi_core.values import is_object
 
-__all__ = ["Consent", "judge_consent", "may_send", "says_nothing"]
+__all__ = ["CONSENT_FIELDS", "Consent", "judge_consent", "may_send", "says_nothing"]
 
 
 class Consent(Enum):
@@ -261,3 +261,4 @@ _READERS: Mapping[str, Callable[[object, Sequence[str]], Consent]] = {
 }
 _FIELDS = frozenset(_READERS)
 _PLACES_AND_FIELDS = _FIELDS.union(_INNER_PLACES, ("context", "events", "batch"))
+CONSENT_FIELDS = _FIELDS

@@ -9,6 +9,7 @@ from xcapi_core.conversions import Conversion
 from xcapi_core.events import EventSource, read_event
 from xcapi_core.events.pixels import choose_pixel
 from xcapi_core.events.plain import PlainReader
+from xcapi_core.events.straight import StraightReader
 from xcapi_core.messages import (
     PubsubMessage,
     original_event_indices,
@@ -67,18 +68,19 @@ def read_events(
         yield ReadEvent(event_index=None, event_bytes=message.data, result=result)
         return
     weigh = _WeighingReader(message, split, settings, origin)
-    if split.format != "x" or weigh.refused_for_all:
-        plain = None
+    easy = _easy_reader(message, split, settings, origin, plain)
+    if weigh.refused_for_all:
+        easy = None
     misses = 0
     for index, event_bytes in enumerate(split.events):
         if index in settled:
             yield index
             continue
-        if plain is not None and misses < _MISSES_A_MESSAGE:
-            conversion = plain.read(event_bytes)
-            if conversion is not None:
+        if easy is not None and misses < _MISSES_A_MESSAGE:
+            result = easy.read(event_bytes)
+            if result is not None:
                 misses = 0
-                yield ReadEvent(event_index=index, event_bytes=event_bytes, result=conversion, format="x")
+                yield ReadEvent(event_index=index, event_bytes=event_bytes, result=result, format=split.format)
                 continue
             misses += 1
         yield weigh.read(index, event_bytes)
@@ -115,6 +117,18 @@ def _plain_reader(message: PubsubMessage, settings: Settings, origin: _Origin) -
         return None
     reader = PlainReader(pixel, settings, publish_time=origin.time, received_at=origin.received_at)
     return reader if reader.is_of_use else None
+
+
+def _easy_reader(
+    message: PubsubMessage, split: RawMessage, settings: Settings, origin: _Origin, plain: PlainReader | None
+) -> PlainReader | StraightReader | None:
+    """Return the fast reader for a message's dialect; None where it has none that could read its events."""
+    if split.format == "x":
+        return plain
+    pixel = choose_pixel(None, message.attributes.get("pixel_id"), settings)
+    if isinstance(pixel, Problem):
+        return None
+    return StraightReader(split.format, pixel, settings, received_at=origin.received_at)
 
 
 class _WeighingReader:
