@@ -64,7 +64,7 @@ def _places(event: object) -> Iterator[Mapping[str, object]]:
     if not is_object(event):
         return
     yield from _own_places(event)
-    for name in ("events", "batch"):  # a Measurement Protocol body, a Segment batch
+    for name in ("events", "batch", "conversions"):  # a Measurement Protocol body, a Segment batch, either wrapped
         events = event.get(name)
         for inner in events if isinstance(events, list) else ():
             if is_object(inner):

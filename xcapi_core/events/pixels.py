@@ -12,7 +12,11 @@ __all__ = ["choose_pixel"]
 
 # Where an event of another system keeps what its sender adds to it, and what its body keeps its events in.
 _PARTS: Final[Mapping[str, tuple[str, ...]]] = {"x": (), "ga4": ("params",), "segment": ("properties",)}
-_BODIES: Final[Mapping[str, tuple[str, ...]]] = {"x": (), "ga4": ("events",), "segment": ("batch", "events")}
+_BODIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "x": (),
+    "ga4": ("events", "conversions"),
+    "segment": ("batch", "events", "conversions"),
+}
 
 
 def choose_pixel(
