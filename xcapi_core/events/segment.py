@@ -77,7 +77,7 @@ def read_segment(
     if isinstance(money, Problem):
         return Invalid(money)
     names = pixel.conversion_id_from or _DEDUP_KEYS
-    ids = {name: _first_text(name, opened.properties, opened.call) for name in names}
+    ids = {name: _key(name, opened) for name in names}
     return compose(
         pixel_id=pixel.pixel_id,
         tag=tag,
@@ -114,8 +114,10 @@ def _find_tag(opened: SegmentCall, pixel: PixelSettings) -> str | Problem | None
     )
 
 
-def _first_text(name: str, *places: Mapping[str, object]) -> object:
-    return next((value for place in places if read_text(value := place.get(name)) is not None), None)
+def _key(name: str, opened: SegmentCall) -> object:
+    """Return what a call, or before it its properties, has under a name; of a messageId there is only the call's."""
+    own = opened.properties.get(name)
+    return opened.call.get(name) if name == "messageId" or read_text(own) is None else own
 
 
 def _read_money(opened: SegmentCall, default_currency: str | None, dropped: list[Drop]) -> dict[str, str] | Problem:
