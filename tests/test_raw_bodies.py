@@ -185,6 +185,18 @@ def test_what_cannot_be_told_apart_is_refused_as_a_whole(data: object, found: st
     assert found in str(result.problem)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"events": [{"name": "a"}], "conversions": [], "consent": "denied"},
+        {"events": [{"name": "a"}] * 60, "user_properties": "x" * 1_000_000, "consent": {"ad_user_data": "DENIED"}},
+    ],
+)
+def test_refusal_around_events_that_cannot_be_told_apart_is_heard(body: dict[str, Any]) -> None:
+    (event,) = read(body, format="ga4")
+    assert isinstance(event.result, Skipped)
+
+
 def test_large_envelope_around_many_events_is_refused_instead_of_multiplied() -> None:
     body = {"client_id": "1", "user_properties": "x" * 1_000_000, "events": [{"name": "a"}] * 51}
     result = split_bodies(split_message(message(body)))

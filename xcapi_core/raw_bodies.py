@@ -54,9 +54,20 @@ def split_bodies(split: RawMessage | Unreadable) -> RawMessage | Unreadable:
     data = whole.removeprefix(_BOM).strip(_SPACE)
     try:
         events = _split(split.format, whole, data)
+    except _UnsplittableBodyError as error:
+        return Unreadable(Problem(path="data", found=error.found, expected=error.expected), error.envelope)
     except UnsplittableError as error:
         return Unreadable(Problem(path="data", found=error.found, expected="a JSON object or array"))
     return replace(split, events=tuple(events))
+
+
+class _UnsplittableBodyError(UnsplittableError):
+    """Why a body stays whole, and what stands around its events: it may say no for all of them."""
+
+    def __init__(self, found: str, expected: str, envelope: Mapping[str, bytes]) -> None:
+        super().__init__(found)
+        self.expected = expected
+        self.envelope = envelope
 
 
 def _split(form: Format, whole: bytes, data: bytes) -> Sequence[bytes]:
@@ -109,13 +120,16 @@ def _split_object(form: Format, data: bytes, room: int) -> tuple[Sequence[bytes]
     if not arrays or any(key in members for key in _EVENT_KEYS[form]):
         return None, room
     if len(arrays) > 1:
-        raise UnsplittableError(f"both {arrays[0]} and {arrays[1]}")
+        envelope = {name: value for name, value in members.items() if name not in arrays}
+        raise _UnsplittableBodyError(f"both {arrays[0]} and {arrays[1]}", "one of the two arrays", envelope)
     elements = array_elements(members.pop(arrays[0]))
     if len(elements) == 1 or not members:
         return (None if len(elements) == 1 else elements), room
     around = b",".join([msgspec.json.encode(name) + b":" + value for name, value in members.items()])
     room -= len(around) * len(elements)
     if room < 0:
-        raise UnsplittableError("too much around its events to go with each of them")
+        raise _UnsplittableBodyError(
+            "too much around its events to go with each of them", f"at most {_MOST_REPEATED_BYTES} bytes of it", members
+        )
     opening = b"{" + around + b"," + msgspec.json.encode(arrays[0]) + b":["
     return [opening + element + b"]}" for element in elements], room

@@ -64,8 +64,8 @@ def read_events(
     split = split_bodies(split_message(message))
     if isinstance(split, Unreadable):
         refused = _envelope_refuses(split, settings)
-        result = Skipped(SkipReason.NO_CONSENT) if refused else split
-        yield ReadEvent(event_index=None, event_bytes=message.data, result=result)
+        end = Skipped(SkipReason.NO_CONSENT) if refused else split
+        yield ReadEvent(event_index=None, event_bytes=message.data, result=end)
         return
     weigh = _WeighingReader(message, split, settings, origin)
     easy = _easy_reader(message, split, settings, origin, plain)
