@@ -148,6 +148,20 @@ def test_arrays_hold_events_and_bodies_alike() -> None:
     assert [type(r) for r in results[4:]] == [Invalid]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {**BODY, "events": [purchase("2")], "conversions": []},
+        {**BODY, "user_properties": "x" * 1_000_000, "events": [purchase("2")] * 60},
+    ],
+)
+def test_body_that_cannot_be_cut_harms_nobody_else_in_an_array(bad: dict[str, Any]) -> None:
+    first, refused, last = read([{**BODY, "events": [purchase("1")]}, bad, {**BODY, "events": [purchase("3")]}])
+    assert sent(first)["conversion_id"] == "1"
+    assert isinstance(refused.result, Invalid)
+    assert sent(last)["conversion_id"] == "3"
+
+
 def test_wrapped_events_of_a_dialect_stand_alone() -> None:
     rows = [{"event_name": "purchase", "event_params": [], "twclid": str(n)} for n in range(2)]
     for wrapped in ({"events": rows}, {"conversions": rows}):

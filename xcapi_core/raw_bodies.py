@@ -82,7 +82,10 @@ def _split(form: Format, whole: bytes, data: bytes) -> Sequence[bytes]:
     flat: list[bytes] = []
     room = _MOST_REPEATED_BYTES
     for element in elements:
-        events, room = _split_object(form, element, room)
+        try:
+            events, room = _split_object(form, element, room)
+        except UnsplittableError:
+            events = None  # the reader says why, and nobody else in the array is harmed
         flat += (element,) if events is None else events
         if len(flat) > MAX_EVENTS:
             raise UnsplittableError(f"more than {MAX_EVENTS} elements")
