@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from xcapi_core.events.bodies import only_event_of
 from xcapi_core.problems import Problem
 from xcapi_core.values import is_absent, is_object, kind_of
 
-__all__ = ["Ga4Event", "only_event_of", "open_ga4"]
+__all__ = ["Ga4Event", "open_ga4"]
 
 # What every event of a body inherits; the event's own wins.
 _INHERITED: Final = (
@@ -51,25 +52,6 @@ def open_ga4(event: Mapping[str, object]) -> Ga4Event | Problem:
         if is_absent(fields.get(name)):
             fields[name] = event.get(name)
     return Ga4Event(opened.name, fields, opened.at)
-
-
-def only_event_of(body: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object] | Problem | None:
-    """Return the one event in a body's array of one of these names, None where it has none of them."""
-    given = [name for name in names if body.get(name) is not None]
-    if not given:
-        return None
-    name = given[0]
-    events = body[name]
-    if len(given) > 1:
-        return Problem(path=name, found=f"both {name} and {given[1]}", expected="one of the two")
-    if not isinstance(events, list):
-        return Problem(path=name, found=kind_of(events), expected="a list of events")
-    if len(events) != 1:
-        return Problem(path=name, found="no event" if not events else "several events", expected="one event")
-    inner: object = events[0]
-    if not is_object(inner):
-        return Problem(path=f"{name}[0]", found=kind_of(inner), expected="a JSON object")
-    return inner
 
 
 def _open(event: Mapping[str, object], fields: Mapping[str, object], prefix: str) -> Ga4Event | Problem:

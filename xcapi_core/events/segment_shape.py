@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from xcapi_core.events.ga4_shape import only_event_of
+from xcapi_core.events.bodies import only_event_of
 from xcapi_core.problems import Problem
 from xcapi_core.values import is_absent, is_object, kind_of
 

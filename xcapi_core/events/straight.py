@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Final
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.events.swift import NOT_STRAIGHT, StraightWriter
-from xcapi_core.events.swift_ga4 import read_straight_ga4
-from xcapi_core.events.swift_segment import read_straight_segment
+from xcapi_core.events.straight_ga4 import read_straight_ga4
+from xcapi_core.events.straight_segment import read_straight_segment
+from xcapi_core.events.straight_writer import NOT_STRAIGHT, StraightWriter
 from xcapi_core.outcomes import Skipped
 from xcapi_core.settings import PixelSettings, Settings
 

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from tests.events.samples import SHAPES
 from xcapi_core.cli.validate.command import validate
 from xcapi_core.cli.validate.files import read_chunks
+from xcapi_core.cli.validate.output import Bar
 from xcapi_core.cli.validate.tally import Tally
 from xcapi_core.cli.validate.verdicts import DROPPED, judge, masked
 from xcapi_core.drops import Drop
@@ -220,6 +222,25 @@ def test_terminal_gets_colours() -> None:
     assert status >> 8 == 1
     assert "\x1b[32mconversion" in text
     assert "2 events, 1 that cannot be sent." in text
+
+
+@pytest.mark.parametrize("size", [1_000, None])
+def test_bar_shows_how_far_a_long_file_is_read(size: int | None) -> None:
+    screen = io.StringIO()
+    with Bar(Console(file=screen, force_terminal=True, width=100), wanted=True) as bar:
+        bar.begin("first.jsonl", 10)
+        bar.begin("long.jsonl", size)
+        bar.advance(500, 1_234)
+    assert "long.jsonl" in screen.getvalue()
+    assert "1,234 events" in screen.getvalue()
+
+
+def test_bar_is_silent_where_nobody_wants_it() -> None:
+    screen = io.StringIO()
+    with Bar(Console(file=screen, force_terminal=True), wanted=False) as bar:
+        bar.begin("short.jsonl", 10)
+        bar.advance(5, 1)
+    assert screen.getvalue() == ""
 
 
 class _Endless(io.RawIOBase):

@@ -10,7 +10,15 @@ from xcapi_core.consent import CONSENT_FIELDS
 from xcapi_core.conversions import Conversion
 from xcapi_core.drops import Drop
 from xcapi_core.events.pages import click_id_of_url
-from xcapi_core.events.swift import UNWANTED, Line, NotStraightError, Parts, StraightWriter, Text, silent_except
+from xcapi_core.events.straight_writer import (
+    UNWANTED,
+    Line,
+    NotStraightError,
+    Parts,
+    StraightWriter,
+    Text,
+    silent_except,
+)
 from xcapi_core.identifiers import read_digest
 from xcapi_core.outcomes import Skipped
 

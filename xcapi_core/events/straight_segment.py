@@ -7,7 +7,15 @@ import msgspec
 
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.pages import click_id_of_query, click_id_of_url
-from xcapi_core.events.swift import UNWANTED, Line, NotStraightError, Parts, StraightWriter, Text, silent_except
+from xcapi_core.events.straight_writer import (
+    UNWANTED,
+    Line,
+    NotStraightError,
+    Parts,
+    StraightWriter,
+    Text,
+    silent_except,
+)
 from xcapi_core.outcomes import Skipped
 
 __all__ = ["read_straight_segment"]
