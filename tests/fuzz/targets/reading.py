@@ -40,7 +40,11 @@ NAMES = """
     limit_ad_tracking privacy_info us_privacy context properties params traits events conversions content_id
     content_price price quantity num_items content_name item_id item_name item_category content_group_id
     ad_storage ad_user_data categoryPreferences consentManagement allowedConsentIds deniedConsentIds ads_storage
-    x-ga-gcs name type batch client_id user_data event_params
+    x-ga-gcs name type batch client_id user_data event_params app_instance_id ip_override timestamp_micros user_id
+    event_timestamp ecommerce purchase_revenue key string_value int_value double_value page_location page_referrer
+    email_address phone_number sha256_email_address sha256_phone_number address search_term item_group_id coupon
+    x-ga-gcd x-ga-us_privacy device messageId originalTimestamp userAgent page url search ip campaign integrations
+    revenue total sku product_id userId anonymousId referrer_id _twclid x-ga-page_id
     """.split()  # noqa: SIM905 - as a list it takes a screen
 VALUES = (
     *(
