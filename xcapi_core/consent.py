@@ -56,7 +56,12 @@ def judge_consent(event: object, *, categories: Sequence[str]) -> Consent:
     return verdict
 
 
+# Where an event keeps further fields: objects, lists of whole events (a Measurement Protocol body, a Segment batch,
+# either wrapped), what has places of its own, and the parameters of a row of the BigQuery export.
 _INNER_PLACES = ("user", "user_data", "params", "properties", "traits", "device")
+_LISTS_OF_EVENTS = ("events", "batch", "conversions")
+_CONTEXT = "context"
+_EXPORTED_PARAMS = "event_params"
 
 
 def _places(event: object) -> Iterator[Mapping[str, object]]:
@@ -64,7 +69,7 @@ def _places(event: object) -> Iterator[Mapping[str, object]]:
     if not is_object(event):
         return
     yield from _own_places(event)
-    for name in ("events", "batch", "conversions"):  # a Measurement Protocol body, a Segment batch, either wrapped
+    for name in _LISTS_OF_EVENTS:
         events = event.get(name)
         for inner in events if isinstance(events, list) else ():
             if is_object(inner):
@@ -76,12 +81,12 @@ def _own_places(event: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     for name in _INNER_PLACES:
         if is_object(part := event.get(name)):
             yield part
-    if is_object(context := event.get("context")):
+    if is_object(context := event.get(_CONTEXT)):
         yield context
         for name in ("traits", "device"):
             if is_object(part := context.get(name)):
                 yield part
-    params = event.get("event_params")  # a row of the BigQuery export
+    params = event.get(_EXPORTED_PARAMS)
     if isinstance(params, list):
         for param in params:
             if is_object(param) and isinstance(key := param.get("key"), str) and key in _FIELDS:
@@ -260,5 +265,5 @@ _READERS: Mapping[str, Callable[[object, Sequence[str]], Consent]] = {
     "consentManagement": _consent_management,
 }
 _FIELDS = frozenset(_READERS)
-_PLACES_AND_FIELDS = _FIELDS.union(_INNER_PLACES, ("context", "events", "batch"))
+_PLACES_AND_FIELDS = _FIELDS.union(_INNER_PLACES, _LISTS_OF_EVENTS, (_CONTEXT, _EXPORTED_PARAMS))
 CONSENT_FIELDS = _FIELDS
