@@ -25,7 +25,7 @@ TEXTS: dict[str, Any] = {
 
 
 def shown(capfd: pytest.CaptureFixture[str], *conversions: Conversion) -> list[dict[str, object]]:
-    log_discarded(conversions)
+    log_discarded(conversions, of=len(conversions))
     return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
 

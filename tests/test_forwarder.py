@@ -365,3 +365,10 @@ async def test_who_refuses_around_two_arrays_is_not_kept() -> None:
     data = b'{"opt_out": true, "events": [{"event": "purchase"}], "conversions": []}'
     assert await rig.forwarder.forward(message(data=data)) == ACK
     assert (rig.sent, rig.reasons) == ([], [])
+
+
+async def test_a_dry_run_shows_a_few_conversions_of_a_large_message(capfd: pytest.CaptureFixture[str]) -> None:
+    rig = ForwarderRig(dry_run=True)
+    assert await rig.forward(*(event(f"c{number}") for number in range(1_200))) == ACK
+    lines = [line for line in logged(capfd) if line["event"] == "conversion.discarded"]
+    assert [(line["number"], line["of"]) for line in lines] == [(number, 1_200) for number in range(1, 6)]

@@ -8,7 +8,7 @@ import msgspec
 from xcapi_core import logs
 from xcapi_core.conversions import Conversion
 
-__all__ = ["log_discarded"]
+__all__ = ["MAX_SHOWN", "log_discarded"]
 
 MAX_SHOWN = 5
 # Facts about the sale. Not: identifiers, and texts that may hold anything (description, search_string, URLs, names).
@@ -17,8 +17,8 @@ _SHOWN = ("event_id", "conversion_time", "value", "price_currency", "number_item
 _TAG = re.compile(r"(?:tw-[0-9a-z]{1,8}-)?[0-9a-z]{1,8}", re.IGNORECASE)
 
 
-def log_discarded(conversions: Sequence[Conversion]) -> None:
-    """Log what a message's conversions would have been, the first few of them, identifiers by kind only."""
+def log_discarded(conversions: Sequence[Conversion], *, of: int) -> None:
+    """Log what a message's `of` conversions would have been, the first few of them, identifiers by kind only."""
     for number, conversion in enumerate(conversions[:MAX_SHOWN], start=1):
         wire: dict[str, object] = msgspec.json.decode(conversion.wire)
         identifiers = wire.get("identifiers")
@@ -31,7 +31,7 @@ def log_discarded(conversions: Sequence[Conversion]) -> None:
             "conversion.discarded",
             dry_run="conversions are being discarded",
             number=number,
-            of=len(conversions),
+            of=of,
             pixel_id=conversion.pixel_id,
             identifier_kinds=", ".join(kinds),
             other_fields=", ".join(key for key in wire if key not in (*_SHOWN, "identifiers")),

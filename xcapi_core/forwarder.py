@@ -137,7 +137,7 @@ class Forwarder:
                 # Others were read at the same time. What is done so far is kept for the redelivery.
                 delivery.defer_rest("no_time_left")
                 break
-        intake.wake_lanes()
+        intake.end()
 
     async def _read_some(self, intake: Intake, delivery: Delivery) -> bool:
         """Read a portion; of large messages one portion a turn of the event loop, whoever's it is."""

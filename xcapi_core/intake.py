@@ -8,7 +8,7 @@ from itertools import islice
 from xcapi_core.batching import Lane
 from xcapi_core.conversions import Conversion
 from xcapi_core.delivery import Delivery
-from xcapi_core.dry_run import log_discarded
+from xcapi_core.dry_run import MAX_SHOWN, log_discarded
 from xcapi_core.ledger import Ledger
 from xcapi_core.mailing import Mailer
 from xcapi_core.outcomes import AlreadyDelivered, Deferred, Skipped, SkipReason
@@ -50,6 +50,8 @@ class Intake:
         self._clock = clock
         self._unconfirmed = ledger.unconfirmed_of(key) if key else frozenset()
         self._used: set[Lane] = set()
+        self._discarded: list[Conversion] = []
+        self._discarded_in_all = 0
         settled = ledger.settled_of(key) if key else frozenset()
         self._events: Iterator[ReadEvent | int] = read_events(
             delivery.message, settings, received_at=received_at, settled=settled
@@ -58,7 +60,6 @@ class Intake:
     def read_some(self) -> bool:
         """Read the next `EVENTS_A_TURN` events; tell whether there may be more."""
         may_be_mailed = self._mailer.has_mailed_any(self._key)
-        discarded: list[Conversion] = []
         count = 0
         for event in islice(self._events, EVENTS_A_TURN):
             count += 1
@@ -71,20 +72,29 @@ class Intake:
             elif event.event_index in self._unconfirmed:
                 self._delivery.settle_unconfirmed(event, event.result)
             elif self._settings.dry_run:
-                discarded.append(event.result)
-                self._delivery.note_dropped(event.result.dropped)
-                self._delivery.settle(event.event_index, Skipped(SkipReason.DRY_RUN))
+                self._discard(event.event_index, event.result)
             else:
                 self._submit(event, event.result)
-        if discarded:
-            log_discarded(discarded)
         return count == EVENTS_A_TURN
+
+    def end(self) -> None:
+        """Take note that nothing more is read."""
+        self.wake_lanes()
+        if self._discarded:
+            log_discarded(self._discarded, of=self._discarded_in_all)
 
     def wake_lanes(self) -> None:
         """Let the lanes send what they were handed; nothing more comes for the moment."""
         for lane in self._used:
             lane.wake()
         self._used.clear()
+
+    def _discard(self, event_index: int | None, conversion: Conversion) -> None:
+        self._discarded_in_all += 1
+        if len(self._discarded) < MAX_SHOWN:
+            self._discarded.append(conversion)
+        self._delivery.note_dropped(conversion.dropped)
+        self._delivery.settle(event_index, Skipped(SkipReason.DRY_RUN))
 
     def _submit(self, event: ReadEvent, conversion: Conversion) -> None:
         key = self._ledger.digest(*conversion.identity)

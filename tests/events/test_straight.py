@@ -186,3 +186,11 @@ def test_null_name_makes_no_body_an_event() -> None:
     for key in ("event_name", "name", "params"):
         data = json.dumps({**body, key: None}).encode()
         assert _straight(data, "ga4") is None
+
+
+@pytest.mark.parametrize("shape", _FOREIGN)
+def test_bytes_that_are_no_text_are_not_passed_over(shape: str) -> None:
+    dialect, make = SHAPES[shape]
+    data = json.dumps(make(7) | {"nobody looks here": "caf\u00e9"}, ensure_ascii=False)
+    assert _straight(data.encode(), dialect) == _thorough(data.encode(), dialect)
+    assert _straight(data.encode("latin-1"), dialect) is None

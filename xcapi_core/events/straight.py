@@ -36,6 +36,8 @@ class StraightReader:
         if self._misses_left <= 0 or self._way is None or self._writer is None:
             return None
         try:
+            if not event_bytes.isascii():
+                event_bytes.decode()  # the decoder does not look at the text of fields that it passes over
             result = self._way(event_bytes, self._writer)
         except NOT_STRAIGHT:
             self._misses_left -= 1
