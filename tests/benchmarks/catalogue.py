@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tests.benchmarks.details import ledger, posting, searching, splitting
 from tests.benchmarks.rows import (
     deliveries,
+    dialects,
     end_to_end,
     first_version,
     growth,
@@ -21,6 +22,7 @@ __all__ = ["DETAILS", "ROWS"]
 ROWS: Mapping[str, Measure] = {
     "deliveries": deliveries.measure,
     "packed": packed.measure,
+    "dialects": dialects.measure,
     "end-to-end": end_to_end.measure,
     "first-version": first_version.measure,
     "starting": starting.measure,

@@ -2,7 +2,7 @@
 
 import base64
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -60,11 +60,16 @@ def array_of(sample: Sample, count: int) -> bytes:
     return msgspec.json.encode([sample(number) for number in range(first, first + count)])
 
 
-def push_body(data: bytes) -> bytes:
+def push_body(data: bytes, *, attributes: Mapping[str, str] | None = None) -> bytes:
     """Return the body of a push request with a new message of this data."""
     return msgspec.json.encode(
         {
-            "message": {"data": data, "messageId": f"{next_number():012d}", "publishTime": _PUBLISH_TIME},
+            "message": {
+                "data": data,
+                "attributes": attributes or {},
+                "messageId": f"{next_number():012d}",
+                "publishTime": _PUBLISH_TIME,
+            },
             "subscription": _SUBSCRIPTION,
         }
     )

@@ -18,7 +18,7 @@ from xcapi_core.reading import ReadEvent, read_events
 from xcapi_core.settings import Settings
 from xcapi_core.settings_reader import load_settings
 
-__all__ = ["measure"]
+__all__ = ["cpu_s_of_reading", "measure"]
 
 GOAL = 150_000
 EVENTS = 10_000
@@ -102,6 +102,11 @@ def _compare(run: Run, name: str, sample: Sample, settings: Settings) -> tuple[f
     spent = medians(run.in_turn({f"{name}: ours": ours, f"{name}: floor": floor}))
     mine, least = spent.values()
     return count / mine, count / least
+
+
+def cpu_s_of_reading(body: bytes, settings: Settings) -> float:
+    """Return the CPU seconds from a push request's bytes to those of X's requests."""
+    return _timed(_read, body, settings)
 
 
 def _timed(work: Callable[[bytes, Settings], int], body: bytes, settings: Settings) -> float:
