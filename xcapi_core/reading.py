@@ -174,7 +174,7 @@ class _WeighingReader:
             event_bytes=event_bytes,
             result=result,
             pixel_id=pixel.pixel_id if isinstance(pixel, PixelSettings) else "",
-            conversion_id=self._replayed or "",
+            conversion_id=(self._replayed or "") if is_refused else "",
             format=self._split.format,
         )
 
