@@ -7,6 +7,7 @@ There is no official emulator. This one answers what clients of secret values ca
 import re
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -36,9 +37,17 @@ class LocalSecretManager:
     Secrets are named in full, `projects/P/secrets/S`. Versions count from 1 and `latest` is the newest.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, payloads: dict[str, list[bytes]] | None = None, *, guard: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Hold `payloads`, by secret, oldest first; several servers may share them.
+
+        `guard` is asked for every payload, with the secret's name, and raises GrpcRefusal where the caller may not
+        have it: whoever knows this server's address is one caller.
+        """
         self._lock = threading.Lock()
-        self._payloads: dict[str, list[bytes]] = {}
+        self._payloads: dict[str, list[bytes]] = {} if payloads is None else payloads
+        self._guard = guard
         self._access_calls = 0
         self._down = False
         self._delay_s = 0.0
@@ -102,6 +111,8 @@ class LocalSecretManager:
         with self._lock:
             self._access_calls += 1
         self._suffer()
+        if parts := _VERSION_NAME.fullmatch(request.name):
+            self._guard(parts["secret"])
         name, payload = self._resolve(request.name)
         return AccessSecretVersionResponse(name=name, payload=SecretPayload(data=payload, data_crc32c=crc32c(payload)))
 

@@ -1,0 +1,105 @@
+locals {
+  function_logs = "resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${var.name}\""
+  # Both lines name how many events of a delivery ended how; what was nacked may have been delivered in part.
+  delivery_ended = "jsonPayload.event=(\"delivery.settled\" OR \"delivery.deferred\")"
+
+  # Ends of an event → the count's name in the function's log (docs/operations.md, "Log events").
+  dead_letter_reasons = ["expired", "invalid_event", "invalid_message", "rejected", "unauthorized", "unconfirmed"]
+
+  log_metrics = merge(
+    {
+      for end in concat(["delivered"], local.dead_letter_reasons) : end => {
+        description = "Events that ended as \"${end}\""
+        filter      = "${local.delivery_ended} jsonPayload.${end}>0"
+        value       = "jsonPayload.${end}"
+        unit        = "1"
+        labels      = []
+      }
+    },
+    {
+      conversions_sent = {
+        description = "Conversions in requests that X answered: what counts against its budget"
+        filter      = "jsonPayload.event=(\"batch.delivered\" OR \"batch.refused\" OR \"batch.unconfirmed\")"
+        value       = "jsonPayload.conversions"
+        unit        = "1"
+        labels      = ["pixel_id"]
+      }
+      dead_letters_published = {
+        description = "Letters that the function published, each with its reason"
+        filter      = "jsonPayload.event=\"dead_letters.published\""
+        value       = "jsonPayload.letters"
+        unit        = "1"
+        labels      = []
+      }
+      deferred = {
+        description = "Deliveries that were nacked, by cause"
+        filter      = "jsonPayload.event=\"delivery.deferred\""
+        value       = null
+        unit        = "1"
+        labels      = ["cause"]
+      }
+      keys_refused = {
+        description = "Requests whose keys X refused, and keys that could not be read"
+        filter      = "jsonPayload.event=(\"batch.unauthorized\" OR \"credentials.unavailable\")"
+        value       = null
+        unit        = "1"
+        labels      = ["event", "pixel_id"]
+      }
+      x_latency = {
+        description = "How long X took to answer, by what it made of the request"
+        filter      = "jsonPayload.event=~\"^batch[.]\" jsonPayload.duration_ms>=0"
+        value       = "jsonPayload.duration_ms"
+        unit        = "ms"
+        labels      = ["event"]
+      }
+    },
+  )
+
+  # As PromQL spells a log-based metric: "x-conversions/delivered" → user_x_conversions_delivered.
+  log_metric_prefix = "logging_googleapis_com:user_${replace(var.name, "-", "_")}_"
+  of_the_function   = "monitored_resource=\"cloud_run_revision\",service_name=\"${var.name}\""
+}
+
+# The function's own stable log events, as numbers: what happens to events is known nowhere else.
+resource "google_logging_metric" "main" {
+  for_each = local.log_metrics
+
+  project         = var.project_id
+  name            = "${var.name}/${each.key}"
+  description     = each.value.description
+  filter          = "${local.function_logs} ${each.value.filter}"
+  value_extractor = each.value.value == null ? null : "EXTRACT(${each.value.value})"
+  label_extractors = {
+    for label in each.value.labels : label => "EXTRACT(jsonPayload.${label})"
+  }
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = each.value.value == null ? "INT64" : "DISTRIBUTION"
+    unit        = each.value.unit
+
+    dynamic "labels" {
+      for_each = toset(each.value.labels)
+
+      content {
+        key        = labels.value
+        value_type = "STRING"
+      }
+    }
+  }
+
+  # Doubling from 1 to 65,536: latencies in ms and counts of conversions both fit.
+  dynamic "bucket_options" {
+    for_each = each.value.value[*]
+
+    content {
+      exponential_buckets {
+        growth_factor      = 2
+        num_finite_buckets = 16
+        scale              = 1
+      }
+    }
+  }
+
+  depends_on = [google_project_service.main]
+}

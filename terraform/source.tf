@@ -1,0 +1,96 @@
+locals {
+  repository = abspath("${path.module}/..")
+
+  # What runs, and nothing else: the command line, the sandbox and the tests stay at home. .gcloudignore says the same.
+  source_files = concat(
+    ["main.py", "requirements.txt"],
+    [
+      for file in sort(fileset(local.repository, "xcapi_core/**/*.{py,typed}")) :
+      file if !startswith(file, "xcapi_core/cli/") && !startswith(file, "xcapi_core/sandbox/") && file != "xcapi_core/__main__.py"
+    ],
+  )
+}
+
+# From contents, not from a folder: neither times nor permissions of a checkout change the zip.
+data "archive_file" "source" {
+  type        = "zip"
+  output_path = "${path.root}/.terraform/${var.name}-source.zip"
+
+  dynamic "source" {
+    for_each = local.source_files
+
+    content {
+      content  = file("${local.repository}/${source.value}")
+      filename = source.value
+    }
+  }
+}
+
+# Holds the source that the function is built from. Nothing else is ever put in.
+resource "google_storage_bucket" "source" {
+  project                     = var.project_id
+  name                        = "${var.project_id}-${var.name}-source"
+  location                    = var.region
+  force_destroy               = true # it holds only what the repository has
+  labels                      = var.labels
+  public_access_prevention    = "enforced"
+  uniform_bucket_level_access = true
+
+  dynamic "encryption" {
+    for_each = local.kms_key_name[*]
+
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
+  # A source is uploaded again at each deploy; deleted ones need not linger, and cost.
+  soft_delete_policy {
+    retention_duration_seconds = 0
+  }
+
+  depends_on = [google_kms_crypto_key_iam_member.service_agents, google_project_service.main]
+}
+
+# Named by its content: another source is another object, and so a new revision.
+resource "google_storage_bucket_object" "source" {
+  bucket = google_storage_bucket.source.name
+  name   = "${data.archive_file.source.output_sha256}.zip"
+  source = data.archive_file.source.output_path
+
+  # The revision that runs was built from the old one until the new one is there.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# Holds the function's image. Ours instead of Google's gcf-artifacts: it can be encrypted, bound to, and destroyed.
+resource "google_artifact_registry_repository" "images" {
+  project       = var.project_id
+  location      = var.region
+  repository_id = var.name
+  description   = "Images of the function ${var.name}"
+  format        = "DOCKER"
+  kms_key_name  = local.kms_key_name
+  labels        = var.labels
+
+  # Cloud Run keeps its own copy of what serves: old images here only cost.
+  cleanup_policies {
+    id     = "keep-recent"
+    action = "KEEP"
+
+    most_recent_versions {
+      keep_count = 10
+    }
+  }
+  cleanup_policies {
+    id     = "delete-old"
+    action = "DELETE"
+
+    condition {
+      older_than = "2592000s"
+    }
+  }
+
+  depends_on = [google_kms_crypto_key_iam_member.service_agents, google_project_service.main]
+}

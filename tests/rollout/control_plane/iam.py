@@ -1,0 +1,133 @@
+"""Who may do what: policies by resource, and a journal of every call that had to be allowed."""
+
+import itertools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.rollout.control_plane.rest import Document, Refusal
+
+__all__ = ["Binding", "Call", "Iam"]
+
+# Of Google's "IAM roles and permissions index": those permissions of each role that anything here asks for.
+ROLES = {
+    "roles/artifactregistry.writer": {"artifactregistry.repositories.uploadArtifacts"},
+    "roles/cloudkms.cryptoKeyEncrypterDecrypter": {"cloudkms.cryptoKeyVersions.useToEncrypt"},
+    "roles/logging.logWriter": {"logging.logEntries.create"},
+    "roles/pubsub.publisher": {"pubsub.topics.publish"},
+    "roles/pubsub.subscriber": {"pubsub.subscriptions.consume"},
+    "roles/run.invoker": {"run.routes.invoke"},
+    "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
+    "roles/storage.objectViewer": {"storage.objects.get", "storage.objects.list"},
+}
+_STARTS_WITH = re.compile(r'resource\.name\.startsWith\("([^"]*)"\)')
+_MEMBER = re.compile(r"(user|serviceAccount|group|domain):[^:\s]+|(principal|principalSet)://\S+")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Binding:
+    """One member's role on one resource; `prefix` is what a condition on the resource's name demands."""
+
+    resource: str
+    role: str
+    member: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Call:
+    """One use of a permission, and whether it was allowed."""
+
+    member: str
+    permission: str
+    resource: str
+    allowed: bool
+
+
+class Iam:
+    """Policies as they were set, enforced on every call that is made through `require`."""
+
+    def __init__(self, *, knows: Callable[[str], bool], on_change: Callable[[], None] = lambda: None) -> None:
+        """`knows` tells whether a service account exists; Google refuses members that do not."""
+        self._policies: dict[str, Document] = {}
+        self._etags = itertools.count(1)
+        self._knows = knows
+        self._on_change = on_change
+        self.calls: list[Call] = []
+        self.used: set[Binding] = set()
+
+    def policy(self, resource: str) -> Document:
+        """Answer getIamPolicy."""
+        return self._policies.get(resource, {"version": 1, "etag": "none"})
+
+    def set_policy(self, resource: str, policy: Document) -> Document:
+        """Answer setIamPolicy: optimistic locking, and members must exist."""
+        if policy.get("etag", self.policy(resource)["etag"]) != self.policy(resource)["etag"]:
+            raise Refusal(409, "There were concurrent policy changes.")
+        for binding in policy.get("bindings", []):
+            if binding["role"] not in ROLES:
+                raise Refusal(400, f"Role {binding['role']} is not supported for this resource.")
+            if binding.get("condition") and policy.get("version") != 3:
+                raise Refusal(400, "Conditional bindings need policy version 3.")
+            for member in binding["members"]:
+                kind, _, account = member.partition(":")
+                if not _MEMBER.fullmatch(member) or (kind == "serviceAccount" and not self._knows(account)):
+                    raise Refusal(400, f"Service account {account} does not exist.")
+        kept = [binding for binding in policy.get("bindings", []) if binding["members"]]
+        new = {"version": policy.get("version", 1), "etag": f"e{next(self._etags)}", "bindings": kept}
+        self._policies[resource] = new
+        self._on_change()
+        return new
+
+    def forget(self, resource: str) -> None:
+        """A deleted resource takes its policy along."""
+        self._policies.pop(resource, None)
+
+    @property
+    def bindings(self) -> set[Binding]:
+        """Every binding there is."""
+        return {
+            Binding(resource, binding["role"], member, _prefix(binding))
+            for resource, policy in self._policies.items()
+            for binding in policy.get("bindings", [])
+            for member in binding["members"]
+        }
+
+    def allows(self, member: str, permission: str, resource: str) -> bool:
+        """Judge without a trace."""
+        return bool(self._granting(member, permission, resource))
+
+    def require(self, member: str, permission: str, resource: str) -> None:
+        """Judge a call and note it down. Raises Refusal."""
+        granting = self._granting(member, permission, resource)
+        self.calls.append(Call(member, permission, resource, allowed=bool(granting)))
+        self.used |= granting
+        if not granting:
+            raise Refusal(403, f"Permission '{permission}' denied on resource '{resource}' for {member}.")
+
+    def _granting(self, member: str, permission: str, resource: str) -> set[Binding]:
+        """Return the bindings that allow it, on the resource itself or above it."""
+        return {
+            binding
+            for binding in self.bindings
+            if binding.member == member
+            and permission in ROLES[binding.role]
+            and _covers(binding.resource, resource)
+            and resource.startswith(binding.prefix)
+        }
+
+
+def _covers(holder: str, resource: str) -> bool:
+    # Buckets belong to no project by name: a role on the project reaches them all.
+    is_project = re.fullmatch(r"projects/[^/]+", holder) is not None
+    return resource == holder or resource.startswith(holder + "/") or (is_project and resource.startswith("projects/_/"))
+
+
+def _prefix(binding: Document) -> str:
+    condition = binding.get("condition")
+    if not condition:
+        return ""
+    found = _STARTS_WITH.fullmatch(condition["expression"])
+    if not found:
+        raise Refusal(400, "this control plane reads resource.name.startsWith(…) only")
+    return found[1]

@@ -1,0 +1,228 @@
+"""The whole of it: one server for all APIs, with what Terraform needs to find it."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from tests.rollout.control_plane.documents import COLLECTIONS, Documents, policy_answer
+from tests.rollout.control_plane.functions import Functions
+from tests.rollout.control_plane.iam import Iam
+from tests.rollout.control_plane.identities import IdentityServices
+from tests.rollout.control_plane.pubsub import Pubsub
+from tests.rollout.control_plane.rest import Answer, Document, JsonServer, Refusal, Request
+from tests.rollout.control_plane.storage import Storage
+from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
+
+__all__ = ["PROJECT", "PROJECT_NUMBER", "ControlPlane"]
+
+PROJECT = "test-project"
+PROJECT_NUMBER = "123456789012"
+
+# The provider's product → where this server answers for it. The slash at the end is the provider's own convention.
+_ENDPOINTS = {
+    "ARTIFACT_REGISTRY": "artifactregistry/v1/",
+    "CLOUDFUNCTIONS2": "functions/v2/",
+    "CLOUD_RUN_V2": "run/v2/",
+    "IAM_BETA": "iam/v1/",
+    "KMS": "kms/v1/",
+    "LOGGING": "logging/v2/",
+    "MONITORING": "monitoring/",
+    "PUBSUB": "pubsub/v1/",
+    "RESOURCE_MANAGER": "projects/v1/",
+    "RESOURCE_MANAGER_V3": "projects/v3/",
+    "SECRET_MANAGER": "secretmanager/v1/",
+    "SERVICE_USAGE": "serviceusage/v1/",
+    "STORAGE": "storage/v1/",
+    "CLOUD_BILLING": "billing/v1/",
+}
+
+
+class ControlPlane:
+    """A context manager: while it is open, the project exists, empty."""
+
+    def __init__(self, emulator: PubsubEmulator, cache: Path) -> None:
+        """`cache` keeps what functions install."""
+        self._lock = threading.RLock()
+        self._server = JsonServer(self._answer)
+        self._emulator = emulator
+        self._identities: dict[str, IdentityServices] = {}
+        self._keys: set[str] = set()
+        self.enabled: set[str] = set()
+        self.payloads: dict[str, list[bytes]] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.unknown: list[str] = []
+        self.iam = Iam(knows=self._knows, on_change=self._review)
+        self.documents = Documents(self.iam, self._encrypt)
+        self.storage = Storage(PROJECT_NUMBER, self.iam, self._encrypt)
+        self.pubsub = Pubsub(emulator.address, f"{self._server.url}/push", self.iam, self._encrypt)
+        self.functions = Functions(
+            cache=cache,
+            iam=self.iam,
+            identity=self.identity,
+            encrypt=self._encrypt,
+            project_number=PROJECT_NUMBER,
+            storage=self.storage,
+            url=f"{self._server.url}/run.app",
+        )
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.functions.close()
+        self._server.__exit__()
+        for services in self._identities.values():
+            services.close()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What sends the real provider here."""
+        endpoints = {f"GOOGLE_{name}_CUSTOM_ENDPOINT": f"{self._server.url}/{at}" for name, at in _ENDPOINTS.items()}
+        return {**endpoints, "GOOGLE_OAUTH_ACCESS_TOKEN": "anything", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self._server.url
+
+    @property
+    def resources(self) -> set[str]:
+        """The names of everything that exists, APIs and policies left out."""
+        objects = {f"{bucket}/{name}" for bucket, name in self.storage.objects}
+        return {
+            *self.documents.all,
+            *self.storage.buckets,
+            *objects,
+            *self.pubsub.topics,
+            *self.pubsub.subscriptions,
+            *self.functions.functions,
+        }
+
+    def identity(self, member: str) -> IdentityServices:
+        """Return the services as a member reaches them."""
+        if member not in self._identities:
+            self._identities[member] = IdentityServices(member, self.iam, self._emulator.address, self.payloads)
+        return self._identities[member]
+
+    def agent(self, service: str) -> str:
+        """Return a Google service agent's member name."""
+        return f"serviceAccount:service-{PROJECT_NUMBER}@{service}.iam.gserviceaccount.com"
+
+    def add_key(self, key: str) -> None:
+        """Create a KMS key."""
+        self._keys.add(key)
+
+    def publish(self, member: str, topic: str, data: bytes) -> None:
+        """Publish an event as somebody. Raises Refusal without the grant."""
+        self.iam.require(member, "pubsub.topics.publish", topic)
+        self._emulator.publish(topic, data)
+
+    def _knows(self, account: str) -> bool:
+        name, _, domain = account.partition("@")
+        if domain == f"{PROJECT}.iam.gserviceaccount.com":
+            return f"projects/{PROJECT}/serviceAccounts/{account}" in self.documents.all
+        return name == f"service-{PROJECT_NUMBER}" or not domain.endswith(f"{PROJECT}.iam.gserviceaccount.com")
+
+    def _encrypt(self, agent: str, key: str) -> None:
+        if key not in self._keys:
+            raise Refusal(404, f"{key} was not found.")
+        self.iam.require(self.agent(agent), "cloudkms.cryptoKeyVersions.useToEncrypt", key)
+
+    def _review(self) -> None:
+        self.pubsub.review_dead_lettering(self.agent("gcp-sa-pubsub"))
+
+    def _answer(self, request: Request) -> Answer:
+        product, _, rest = request.path.partition("/")
+        if product == "push":
+            return self._push(rest, request.body)
+        path = rest.partition("/")[2]
+        self.requests.append((request.method, f"{product}/{path}{':' + request.verb if request.verb else ''}"))
+        inner = Request(
+            request.method, path, request.verb, request.query, request.body, request.headers, request.host
+        )
+        with self._lock:
+            try:
+                return self._dispatch(product, inner)
+            except Refusal as refusal:
+                if refusal.status == 404 and "no " in refusal.message[:3]:
+                    self.unknown.append(f"{request.method} {request.path}:{request.verb}")
+                raise
+
+    def _dispatch(self, product: str, request: Request) -> Answer:
+        if product == "monitoring" and request.path.split("/")[2] == "dashboards":
+            return self.documents.answer("dashboards", request)
+        if product in COLLECTIONS:
+            return self.documents.answer(product, request)
+        match product:
+            case "functions":
+                return self.functions.answer(request)
+            case "pubsub":
+                return self.pubsub.answer(request)
+            case "storage":
+                answer = self.storage.answer(request)
+                return (204, b"") if request.method == "DELETE" else answer
+            case "upload":  # upload/storage/v1/b/…
+                path = request.path.partition("/")[2]
+                return self.storage.upload(
+                    Request(request.method, path, "", request.query, request.body, request.headers, request.host)
+                )
+            case "projects":
+                return self._project(request)
+            case "billing":
+                return {"projectId": PROJECT, "billingEnabled": True}
+            case "serviceusage":
+                return self._services(request)
+            case "run" if request.path in {one["serviceConfig"]["service"] for one in self.functions.functions.values()}:
+                return policy_answer(self.iam, request.path, request)
+            case "kms" if request.path in self._keys:
+                return policy_answer(self.iam, request.path, request)
+        raise Refusal(404, f"no {request.method} {product}/{request.path}")
+
+    def _project(self, request: Request) -> Document:
+        if request.path != f"projects/{PROJECT}":
+            raise Refusal(403, f"Permission denied on {request.path} (or it may not exist)")
+        if request.verb:
+            return policy_answer(self.iam, request.path, request)
+        return {
+            "projectId": PROJECT,
+            "projectNumber": PROJECT_NUMBER,
+            "name": f"projects/{PROJECT_NUMBER}",
+            "displayName": PROJECT,
+            "lifecycleState": "ACTIVE",
+            "state": "ACTIVE",
+        }
+
+    def _services(self, request: Request) -> Document:
+        if request.verb == "batchEnable":
+            self.enabled.update(request.document["serviceIds"])
+            return {"name": "operations/done", "done": True, "response": {}}
+        if request.verb == "enable":
+            self.enabled.add(request.path.rpartition("/")[2])
+            return {"name": "operations/done", "done": True, "response": {}}
+        if request.path.startswith("operations/"):
+            return {"name": request.path, "done": True, "response": {}}
+        services = [
+            {"name": f"projects/{PROJECT_NUMBER}/services/{one}", "config": {"name": one}, "state": "ENABLED"}
+            for one in sorted(self.enabled)
+        ]
+        if request.path.endswith("/services"):
+            return {"services": services}
+        name = request.path.rpartition("/")[2]
+        return {"name": request.path, "config": {"name": name}, "state": "ENABLED" if name in self.enabled else "DISABLED"}
+
+    def _push(self, subscription: str, body: bytes) -> Answer:
+        """Do what lies between Pub/Sub and the instance: the token's identity and audience, and the invoker's grant."""
+        config = self.pubsub.subscriptions[subscription]["pushConfig"]
+        token = config.get("oidcToken") or {}
+        service = self.functions.service_of(config["pushEndpoint"])
+        if service is None:
+            return 404, b""
+        if not token or token.get("audience", config["pushEndpoint"]) != config["pushEndpoint"]:
+            return 401, b""
+        try:
+            self.iam.require("serviceAccount:" + token["serviceAccountEmail"], "run.routes.invoke", service)
+        except Refusal:
+            return 403, b""
+        return self.functions.push(service, body)

@@ -1,0 +1,118 @@
+"""A root module in a folder of its own that calls ours, and Terraform run on it."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xcapi_core.sandbox.services.checkout import repository_root
+
+__all__ = ["TERRAFORM", "Plan", "TerraformError", "Workspace", "run_terraform"]
+
+TERRAFORM = repository_root() / "terraform"
+_TIMEOUT_S = 300
+
+
+class TerraformError(Exception):
+    """Terraform refused or failed; the text is what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would change: addresses by action, and which top-level attributes of each."""
+
+    actions: Mapping[str, tuple[str, ...]]
+    changed: Mapping[str, frozenset[str]]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would change."""
+        return not self.actions
+
+
+def run_terraform(folder: Path, *arguments: str, environment: Mapping[str, str]) -> str:
+    """Run a command and return its standard output. Raises TerraformError with all it said."""
+    done = subprocess.run(
+        ["terraform", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": ""},
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        raise TerraformError(done.stdout + done.stderr)
+    return done.stdout
+
+
+class Workspace:
+    """One state: `set` the variables, then `apply`, `plan`, `destroy`."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], **variables: Any) -> None:
+        self._folder = folder
+        self._environment = environment
+        self._variables: dict[str, Any] = {}
+        self.set(**variables)
+        self._run("init", "-input=false")
+
+    def set(self, **variables: Any) -> None:
+        """Change variables of the module; the others stay."""
+        self._variables |= variables
+        # Relative, since Terraform copies what an absolute path names, and `..` would not be there.
+        source = os.path.relpath(TERRAFORM, self._folder)
+        outputs = (TERRAFORM / "outputs.tf").read_text(encoding="utf-8").split('output "')[1:]
+        names = [text.partition('"')[0] for text in outputs]
+        root = {
+            "module": {"x_conversions": {"source": source, **self._variables}},
+            "output": {name: {"value": f"${{module.x_conversions.{name}}}"} for name in names},
+        }
+        (self._folder / "main.tf.json").write_text(json.dumps(root), encoding="utf-8")
+
+    def apply(self) -> None:
+        """Apply."""
+        self._run("apply", "-auto-approve", "-input=false")
+
+    def destroy(self) -> None:
+        """Destroy everything in the state."""
+        self._run("destroy", "-auto-approve", "-input=false")
+
+    def plan(self) -> Plan:
+        """Say what an apply would do, refreshing from the APIs first."""
+        self._run("plan", "-input=false", "-out=plan")
+        shown = json.loads(self._run("show", "-json", "plan"))
+        actions: dict[str, tuple[str, ...]] = {}
+        changed: dict[str, frozenset[str]] = {}
+        for change in shown.get("resource_changes", []):
+            did = tuple(change["change"]["actions"])
+            if did in {("no-op",), ("read",)}:
+                continue
+            address = change["address"].removeprefix("module.x_conversions.")
+            before, after = change["change"]["before"] or {}, change["change"]["after"] or {}
+            unknown = change["change"].get("after_unknown") or {}
+            actions[address] = did
+            changed[address] = frozenset(
+                name
+                for name in {*before, *after}
+                if before.get(name) != after.get(name) and not (name not in after and unknown.get(name))
+            )
+        return Plan(actions, changed)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the module's outputs."""
+        return {name: one["value"] for name, one in json.loads(self._run("output", "-json")).items()}
+
+    def state(self) -> str:
+        """Return the whole state as text."""
+        return (self._folder / "terraform.tfstate").read_text(encoding="utf-8")
+
+    def addresses(self) -> list[str]:
+        """Return what the state holds, data sources left out."""
+        lines = self._run("state", "list").splitlines()
+        return [line.removeprefix("module.x_conversions.") for line in lines if ".data." not in line]
+
+    def _run(self, *arguments: str) -> str:
+        return run_terraform(self._folder, *arguments, "-no-color" if arguments[0] != "state" else "-state=terraform.tfstate", environment=self._environment)
