@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any
 
 from xcapi_core.sandbox.services.checkout import repository_root
 
-__all__ = ["TERRAFORM", "Plan", "TerraformError", "Workspace", "run_terraform"]
+__all__ = ["DEPLOYED_WITH", "MODULE", "Plan", "TerraformError", "Workspace", "copy_of_the_repository", "run_terraform"]
 
-TERRAFORM = repository_root() / "terraform"
+MODULE = repository_root() / "terraform"
+# What a deployment takes from a checkout: the module, the function's source, the runbook that alerts quote.
+DEPLOYED_WITH = ("terraform", "main.py", "requirements.txt", "xcapi_core", "docs")
 _TIMEOUT_S = 300
 
 
@@ -31,6 +34,17 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether nothing would change."""
         return not self.actions
+
+
+def copy_of_the_repository(folder: Path) -> Path:
+    """Copy what a deployment takes, so that a test may change it, and return the copy."""
+    for name in DEPLOYED_WITH:
+        source = repository_root() / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(".terraform*", "__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    return folder
 
 
 def run_terraform(folder: Path, *arguments: str, environment: Mapping[str, str]) -> str:
@@ -52,22 +66,24 @@ def run_terraform(folder: Path, *arguments: str, environment: Mapping[str, str])
 class Workspace:
     """One state: `set` the variables, then `apply`, `plan`, `destroy`."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], **variables: Any) -> None:
+    def __init__(self, folder: Path, module: Path, environment: Mapping[str, str], **variables: Any) -> None:
+        """`module` is the folder of the module's files, in a checkout or a copy of one."""
         self._folder = folder
+        self._module = module
         self._environment = environment
-        self._variables: dict[str, Any] = {}
+        self.variables: dict[str, Any] = {}
         self.set(**variables)
         self._run("init", "-input=false")
 
     def set(self, **variables: Any) -> None:
         """Change variables of the module; the others stay."""
-        self._variables |= variables
+        self.variables |= variables
         # Relative, since Terraform copies what an absolute path names, and `..` would not be there.
-        source = os.path.relpath(TERRAFORM, self._folder)
-        outputs = (TERRAFORM / "outputs.tf").read_text(encoding="utf-8").split('output "')[1:]
+        source = os.path.relpath(self._module, self._folder)
+        outputs = (self._module / "outputs.tf").read_text(encoding="utf-8").split('output "')[1:]
         names = [text.partition('"')[0] for text in outputs]
         root = {
-            "module": {"x_conversions": {"source": source, **self._variables}},
+            "module": {"x_conversions": {"source": source, **self.variables}},
             "output": {name: {"value": f"${{module.x_conversions.{name}}}"} for name in names},
         }
         (self._folder / "main.tf.json").write_text(json.dumps(root), encoding="utf-8")
@@ -115,4 +131,6 @@ class Workspace:
         return [line.removeprefix("module.x_conversions.") for line in lines if ".data." not in line]
 
     def _run(self, *arguments: str) -> str:
-        return run_terraform(self._folder, *arguments, "-no-color" if arguments[0] != "state" else "-state=terraform.tfstate", environment=self._environment)
+        # `state list` alone does not know the option.
+        plain = [] if arguments[0] == "state" else ["-no-color"]
+        return run_terraform(self._folder, *arguments, *plain, environment=self._environment)

@@ -1,5 +1,6 @@
 """The whole of it: one server for all APIs, with what Terraform needs to find it."""
 
+import base64
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -153,6 +154,10 @@ class ControlPlane:
     def _dispatch(self, product: str, request: Request) -> Answer:
         if product == "monitoring" and request.path.split("/")[2] == "dashboards":
             return self.documents.answer("dashboards", request)
+        if product == "secretmanager" and request.verb == "addVersion":
+            return self._add_version(request)
+        if product == "logging" and request.verb == "list":
+            return {"entries": self._log_entries()}
         if product in COLLECTIONS:
             return self.documents.answer(product, request)
         match product:
@@ -179,6 +184,26 @@ class ControlPlane:
             case "kms" if request.path in self._keys:
                 return policy_answer(self.iam, request.path, request)
         raise Refusal(404, f"no {request.method} {product}/{request.path}")
+
+    def _add_version(self, request: Request) -> Document:
+        if request.path not in self.documents.all:
+            raise Refusal(404, f"Secret [{request.path}] not found.")
+        versions = self.payloads.setdefault(request.path, [])
+        versions.append(base64.b64decode(request.document["payload"]["data"]))
+        return {"name": f"{request.path}/versions/{len(versions)}", "state": "ENABLED", "clientSpecifiedPayloadChecksum": True}
+
+    def _log_entries(self) -> list[Document]:
+        """Return what the functions wrote, newest first, as Cloud Logging would have it."""
+        return [
+            {
+                "logName": f"projects/{PROJECT}/logs/run.googleapis.com%2Fstdout",
+                "resource": {"type": "cloud_run_revision", "labels": {"service_name": name.rpartition("/")[2]}},
+                "timestamp": entry["time"],
+                "jsonPayload": entry,
+            }
+            for name, instance in self.functions.instances.items()
+            for entry in reversed(instance.log_entries)
+        ]
 
     def _project(self, request: Request) -> Document:
         if request.path != f"projects/{PROJECT}":

@@ -1,0 +1,55 @@
+"""What the rollout's tests run on: Terraform with the real providers, and a control plane to apply to."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.services import emulator, unavailable
+from xcapi_core.sandbox.services.checkout import repository_root
+
+__all__ = ["Tool", "emulator"]
+
+Tool = Callable[[str], str]
+_TOOLS = repository_root() / "tools" / "rollout_tools.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder, and give an apply its time."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.rollout)
+            item.add_marker(pytest.mark.timeout(400))
+
+
+def _prepared(*names: str) -> Mapping[str, str]:
+    if shutil.which("terraform") is None:
+        unavailable("Terraform is not on this machine")
+    command = [sys.executable, str(_TOOLS), "--installed", "--only", *names]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    if told.returncode:
+        unavailable(told.stderr.strip())
+    environment: dict[str, str] = json.loads(told.stdout)
+    return environment
+
+
+@pytest.fixture(scope="session")
+def terraform_environment() -> Mapping[str, str]:
+    """Give the environment in which Terraform finds the real providers."""
+    return _prepared("providers")
+
+
+@pytest.fixture(scope="session")
+def tool() -> Tool:
+    """Find tflint, terraform-docs or checkov."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name, path=_prepared(name)["PATH"])
+        assert found
+        return found
+
+    return find

@@ -1,0 +1,55 @@
+"""Logging's query language, as far as the module's log-based metrics use it, on lines that the function wrote."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+__all__ = ["events_named", "matches", "values"]
+
+Entry = Mapping[str, object]
+
+_TERM = re.compile(
+    r'(?P<field>[\w.]+)\s*(?P<operator>=~|>=|>|=|:)\s*(?P<value>\("[^)]*"\)|"[^"]*"|\*|[\w.]+)(?:\s+AND)?\s*'
+)
+
+
+def events_named(text: str) -> set[str]:
+    """Return the log events that a filter names in full."""
+    named: set[str] = set()
+    for term in _TERM.finditer(text):
+        if term["field"] == "jsonPayload.event" and term["operator"] == "=":
+            named |= set(re.findall(r'"([^"]+)"', term["value"]))
+    return named
+
+
+def matches(text: str, entry: Entry, labels: Mapping[str, str]) -> bool:
+    """Tell whether a line matches; `labels` are the resource's, by the names that a filter uses."""
+    position = 0
+    while position < len(text):
+        term = _TERM.match(text, position)
+        assert term, f"not understood: {text[position:]}"
+        position = term.end()
+        name = term["field"]
+        found = entry.get(name.removeprefix("jsonPayload.")) if name.startswith("jsonPayload.") else labels.get(name)
+        if not _holds(found, term["operator"], term["value"]):
+            return False
+    return True
+
+
+def values(extractor: str, entries: Iterable[Entry]) -> list[float]:
+    """Return what EXTRACT(jsonPayload.NAME) finds in the lines."""
+    name = re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", extractor)
+    assert name, extractor
+    return [float(str(entry[name[1]])) for entry in entries]
+
+
+def _holds(found: object, operator: str, value: str) -> bool:
+    if found is None:
+        return False
+    if operator == ":":
+        return True
+    if operator == "=~":
+        return re.search(value.strip('"'), str(found)) is not None
+    if operator == "=":
+        return str(found) in (re.findall(r'"([^"]*)"', value) or [value])
+    number = float(str(found))
+    return number >= float(value) if operator == ">=" else number > float(value)

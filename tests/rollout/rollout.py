@@ -1,0 +1,131 @@
+"""The module rolled out on this machine: control plane, Terraform's state, X, and what tests do with them."""
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.deployment import oauth_payload, token_payload
+from tests.e2e.stack import wait_for
+from tests.rollout.control_plane.plane import PROJECT, ControlPlane
+from tests.rollout.workspace import Workspace, copy_of_the_repository
+from xcapi_core.sandbox.server import SandboxServer
+from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.function_process import FunctionProcess
+from xcapi_core.sandbox.services.pubsub import DeadLetter
+from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
+
+__all__ = ["EXISTING_SECRET", "PUBLISHER", "REGION", "Rollout", "rolled_out"]
+
+REGION = "europe-west1"
+PUBLISHER = "serviceAccount:shop@other-project.iam.gserviceaccount.com"
+EXISTING_SECRET = f"projects/{PROJECT}/secrets/ads-keys"
+
+_VARIABLES: Mapping[str, Any] = {
+    "project_id": PROJECT,
+    "region": REGION,
+    "pixels": {
+        "o8z6j": {"event_ids": {"purchase": "tw-o8z6j-o8z21", "sign_up": "tw-o8z6j-o8z22"}},
+        "p9q7k": {"event_ids": {"purchase": "tw-p9q7k-p9q31"}, "secret": "ads-keys"},
+    },
+    "publishers": [PUBLISHER],
+    "delivery": {"ack_deadline_s": 28, "max_delivery_attempts": 5, "min_backoff_s": 1, "max_backoff_s": 1},
+}
+
+
+@dataclass(slots=True)
+class Rollout:
+    """The parts; `letters` collects what has been pulled from the dead-letter subscription."""
+
+    plane: ControlPlane
+    workspace: Workspace
+    sandbox: SandboxServer
+    emulator: PubsubEmulator
+    repository: Path
+    settings: dict[str, Any]
+    letters: list[DeadLetter] = field(default_factory=list)
+
+    @property
+    def function(self) -> FunctionProcess:
+        """The running instance."""
+        (instance,) = self.plane.functions.instances.values()
+        return instance
+
+    def publish(self, event: object) -> None:
+        """Publish as the publisher; text and bytes go as they are."""
+        data = event if isinstance(event, bytes) else json.dumps(event).encode()
+        self.plane.publish(PUBLISHER, f"projects/{PROJECT}/topics/x-conversions", data)
+
+    def collect(self) -> list[DeadLetter]:
+        """Pull what waits in the created dead-letter subscription; Pub/Sub's own forwards enter the journal."""
+        new = self.emulator.pull(f"projects/{PROJECT}/subscriptions/x-conversions-dead-letter", timeout_s=0.1)
+        for letter in new:
+            if "xcapi_reason" not in letter.attributes:
+                self.plane.pubsub.note_forwarded(f"projects/{PROJECT}/subscriptions/x-conversions")
+        self.letters += new
+        return self.letters
+
+    def accepted(self) -> list[str]:
+        """Return the conversion ids that X took."""
+        return [record["conversion_id"] for record in self.sandbox.accepted()]
+
+    def wait_for_accepted(self, conversion_id: str, *, timeout_s: float = 30) -> None:
+        """Wait until X has it."""
+        wait_for(lambda: conversion_id in self.accepted(), timeout_s=timeout_s)
+
+    def gcloud(self, command: str, folder: Path) -> str:
+        """Run a command of the documents, as it stands, on this project. Raises with what gcloud said."""
+        (folder / "token").write_text("anything")
+        apis = {"SECRETMANAGER": "secretmanager", "PUBSUB": "pubsub", "LOGGING": "logging"}
+        done = subprocess.run(
+            shlex.split(command, comments=True),
+            cwd=folder,
+            env={
+                **os.environ,
+                **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}": f"{self.plane.url}/{at}/" for api, at in apis.items()},
+                "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(folder / "token"),
+                "CLOUDSDK_CONFIG": str(folder / "gcloud"),
+                "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+                "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+                "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+                "NO_PROXY": "127.0.0.1",
+                "no_proxy": "127.0.0.1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@contextmanager
+def rolled_out(emulator: PubsubEmulator, folder: Path, environment: Mapping[str, str]) -> Iterator[Rollout]:
+    """Apply the module from a copy of the repository; the keys are where somebody will have put them."""
+    repository = copy_of_the_repository(folder / "repository")
+    (folder / "root").mkdir()
+    with SandboxServer() as sandbox, ControlPlane(emulator, repository_root() / ".cache") as plane:
+        plane.documents.all[EXISTING_SECRET] = {"name": EXISTING_SECRET, "replication": {"automatic": {}}}
+        plane.payloads[EXISTING_SECRET] = [token_payload()]
+        settings = {
+            "api_base_url": sandbox.url,
+            "default_pixel": "o8z6j",
+            "request_timeout_s": 2,
+            "settle_timeout_s": 8,
+        }
+        workspace = Workspace(
+            folder / "root",
+            repository / "terraform",
+            {**environment, **plane.environment},
+            **_VARIABLES,
+            settings=settings,
+        )
+        workspace.apply()
+        (folder / "keys.json").write_bytes(oauth_payload())
+        yield Rollout(plane, workspace, sandbox, emulator, repository, settings)

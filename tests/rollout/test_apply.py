@@ -1,0 +1,368 @@
+"""The module rolled out with the real provider, used, changed and removed. One story: the tests run in their order."""
+
+import itertools
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import grpc
+import pytest
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
+
+from tests.e2e.deployment import oauth_payload
+from tests.e2e.push import event, new_id
+from tests.e2e.stack import wait_for
+from tests.rollout.control_plane.plane import PROJECT, PROJECT_NUMBER
+from tests.rollout.control_plane.rest import Refusal
+from tests.rollout.log_filters import matches, values
+from tests.rollout.rollout import EXISTING_SECRET, PUBLISHER, Rollout, rolled_out
+from tests.rollout.workspace import TerraformError
+from xcapi_core.sandbox.services.grpc_server import insecure_channel
+from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
+
+NAME = "x-conversions"
+SECRET = f"projects/{PROJECT}/secrets/{NAME}-o8z6j"
+SUBSCRIPTION = f"projects/{PROJECT}/subscriptions/{NAME}"
+RUN, PUSH, BUILD = (f"{NAME}-{duty}@{PROJECT}.iam.gserviceaccount.com" for duty in ("run", "push", "build"))
+KEPT = "google_pubsub_topic", "google_pubsub_subscription.", "google_secret_manager_secret."
+
+
+@pytest.fixture(name="rollout", scope="module")
+def applied(
+    emulator: PubsubEmulator, tmp_path_factory: pytest.TempPathFactory, terraform_environment: Mapping[str, str]
+) -> Iterator[Rollout]:
+    with rolled_out(emulator, tmp_path_factory.mktemp("rollout"), terraform_environment) as rollout:
+        yield rollout
+
+
+def read_secret(rollout: Rollout, account: str, secret: str) -> bytes:
+    address = rollout.plane.identity(f"serviceAccount:{account}").secret_manager_address
+    client = SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=insecure_channel(address)))
+    return client.access_secret_version(name=f"{secret}/versions/latest", retry=None, timeout=5).payload.data
+
+
+def test_a_second_plan_shows_no_change(rollout: Rollout) -> None:
+    assert rollout.workspace.plan().actions == {}
+    assert rollout.plane.unknown == [], "the control plane was asked for what it does not know"
+
+
+def test_outputs_name_what_was_created(rollout: Rollout) -> None:
+    outputs = rollout.workspace.outputs()
+    assert outputs["topic_id"] in rollout.plane.pubsub.topics
+    assert outputs["dead_letter_topic_id"] in rollout.plane.pubsub.topics
+    assert outputs["subscription_id"] in rollout.plane.pubsub.subscriptions
+    assert outputs["dead_letter_subscription_id"] in rollout.plane.pubsub.subscriptions
+    assert f"projects/{PROJECT}/locations/europe-west1/functions/{outputs['function_name']}" in rollout.plane.resources
+    assert rollout.plane.functions.service_of(outputs["function_uri"])
+    assert outputs["secret_ids"] == {"o8z6j": SECRET, "p9q7k": EXISTING_SECRET}
+    assert outputs["service_accounts"] == {"run": RUN, "push": PUSH, "build": BUILD}
+
+
+def test_subscriptions_are_as_the_delivery_needs_them(rollout: Rollout) -> None:
+    pushing = rollout.plane.pubsub.subscriptions[SUBSCRIPTION]
+    uri = rollout.workspace.outputs()["function_uri"]
+    assert pushing["pushConfig"]["pushEndpoint"] == uri
+    assert pushing["pushConfig"]["oidcToken"] == {"audience": uri, "serviceAccountEmail": PUSH}
+    assert pushing["deadLetterPolicy"]["maxDeliveryAttempts"] == 5
+    assert pushing["expirationPolicy"] == {}
+    waiting = rollout.plane.pubsub.subscriptions[f"{SUBSCRIPTION}-dead-letter"]
+    assert waiting["messageRetentionDuration"] == f"{31 * 24 * 3600}s"
+    assert waiting["expirationPolicy"] == {}
+    assert "pushEndpoint" not in waiting.get("pushConfig", {})
+
+
+def test_the_function_runs_the_uploaded_zip_with_the_environment_it_was_given(rollout: Rollout) -> None:
+    (revision,) = rollout.plane.functions.revisions
+    environment = revision["environmentVariables"]
+    assert environment["LOG_EXECUTION_ID"] == "false"
+    assert environment["WORKERS"] == "1"
+    assert json.loads(environment["XCAPI_CONFIG"])["api_base_url"] == rollout.sandbox.url
+    assert revision["ingressSettings"] == "ALLOW_INTERNAL_ONLY"
+    assert revision["serviceAccountEmail"] == RUN
+    assert revision["maxInstanceCount"] == 1
+    assert revision["maxInstanceRequestConcurrency"] == 500
+
+
+def uploaded(rollout: Rollout) -> dict[str, bytes]:
+    ((_, content),) = rollout.plane.storage.objects.values()
+    path = rollout.repository.parent / "uploaded.zip"
+    path.write_bytes(content)
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_only_what_runs_is_uploaded(rollout: Rollout) -> None:
+    undeployed = ("xcapi_core/cli/", "xcapi_core/sandbox/", "xcapi_core/__main__.py")
+    package = [path for path in (rollout.repository / "xcapi_core").rglob("*") if path.is_file()]
+    names = [str(path.relative_to(rollout.repository)) for path in package]
+    expected = {"main.py", "requirements.txt"}
+    expected |= {one for one in names if not one.startswith(undeployed) and "__pycache__" not in one}
+    files = uploaded(rollout)
+    assert set(files) == expected
+    assert all(content == (rollout.repository / name).read_bytes() for name, content in files.items())
+
+
+def test_the_next_steps_put_the_keys_in_and_send_a_first_event(rollout: Rollout, tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_bytes(oauth_payload())
+    steps = rollout.workspace.outputs()["next_steps"].splitlines()
+    commands = [line for line in steps if line.strip() and not line.startswith(("#", "rm "))]
+    put_shared, put_own, publish, read_log, pull = commands
+    assert "secrets versions add ads-keys" in put_shared, "its keys are there already"
+    for command in (put_own, publish):
+        rollout.gcloud(command, tmp_path)
+    rollout.wait_for_accepted("first-event")
+    assert "batch.delivered" in rollout.gcloud(read_log, tmp_path)
+    rollout.gcloud(pull, tmp_path)
+
+
+def test_published_events_arrive_at_x_through_the_created_push_subscription(rollout: Rollout) -> None:
+    sent = [event() for _ in range(20)]
+    rollout.publish(sent[:15])
+    for one in sent[15:]:
+        rollout.publish(one)
+    other_pixel = event(pixel_id="p9q7k", event_id="tw-p9q7k-p9q31")
+    rollout.publish(other_pixel)
+    wanted = {str(one["conversion_id"]) for one in [*sent, other_pixel]}
+    wait_for(lambda: wanted <= set(rollout.accepted()), timeout_s=30)
+
+
+def test_bad_events_wait_in_the_created_dead_letter_subscription(rollout: Rollout) -> None:
+    rollout.publish(b"no json")
+    rollout.publish(event(event_id="tw-o8z6j-nobody", conversion_id="bad"))
+    rollout.publish({"event": "purchase", "email": "not an address"})
+    reasons = {"invalid_message", "rejected", "invalid_event"}
+    wait_for(lambda: {one.attributes.get("xcapi_reason") for one in rollout.collect()} >= reasons, timeout_s=30)
+
+
+def test_nacked_events_come_back_by_the_created_policy(rollout: Rollout) -> None:
+    rollout.sandbox.inject({"status": 503, "times": 2})
+    late = event()
+    rollout.publish(late)
+    rollout.wait_for_accepted(str(late["conversion_id"]))
+    attempts = [record for record in rollout.sandbox.requests() if record.status in {200, 503}][-3:]
+    assert [record.status for record in attempts] == [503, 503, 200]
+    # Without a back-off of its own a nack would come back at once.
+    assert min(b.received_at - a.received_at for a, b in itertools.pairwise(attempts)) > 0.9
+
+
+def test_what_is_tried_too_often_is_forwarded_to_the_created_dead_letter_subscription(rollout: Rollout) -> None:
+    rollout.sandbox.inject({"status": 503})
+    lost = json.dumps(event(conversion_id=new_id())).encode()
+    rollout.publish(lost)
+    wait_for(lambda: [one for one in rollout.collect() if one.data == lost], timeout_s=60)
+    rollout.sandbox.clear_faults()
+    (letter,) = [one for one in rollout.letters if one.data == lost]
+    assert "xcapi_reason" not in letter.attributes
+
+
+def test_refused_keys_are_seen(rollout: Rollout) -> None:
+    rollout.sandbox.inject({"status": 401, "times": 4})
+    rollout.publish(event())
+    wait_for(
+        lambda: "unauthorized" in {one.attributes.get("xcapi_reason") for one in rollout.collect()}, timeout_s=30
+    )
+    rollout.sandbox.clear_faults()
+
+
+def test_every_log_based_metric_counts_what_the_function_really_wrote(rollout: Rollout) -> None:
+    """The filters and extractors, on the very lines of the story so far."""
+    labels = {"resource.type": "cloud_run_revision", "resource.labels.service_name": NAME}
+    lines = rollout.function.log_entries
+    counted: dict[str, float] = {}
+    for name, metric in rollout.plane.documents.all.items():
+        if f"/metrics/{NAME}/" in name:
+            found = [line for line in lines if matches(metric["filter"], line, labels)]
+            for label, extractor in metric.get("labelExtractors", {}).items():
+                # An extractor that finds nothing makes an empty label, and the chart by it says nothing.
+                assert len(values_of(extractor, found)) == len(found), f"{name}: {label}"
+            extractor = metric.get("valueExtractor")
+            counted[name.rpartition("/")[2]] = sum(values(extractor, found)) if extractor else len(found)
+    assert counted["delivered"] == len(rollout.accepted())
+    own_letters = [one for one in rollout.letters if "xcapi_reason" in one.attributes]
+    assert counted["dead_letters_published"] == len(own_letters)
+    for reason in ("invalid_event", "invalid_message", "rejected", "unauthorized"):
+        assert counted[reason] == len([one for one in own_letters if one.attributes["xcapi_reason"] == reason]), reason
+    assert counted["conversions_sent"] >= counted["delivered"]
+    assert counted["keys_refused"] >= 1
+    assert counted["deferred"] >= 2 + 5
+    assert counted["x_latency"] > 0
+
+
+def values_of(extractor: str, lines: list[dict[str, object]]) -> list[str]:
+    found = re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", extractor)
+    assert found
+    return [str(line[found[1]]) for line in lines if line.get(found[1])]
+
+
+def test_secrets_are_read_only_by_the_identity_that_was_granted_them(rollout: Rollout) -> None:
+    assert read_secret(rollout, RUN, SECRET) == oauth_payload()
+    for account in (PUSH, BUILD):
+        with pytest.raises(Exception, match="denied") as refused:
+            read_secret(rollout, account, SECRET)
+        assert getattr(refused.value, "grpc_status_code", None) is grpc.StatusCode.PERMISSION_DENIED
+    stranger = f"projects/{PROJECT}/secrets/somebody-elses"
+    rollout.plane.payloads[stranger] = [b"{}"]
+    with pytest.raises(Exception, match="denied"):
+        read_secret(rollout, RUN, stranger)
+    with pytest.raises(Refusal):
+        rollout.plane.publish("serviceAccount:nobody@other-project.iam.gserviceaccount.com", f"projects/{PROJECT}/topics/{NAME}", b"{}")
+    rollout.plane.iam.calls[:] = [call for call in rollout.plane.iam.calls if call.allowed]  # the refusals of this test
+
+
+def test_every_call_is_covered_by_a_binding_and_no_binding_goes_unused(rollout: Rollout) -> None:
+    calls = {(call.member, call.permission) for call in rollout.plane.iam.calls}
+    agent = f"serviceAccount:service-{PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com"
+    assert calls == {
+        (f"serviceAccount:{BUILD}", "artifactregistry.repositories.uploadArtifacts"),
+        (f"serviceAccount:{BUILD}", "logging.logEntries.create"),
+        (f"serviceAccount:{BUILD}", "storage.objects.get"),
+        (f"serviceAccount:{PUSH}", "run.routes.invoke"),
+        (f"serviceAccount:{RUN}", "pubsub.topics.publish"),
+        (f"serviceAccount:{RUN}", "secretmanager.versions.access"),
+        (PUBLISHER, "pubsub.topics.publish"),
+        (agent, "pubsub.subscriptions.consume"),
+        (agent, "pubsub.topics.publish"),
+    }
+    assert all(call.allowed for call in rollout.plane.iam.calls)
+    assert rollout.plane.iam.bindings - rollout.plane.iam.used == set()
+
+
+def test_only_the_build_has_anything_on_the_project_and_that_is_argued(rollout: Rollout) -> None:
+    on_the_project = {one for one in rollout.plane.iam.bindings if one.resource == f"projects/{PROJECT}"}
+    assert {(one.member, one.role, one.prefix) for one in on_the_project} == {
+        (f"serviceAccount:{BUILD}", "roles/logging.logWriter", ""),
+        (
+            f"serviceAccount:{BUILD}",
+            "roles/storage.objectViewer",
+            f"projects/_/buckets/gcf-v2-sources-{PROJECT_NUMBER}-europe-west1",
+        ),
+    }
+
+
+def test_no_secret_value_is_in_the_state(rollout: Rollout) -> None:
+    state = rollout.workspace.state()
+    assert SECRET in state
+    for value in json.loads(oauth_payload()).values():
+        assert value not in state
+    assert "secret_manager_secret_version" not in state
+
+
+CHANGES = {
+    "a setting": ({"settings": {"consent": "require"}}, {"google_cloudfunctions2_function.main": {"service_config"}}),
+    "the back-off": ({"delivery": {"max_backoff_s": 300}}, {"google_pubsub_subscription.events": {"retry_policy"}}),
+    "memory": ({"function": {"memory": "2Gi"}}, {"google_cloudfunctions2_function.main": {"service_config"}}),
+    "another publisher": (
+        {"publishers": [PUBLISHER, "group:jobs@example.com"]},
+        {'google_pubsub_topic_iam_member.publishers["group:jobs@example.com"]': None},
+    ),
+    "a notification channel": (
+        {"notification_channels": [f"projects/{PROJECT}/notificationChannels/1"]},
+        {f'google_monitoring_alert_policy.main["{title}"]': {"notification_channels"} for title in (
+            "Dead letters appear", "Dead letters wait", "Function errors",
+            "Oldest unacked message", "Push errors", "X refuses the keys",
+        )},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_variable_changes_only_what_it_should(rollout: Rollout, name: str) -> None:
+    variables, expected = CHANGES[name]
+    before = {key: rollout.workspace.variables.get(key) for key in variables}
+    merged = {
+        key: {**(before[key] or {}), **value} if isinstance(value, dict) else value for key, value in variables.items()
+    }
+    rollout.workspace.set(**merged)
+    try:
+        plan = rollout.workspace.plan()
+    finally:
+        rollout.workspace.set(**before)
+    assert set(plan.actions) == set(expected)
+    for address, attributes in expected.items():
+        assert plan.actions[address] == (("create",) if attributes is None else ("update",)), address
+        if attributes is not None:
+            assert plan.changed[address] <= attributes | {"terraform_labels", "effective_labels", "update_time", "url"}
+
+
+def test_a_changed_source_makes_a_new_revision_and_touches_nothing_else(rollout: Rollout) -> None:
+    before = dict(rollout.plane.storage.objects)
+    # Not what runs: neither tests nor times nor permissions make another zip.
+    (rollout.repository / "main.py").chmod(0o755)
+    (rollout.repository / "xcapi_core" / "sandbox" / "new.py").write_text("")
+    (rollout.repository / "main.py").touch()
+    assert rollout.workspace.plan().actions == {}
+    with (rollout.repository / "main.py").open("a") as main:
+        main.write("# another version\n")
+    rollout.workspace.apply()
+    assert len(rollout.plane.functions.revisions) == 2
+    assert not set(before) & set(rollout.plane.storage.objects), "the old source is gone"
+    assert b"# another version" in uploaded(rollout)["main.py"]
+    late = event()
+    rollout.publish(late)
+    rollout.wait_for_accepted(str(late["conversion_id"]))
+    assert rollout.workspace.plan().actions == {}
+
+
+def test_another_pixel_needs_its_secret_its_grant_and_a_new_revision_and_drops_no_event(rollout: Rollout) -> None:
+    waiting = new_id()
+    rollout.sandbox.inject({"status": 503})
+    rollout.publish(event(conversion_id=waiting))
+    pixels = {**rollout.workspace.variables["pixels"], "q1w2e": {"event_ids": {"purchase": "tw-q1w2e-q1w21"}}}
+    rollout.workspace.set(pixels=pixels, delivery={**rollout.workspace.variables["delivery"], "max_delivery_attempts": 100})
+    plan = rollout.workspace.plan()
+    secret = f"projects/{PROJECT}/secrets/{NAME}-q1w2e"
+    assert plan.actions == {
+        'google_secret_manager_secret.keys["q1w2e"]': ("create",),
+        f'google_secret_manager_secret_iam_member.run["{secret}"]': ("create",),
+        "google_cloudfunctions2_function.main": ("update",),
+        "google_pubsub_subscription.events": ("update",),
+    }
+    rollout.workspace.apply()
+    rollout.sandbox.clear_faults()
+    rollout.wait_for_accepted(waiting, timeout_s=60)
+
+
+def test_a_changed_filter_is_refused_since_it_would_drop_the_backlog(rollout: Rollout) -> None:
+    delivery = rollout.workspace.variables["delivery"]
+    rollout.workspace.set(delivery={**delivery, "filter": 'attributes.pixel_id = "o8z6j"'})
+    try:
+        with pytest.raises(TerraformError, match="deletion_policy|PREVENT|prevent"):
+            rollout.workspace.apply()
+    finally:
+        rollout.workspace.set(delivery=delivery)
+    assert SUBSCRIPTION in rollout.plane.pubsub.subscriptions
+    rollout.workspace.apply()
+    assert rollout.workspace.plan().actions == {}
+
+
+def test_destroy_refuses_to_lose_secrets_and_events(rollout: Rollout) -> None:
+    protected = {
+        one
+        for one in rollout.plane.resources
+        if "/topics/" in one or "/subscriptions/" in one or "/secrets/" in one
+    }
+    assert len(protected) == 7
+    with pytest.raises(TerraformError, match="deletion"):
+        rollout.workspace.destroy()
+    assert protected <= rollout.plane.resources
+    assert rollout.plane.payloads[SECRET] == [oauth_payload()]
+    # What the attempt took away, an apply brings back.
+    rollout.workspace.apply()
+    late = event()
+    rollout.publish(late)
+    rollout.wait_for_accepted(str(late["conversion_id"]))
+
+
+def test_destroy_leaves_nothing_once_the_protection_is_off(rollout: Rollout) -> None:
+    rollout.workspace.set(deletion_protection=False)
+    plan = rollout.workspace.plan()
+    assert all(actions == ("update",) and address.startswith(KEPT) for address, actions in plan.actions.items())
+    rollout.workspace.apply()
+    rollout.workspace.destroy()
+    assert rollout.plane.resources == {EXISTING_SECRET}, "not ours"
+    assert rollout.plane.iam.bindings == set()
+    assert rollout.plane.functions.instances == {}
+    assert rollout.plane.enabled, "other things in the project may need the APIs"

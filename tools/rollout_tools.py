@@ -1,0 +1,247 @@
+"""What `make rollout` needs besides Terraform: the real providers, tflint, terraform-docs and checkov, in a cache.
+
+    rollout_tools.py                prepare everything; the environment for Terraform goes to stdout, as JSON
+    rollout_tools.py --only NAME …  some of it: providers, tflint, terraform-docs, checkov
+    rollout_tools.py --installed    prepare nothing: exit 1 with a sentence when something is missing
+
+Providers come from wherever this machine's Terraform gets them, a registry or a mirror of one's own. Only where that
+cannot be reached are they built from their Go modules, which takes minutes, once. The cache is outside the checkout, in
+$XDG_CACHE_HOME or ~/.cache, so that a fresh clone does not build again. What happens is said on stderr.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xcapi-rollout"
+MODULE = Path(__file__).resolve().parent.parent / "terraform"
+CHECKOV = "3.3.30"
+
+
+@dataclass(frozen=True, slots=True)
+class GoProgram:
+    """A program as a Go module: `version` is the release that the module's own version stands for."""
+
+    name: str
+    version: str
+    module: str
+    minutes: str
+
+    @property
+    def binary(self) -> str:
+        """Its file name, with the version: another one is built beside it."""
+        return f"{self.name}-{self.version}"
+
+
+# Terraform's providers are no tagged Go modules: their versions are those of commits. Google's is two days after 8.0.0.
+PROVIDERS = (
+    GoProgram(
+        "google",
+        "8.0.0",
+        "github.com/hashicorp/terraform-provider-google@v1.20.1-0.20260828184646-f3721fb45fa3",
+        "4 to 8 minutes, 2 GB of memory",
+    ),
+    GoProgram(
+        "archive",
+        "2.8.0",
+        "github.com/hashicorp/terraform-provider-archive@v1.3.1-0.20260727144921-44050a6fd1aa",
+        "half a minute",
+    ),
+)
+PROGRAMS = (
+    GoProgram("tflint", "0.64.0", "github.com/terraform-linters/tflint@v0.64.0", "a minute or two"),
+    GoProgram("terraform-docs", "0.24.0", "github.com/terraform-docs/terraform-docs@v0.24.0", "half a minute"),
+)
+
+
+class ToolsError(Exception):
+    """Something cannot be had; the text is the one sentence for the person at the terminal."""
+
+
+def main() -> int:
+    """Prepare what was asked for and print Terraform's environment."""
+    parser = argparse.ArgumentParser(description="prepare what make rollout needs")
+    parser.add_argument("--only", nargs="+", choices=["providers", "tflint", "terraform-docs", "checkov"])
+    parser.add_argument("--installed", action="store_true")
+    arguments = parser.parse_args()
+    wanted = arguments.only or ["providers", "tflint", "terraform-docs", "checkov"]
+    try:
+        if arguments.installed:
+            missing = [name for name in wanted if not _is_there(name)]
+            if missing:
+                raise ToolsError(f"{', '.join(missing)} not prepared yet: `make rollout` does that once")  # noqa: TRY301
+        else:
+            _prepare(wanted)
+    except ToolsError as error:
+        _say(str(error))
+        return 1
+    environment = json.loads(_environment_file().read_text()) if _environment_file().exists() else {}
+    print(json.dumps({**environment, "PATH": os.pathsep.join([str(CACHE / "bin"), os.environ.get("PATH", "")])}))
+    return 0
+
+
+def _prepare(wanted: list[str]) -> None:
+    if shutil.which("terraform") is None:
+        raise ToolsError("Terraform is not on this machine: install it, 1.9 or newer, and run the same command again.")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with _only_one():
+        for name in wanted:
+            if _is_there(name):
+                continue
+            if name == "providers":
+                _prepare_providers()
+            elif name == "checkov":
+                _install_checkov()
+            else:
+                program = next(one for one in PROGRAMS if one.name == name)
+                _build(program, CACHE / "bin" / program.binary)
+                _link(program)
+
+
+def _is_there(name: str) -> bool:
+    if name == "providers":
+        return _environment_file().exists()
+    if name == "checkov":
+        return (CACHE / f"checkov-{CHECKOV}" / ".finished").exists()
+    program = next(one for one in PROGRAMS if one.name == name)
+    return (CACHE / "bin" / program.binary).exists()
+
+
+def _environment_file() -> Path:
+    """Name where the providers' way to Terraform is kept; other versions need another way."""
+    return CACHE / f"environment-{'-'.join(one.version for one in PROVIDERS)}.json"
+
+
+def _prepare_providers() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        shutil.copy(MODULE / "versions.tf", scratch)
+        environment = _from_registry(scratch) or _from_source(scratch)
+    _environment_file().write_text(json.dumps(environment))
+
+
+def _from_registry(scratch: Path) -> Mapping[str, str]:
+    """Let Terraform fetch the providers as it is set up to; an empty answer says that it cannot."""
+    plugins = CACHE / "plugins"
+    plugins.mkdir(exist_ok=True)
+    environment = {"TF_PLUGIN_CACHE_DIR": str(plugins)}
+    patience = {"TF_REGISTRY_DISCOVERY_RETRY": "1", "TF_REGISTRY_CLIENT_TIMEOUT": "10"}
+    _say("Fetching Terraform's google and archive providers (40 MB) …")
+    fetched = _run("terraform", "init", "-backend=false", "-input=false", folder=scratch, **environment, **patience)
+    if fetched.returncode == 0:
+        return environment
+    _say("No provider registry can be reached from here: building them from their Go modules instead, once.")
+    return {}
+
+
+def _from_source(scratch: Path) -> Mapping[str, str]:
+    """Build the providers into a mirror in the layout that Terraform knows, and say how it finds that."""
+    # Terraform itself knows where its providers usually come from: the mirror's folders are named after that.
+    told = _run("terraform", "providers", folder=scratch).stdout
+    host = re.search(r"provider\[([^/\]]+)/hashicorp/google\]", told)
+    if host is None:
+        raise ToolsError("`terraform providers` does not name the google provider: is this Terraform 1.9 or newer?")
+    mirror = CACHE / "mirror"
+    system = f"{platform.system().lower()}_{_architecture()}"
+    for one in PROVIDERS:
+        folder = mirror / host[1] / "hashicorp" / one.name / one.version / system
+        target = folder / f"terraform-provider-{one.name}_v{one.version}"
+        if not target.exists():
+            _build(one, target)
+    configuration = CACHE / "mirror.tfrc"
+    configuration.write_text(
+        f"provider_installation {{\n  filesystem_mirror {{\n    path = {json.dumps(str(mirror))}\n  }}\n}}\n"
+    )
+    return {"TF_CLI_CONFIG_FILE": str(configuration)}
+
+
+def _build(program: GoProgram, target: Path) -> None:
+    if shutil.which("go") is None:
+        raise ToolsError(f"{program.name} has to be built here, and there is no Go: install it (1.25 or newer).")
+    _say(f"Building {program.name} {program.version} ({program.minutes}, once) …")
+    started = time.monotonic()
+    settings = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+    # Not `go install`: it wants a list of versions, which not every module proxy has.
+    found = _run("go", "mod", "download", "-json", program.module, folder=CACHE, **settings)
+    if found.returncode:
+        raise ToolsError(f"{program.module} cannot be downloaded: is the Go module proxy (GOPROXY) within reach?")
+    source = Path(json.loads(found.stdout)["Dir"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    command = ["go", "build", "-p", "2", "-trimpath", "-ldflags", "-s -w", "-o", str(unfinished), "."]
+    built = _run(*command, folder=source, **settings)
+    if built.returncode:
+        raise ToolsError(f"{program.name} cannot be built: {built.stderr.strip().splitlines()[-1:]}")
+    unfinished.rename(target)  # at once, so that nobody finds half a program
+    _say(f"Built {program.name} in {time.monotonic() - started:.0f} s.")
+
+
+def _link(program: GoProgram) -> None:
+    link = CACHE / "bin" / program.name
+    link.unlink(missing_ok=True)
+    link.symlink_to(program.binary)
+
+
+def _install_checkov() -> None:
+    _say(f"Installing checkov {CHECKOV} into a virtual environment of its own (a minute, once) …")
+    folder = CACHE / f"checkov-{CHECKOV}"
+    shutil.rmtree(folder, ignore_errors=True)
+    for command in (
+        [sys.executable, "-m", "venv", str(folder)],
+        [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", f"checkov=={CHECKOV}"],
+    ):
+        done = _run(*command, folder=CACHE)
+        if done.returncode:
+            raise ToolsError(f"checkov cannot be installed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+    (CACHE / "bin").mkdir(exist_ok=True)
+    link = CACHE / "bin" / "checkov"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder / "bin" / "checkov")
+    (folder / ".finished").touch()
+
+
+def _run(*command: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _architecture() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    """One preparation at a time on this machine; the lock goes with the process, however it ends."""
+    with (CACHE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("Another run prepares the same: waiting for it …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
