@@ -3,12 +3,15 @@
 # Written for GNU make 3.81 (macOS) and later; paths stay relative, so that a checkout's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: bench check clean demo fuzz help lint lock mutants sandbox setup soak test
+.PHONY: bench check clean demo fuzz help lint lock mutants rollout sandbox setup soak test
 
 ARGS =
 XCAPI_VENV ?= .venv
 export XCAPI_VENV
 bin = $(XCAPI_VENV)/bin
+
+# Before the whole suite, not before some of it. What cannot be had is skipped there, with the reason.
+rollout_tools = $(if $(ARGS),:,if command -v terraform >/dev/null; then $(bin)/python tools/rollout_tools.py >/dev/null || :; fi)
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -22,10 +25,12 @@ demo: setup  ## the whole path on this machine: sandbox X, the real function, ev
 sandbox: setup  ## the local X Conversions API alone, to try any client against
 	@$(bin)/xcapi sandbox $(ARGS)
 
-test: setup  ## the whole suite
+test: setup  ## the whole suite; the rollout's part where Terraform is on this machine
+	@$(rollout_tools)
 	@$(bin)/python -m pytest $(ARGS)
 
 check: lint  ## format, lint, types, then the whole suite
+	@$(rollout_tools)
 	$(bin)/python -m pytest $(ARGS)
 
 lint: setup  ## format, lint and types alone
@@ -33,6 +38,10 @@ lint: setup  ## format, lint and types alone
 	$(bin)/ruff check --quiet .
 	$(bin)/mypy
 	@if [ -d terraform ] && command -v terraform >/dev/null; then terraform fmt -check -recursive terraform; fi
+
+rollout: setup  ## Terraform alone: linters, scanner, its own tests, then a real apply on this machine
+	@$(bin)/python tools/rollout_tools.py >/dev/null
+	@XCAPI_REQUIRE_ALL=1 $(bin)/python -m pytest tests/rollout $(ARGS)
 
 bench: setup  ## how fast it is, as ratios within one run: ten minutes (ARGS=--quick: two; ARGS=--help says more)
 	@$(bin)/python -m tests.benchmarks $(ARGS)

@@ -9,32 +9,32 @@ locals {
   alerts = {
     "Dead letters appear" = {
       severity = "WARNING"
-      for      = "0s"
+      duration = "0s"
       query    = "sum(increase(pubsub_googleapis_com:subscription_dead_letter_message_count{${local.events_subscription}}[10m])) > 0 or sum(increase(${local.log_metric_prefix}dead_letters_published_sum{${local.of_the_function}}[10m])) > 0"
     }
     "Dead letters wait" = {
       severity = "WARNING"
-      for      = "0s"
+      duration = "0s"
       query    = "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.dead_letters_subscription}}) > 86400"
     }
     "Oldest unacked message" = {
       severity = "ERROR"
-      for      = "300s"
+      duration = "300s"
       query    = "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.events_subscription}}) > 900"
     }
     "Push errors" = {
       severity = "WARNING"
-      for      = "900s"
+      duration = "900s"
       query    = "sum(rate(pubsub_googleapis_com:subscription_push_request_count{${local.events_subscription},response_class!=\"ack\"}[15m])) / sum(rate(pubsub_googleapis_com:subscription_push_request_count{${local.events_subscription}}[15m])) > 0.1"
     }
     "X refuses the keys" = {
       severity = "CRITICAL"
-      for      = "0s"
+      duration = "0s"
       query    = "sum(increase(${local.log_metric_prefix}keys_refused{${local.of_the_function}}[10m])) > 0"
     }
     "Function errors" = {
       severity = "ERROR"
-      for      = "0s"
+      duration = "0s"
       # A 503 is how the function nacks.
       query = "sum(increase(run_googleapis_com:request_count{${local.of_the_function},response_code_class=\"5xx\",response_code!=\"503\"}[10m])) > 0"
     }
@@ -65,7 +65,7 @@ resource "google_monitoring_alert_policy" "main" {
     # PromQL without validation: for minutes after a log-based metric was made, a filter on it would be refused.
     condition_prometheus_query_language {
       query                     = each.value.query
-      duration                  = each.value.for
+      duration                  = each.value.duration
       evaluation_interval       = "60s"
       disable_metric_validation = true
     }

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -306,23 +307,34 @@ def test_a_changed_source_makes_a_new_revision_and_touches_nothing_else(rollout:
     assert rollout.workspace.plan().actions == {}
 
 
-def test_another_pixel_needs_its_secret_its_grant_and_a_new_revision_and_drops_no_event(rollout: Rollout) -> None:
-    waiting = new_id()
-    rollout.sandbox.inject({"status": 503})
-    rollout.publish(event(conversion_id=waiting))
+def test_another_pixel_needs_its_secret_its_grant_and_a_new_revision_and_no_event_is_lost(rollout: Rollout) -> None:
     pixels = {**rollout.workspace.variables["pixels"], "q1w2e": {"event_ids": {"purchase": "tw-q1w2e-q1w21"}}}
-    rollout.workspace.set(pixels=pixels, delivery={**rollout.workspace.variables["delivery"], "max_delivery_attempts": 100})
-    plan = rollout.workspace.plan()
+    rollout.workspace.set(pixels=pixels)
     secret = f"projects/{PROJECT}/secrets/{NAME}-q1w2e"
-    assert plan.actions == {
+    assert rollout.workspace.plan().actions == {
         'google_secret_manager_secret.keys["q1w2e"]': ("create",),
         f'google_secret_manager_secret_iam_member.run["{secret}"]': ("create",),
         "google_cloudfunctions2_function.main": ("update",),
-        "google_pubsub_subscription.events": ("update",),
     }
-    rollout.workspace.apply()
-    rollout.sandbox.clear_faults()
-    rollout.wait_for_accepted(waiting, timeout_s=60)
+    sent: list[str] = []
+    applied = threading.Event()
+
+    def keep_publishing() -> None:
+        while not applied.wait(0.2):
+            sent.append(new_id())
+            rollout.publish(event(conversion_id=sent[-1]))
+
+    publisher = threading.Thread(target=keep_publishing)
+    publisher.start()
+    try:
+        rollout.workspace.apply()
+    finally:
+        applied.set()
+        publisher.join()
+    assert len(sent) > 10
+    wait_for(lambda: set(sent) <= set(rollout.accepted()), timeout_s=60)
+    assert rollout.plane.pubsub.subscriptions[SUBSCRIPTION], "the same one"
+    assert secret in rollout.plane.documents.all
 
 
 def test_a_changed_filter_is_refused_since_it_would_drop_the_backlog(rollout: Rollout) -> None:

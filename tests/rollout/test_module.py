@@ -1,0 +1,125 @@
+"""The module as it lies there: its form, its linters' and scanner's verdicts, its own tests, its documents."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.rollout.conftest import Tool
+from tests.rollout.log_filters import events_named
+from tests.rollout.workspace import MODULE, copy_of_the_repository, run_terraform
+from tests.services import unavailable
+from tests.test_architecture import UNDEPLOYED
+from tests.test_docs import emitted_events
+from xcapi_core.sandbox.services.checkout import repository_root
+
+EXAMPLES = sorted(path.parent for path in (MODULE / "examples").glob("*/main.tf"))
+FOLDERS = [MODULE, *EXAMPLES]
+
+
+def said(*command: str, folder: Path = MODULE) -> str:
+    """Run a checker; its complaints are the failure."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(name="copied", scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the module with its examples: `init` leaves its traces there."""
+    return copy_of_the_repository(tmp_path_factory.mktemp("module")) / "terraform"
+
+
+def name_of(folder: Path) -> str:
+    return folder.name
+
+
+def test_there_are_the_promised_examples() -> None:
+    promised = ["existing-secrets-and-topic-publishers", "hardened", "minimal", "several-pixels"]
+    assert [folder.name for folder in EXAMPLES] == promised
+
+
+def test_everything_is_formatted() -> None:
+    if shutil.which("terraform") is None:
+        unavailable("Terraform is not on this machine")
+    said("terraform", "fmt", "-check", "-recursive", "-diff")
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_it_is_valid_and_its_own_tests_pass(
+    copied: Path, folder: Path, terraform_environment: Mapping[str, str]
+) -> None:
+    at = copied / folder.relative_to(MODULE)
+    run_terraform(at, "init", "-backend=false", "-input=false", environment=terraform_environment)
+    run_terraform(at, "validate", "-no-color", environment=terraform_environment)
+    told = run_terraform(at, "test", "-no-color", environment=terraform_environment)
+    assert re.search(r"Success! [1-9]\d* passed, 0 failed", told), told
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_tflint_has_no_complaint(folder: Path, tool: Tool) -> None:
+    said(tool("tflint"), f"--config={MODULE / '.tflint.hcl'}", folder=folder)
+
+
+def test_checkov_has_no_complaint_that_is_not_argued(tool: Tool) -> None:
+    said(tool("checkov"), "--config-file", str(MODULE / ".checkov.yaml"), "--directory", ".", "--quiet", "--compact")
+
+
+@pytest.mark.parametrize("file", ["terraform/README.md"])
+def test_inputs_and_outputs_in_the_documents_are_the_modules(file: str, tool: Tool) -> None:
+    check = ["markdown", "table", "--config", str(MODULE / ".terraform-docs.yml"), "--output-check", "."]
+    assert (repository_root() / file).exists()
+    said(tool("terraform-docs"), *check)
+
+
+def declared(kind: str) -> list[str]:
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted(MODULE.glob("*.tf")))
+    return re.findall(rf'(?m)^{kind} "(\w+)"', text)
+
+
+def test_variables_are_alphabetical_and_the_three_are_the_only_required_ones() -> None:
+    assert declared("variable") == sorted(declared("variable"))
+    text = (MODULE / "variables.tf").read_text(encoding="utf-8")
+    blocks = re.findall(r'(?ms)^variable "(\w+)" \{\n(.*?)^\}', text)
+    assert {name for name, block in blocks if "\n  default " not in "\n" + block} == {"pixels", "project_id", "region"}
+
+
+def test_log_based_metrics_name_events_that_the_function_writes() -> None:
+    named = events_named((MODULE / "metrics.tf").read_text(encoding="utf-8").replace('\\"', '"'))
+    assert len(named) > 5
+    assert named <= emitted_events() | {"batch.delivered"}
+
+
+def test_what_is_left_out_of_the_zip_is_what_the_architecture_leaves_out() -> None:
+    source = (MODULE / "source.tf").read_text(encoding="utf-8")
+    for module in UNDEPLOYED:
+        path = module.replace(".", "/")
+        assert f'"{path}/"' in source or f'"{path}.py"' in source, module
+
+
+def test_each_alert_has_its_section_in_the_runbook_and_no_section_lacks_its_alert() -> None:
+    alerts = re.findall(r'(?m)^    "([A-Z][^"]+)" = \{', (MODULE / "alerts.tf").read_text(encoding="utf-8"))
+    runbook = (repository_root() / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = runbook.partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"(?m)^### (.+)$", section)) == sorted(alerts)
+    for title, text in re.findall(r"(?ms)^### (.+?)\n(.*?)(?=^### |\Z)", section):
+        for part in ("**Means**", "**Look at**", "**Do**", "```sh"):
+            assert part in text, f"{title}: {part}"
+        # Cloud Monitoring's limit for an alert's documentation, with room for the line that Terraform adds.
+        assert len(text.encode()) < 8000, title
+
+
+def test_nothing_secret_can_be_in_a_plan() -> None:
+    text = "".join(file.read_text(encoding="utf-8") for file in MODULE.glob("*.tf"))
+    assert "google_secret_manager_secret_version" not in text
+
+
+def test_examples_stand_in_the_modules_readme() -> None:
+    readme = (MODULE / "README.md").read_text(encoding="utf-8")
+    for folder in EXAMPLES:
+        assert f"(examples/{folder.name})" in readme
+    assert json.dumps("hashicorp/google") in (MODULE / "versions.tf").read_text(encoding="utf-8")
