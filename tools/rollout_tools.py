@@ -204,7 +204,9 @@ def _install_checkov() -> None:
     ):
         done = _run(*command, folder=CACHE)
         if done.returncode:
-            raise ToolsError(f"checkov cannot be installed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+            raise ToolsError(
+                f"checkov cannot be installed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+            )
     (CACHE / "bin").mkdir(exist_ok=True)
     link = CACHE / "bin" / "checkov"
     link.unlink(missing_ok=True)

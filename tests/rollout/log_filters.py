@@ -14,11 +14,8 @@ _TERM = re.compile(
 
 def events_named(text: str) -> set[str]:
     """Return the log events that a filter names in full."""
-    named: set[str] = set()
-    for term in _TERM.finditer(text):
-        if term["field"] == "jsonPayload.event" and term["operator"] == "=":
-            named |= set(re.findall(r'"([^"]+)"', term["value"]))
-    return named
+    terms = re.findall(r'jsonPayload\.event=(\([^)]*\)|"[^"]*")', text)
+    return {name for term in terms for name in re.findall(r'"([^"]+)"', term)}
 
 
 def matches(text: str, entry: Entry, labels: Mapping[str, str]) -> bool:

@@ -7,6 +7,7 @@ import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -162,9 +163,7 @@ def test_what_is_tried_too_often_is_forwarded_to_the_created_dead_letter_subscri
 def test_refused_keys_are_seen(rollout: Rollout) -> None:
     rollout.sandbox.inject({"status": 401, "times": 4})
     rollout.publish(event())
-    wait_for(
-        lambda: "unauthorized" in {one.attributes.get("xcapi_reason") for one in rollout.collect()}, timeout_s=30
-    )
+    wait_for(lambda: "unauthorized" in {one.attributes.get("xcapi_reason") for one in rollout.collect()}, timeout_s=30)
     rollout.sandbox.clear_faults()
 
 
@@ -209,7 +208,9 @@ def test_secrets_are_read_only_by_the_identity_that_was_granted_them(rollout: Ro
     with pytest.raises(Exception, match="denied"):
         read_secret(rollout, RUN, stranger)
     with pytest.raises(Refusal):
-        rollout.plane.publish("serviceAccount:nobody@other-project.iam.gserviceaccount.com", f"projects/{PROJECT}/topics/{NAME}", b"{}")
+        rollout.plane.publish(
+            "serviceAccount:nobody@other-project.iam.gserviceaccount.com", f"projects/{PROJECT}/topics/{NAME}", b"{}"
+        )
     rollout.plane.iam.calls[:] = [call for call in rollout.plane.iam.calls if call.allowed]  # the refusals of this test
 
 
@@ -251,41 +252,50 @@ def test_no_secret_value_is_in_the_state(rollout: Rollout) -> None:
     assert "secret_manager_secret_version" not in state
 
 
-CHANGES = {
-    "a setting": ({"settings": {"consent": "require"}}, {"google_cloudfunctions2_function.main": {"service_config"}}),
-    "the back-off": ({"delivery": {"max_backoff_s": 300}}, {"google_pubsub_subscription.events": {"retry_policy"}}),
-    "memory": ({"function": {"memory": "2Gi"}}, {"google_cloudfunctions2_function.main": {"service_config"}}),
+ALERTS = (
+    "Dead letters appear",
+    "Dead letters wait",
+    "Function errors",
+    "Oldest unacked message",
+    "Push errors",
+    "X refuses the keys",
+)
+# A variable's part that changes → what may change with it: attributes of what is updated, or "create".
+CHANGES: Mapping[str, tuple[str, Any, Mapping[str, set[str]]]] = {
+    "a setting": ("settings", {"consent": "require"}, {"google_cloudfunctions2_function.main": {"service_config"}}),
+    "the back-off": ("delivery", {"max_backoff_s": 300}, {"google_pubsub_subscription.events": {"retry_policy"}}),
+    "memory": ("function", {"memory": "2Gi"}, {"google_cloudfunctions2_function.main": {"service_config"}}),
     "another publisher": (
-        {"publishers": [PUBLISHER, "group:jobs@example.com"]},
-        {'google_pubsub_topic_iam_member.publishers["group:jobs@example.com"]': None},
+        "publishers",
+        [PUBLISHER, "group:jobs@example.com"],
+        {'google_pubsub_topic_iam_member.publishers["group:jobs@example.com"]': {"create"}},
     ),
     "a notification channel": (
-        {"notification_channels": [f"projects/{PROJECT}/notificationChannels/1"]},
-        {f'google_monitoring_alert_policy.main["{title}"]': {"notification_channels"} for title in (
-            "Dead letters appear", "Dead letters wait", "Function errors",
-            "Oldest unacked message", "Push errors", "X refuses the keys",
-        )},
+        "notification_channels",
+        [f"projects/{PROJECT}/notificationChannels/1"],
+        {f'google_monitoring_alert_policy.main["{title}"]': {"notification_channels"} for title in ALERTS},
     ),
 }
+# What a provider computes anew whenever something changes.
+COMPUTED = {"effective_labels", "terraform_labels", "update_time", "url"}
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_changed_variable_changes_only_what_it_should(rollout: Rollout, name: str) -> None:
-    variables, expected = CHANGES[name]
-    before = {key: rollout.workspace.variables.get(key) for key in variables}
-    merged = {
-        key: {**(before[key] or {}), **value} if isinstance(value, dict) else value for key, value in variables.items()
-    }
-    rollout.workspace.set(**merged)
+    variable, value, expected = CHANGES[name]
+    before = rollout.workspace.variables.get(variable)
+    rollout.workspace.set(**{variable: {**(before or {}), **value} if isinstance(value, dict) else value})
     try:
         plan = rollout.workspace.plan()
     finally:
-        rollout.workspace.set(**before)
+        rollout.workspace.set(**{variable: before})
     assert set(plan.actions) == set(expected)
     for address, attributes in expected.items():
-        assert plan.actions[address] == (("create",) if attributes is None else ("update",)), address
-        if attributes is not None:
-            assert plan.changed[address] <= attributes | {"terraform_labels", "effective_labels", "update_time", "url"}
+        if attributes == {"create"}:
+            assert plan.actions[address] == ("create",)
+        else:
+            assert plan.actions[address] == ("update",)
+            assert plan.changed[address] - COMPUTED == attributes
 
 
 def test_a_changed_source_makes_a_new_revision_and_touches_nothing_else(rollout: Rollout) -> None:
@@ -341,7 +351,7 @@ def test_a_changed_filter_is_refused_since_it_would_drop_the_backlog(rollout: Ro
     delivery = rollout.workspace.variables["delivery"]
     rollout.workspace.set(delivery={**delivery, "filter": 'attributes.pixel_id = "o8z6j"'})
     try:
-        with pytest.raises(TerraformError, match="deletion_policy|PREVENT|prevent"):
+        with pytest.raises(TerraformError, match=r"deletion_policy|PREVENT|prevent"):
             rollout.workspace.apply()
     finally:
         rollout.workspace.set(delivery=delivery)
@@ -352,9 +362,7 @@ def test_a_changed_filter_is_refused_since_it_would_drop_the_backlog(rollout: Ro
 
 def test_destroy_refuses_to_lose_secrets_and_events(rollout: Rollout) -> None:
     protected = {
-        one
-        for one in rollout.plane.resources
-        if "/topics/" in one or "/subscriptions/" in one or "/secrets/" in one
+        one for one in rollout.plane.resources if "/topics/" in one or "/subscriptions/" in one or "/secrets/" in one
     }
     assert len(protected) == 7
     with pytest.raises(TerraformError, match="deletion"):

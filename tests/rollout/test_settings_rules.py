@@ -51,7 +51,8 @@ OTHERWISE = {
 ROWS = [
     case
     for case in CASES
-    if case["case"] not in OTHERWISE and not any("credentials" in path for path in [*case.get("set", {}), *case.get("remove", [])])
+    if case["case"] not in OTHERWISE
+    and not any("credentials" in path for path in [*case.get("set", {}), *case.get("remove", [])])
 ]
 
 
@@ -94,7 +95,9 @@ def test_every_exception_is_a_row() -> None:
 
 
 @pytest.mark.parametrize("case", [one for one in ROWS if one in ACCEPTED], ids=lambda case: case["case"])
-def test_what_the_function_accepts_the_module_accepts_and_means_the_same(render: Render, case: Mapping[str, Any]) -> None:
+def test_what_the_function_accepts_the_module_accepts_and_means_the_same(
+    render: Render, case: Mapping[str, Any]
+) -> None:
     settings = read_settings(json.dumps(render(as_variables(case))))
     for path, value in case["reads"].items():
         assert at(settings, path) == value

@@ -67,7 +67,7 @@ class Workspace:
     """One state: `set` the variables, then `apply`, `plan`, `destroy`."""
 
     def __init__(self, folder: Path, module: Path, environment: Mapping[str, str], **variables: Any) -> None:
-        """`module` is the folder of the module's files, in a checkout or a copy of one."""
+        """Begin in `folder`; `module` is the folder of the module's files, in a checkout or a copy of one."""
         self._folder = folder
         self._module = module
         self._environment = environment

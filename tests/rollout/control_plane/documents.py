@@ -80,9 +80,7 @@ COLLECTIONS: Mapping[str, Collection] = {
     "logging": Collection(path="projects/[^/]+/metrics", complete=_metric, only_local_name=True),
     "monitoring": Collection(path="projects/[^/]+/alertPolicies", complete=_alert_policy),
     "dashboards": Collection(path="projects/[^/]+/dashboards", complete=_dashboard),
-    "secretmanager": Collection(
-        path="projects/[^/]+/secrets", id_parameter="secretId", agent="gcp-sa-secretmanager"
-    ),
+    "secretmanager": Collection(path="projects/[^/]+/secrets", id_parameter="secretId", agent="gcp-sa-secretmanager"),
 }
 
 
@@ -126,7 +124,9 @@ class Documents:
         if document["name"] in self.all:
             raise Refusal(409, f"{document['name']} exists already.")
         if collection.agent:
-            for key in re.findall(r"projects/[^/\"]+/locations/[^/\"]+/keyRings/[^/\"]+/cryptoKeys/[^/\"']+", str(document)):
+            for key in re.findall(
+                r"projects/[^/\"]+/locations/[^/\"]+/keyRings/[^/\"]+/cryptoKeys/[^/\"']+", str(document)
+            ):
                 self._encrypt(collection.agent, key)
         document.setdefault("createTime", "2026-01-01T00:00:00Z")
         self.all[document["name"]] = document

@@ -1,4 +1,4 @@
-"""Cloud Functions: builds from the zip that was uploaded, and starts what was built with the environment it was given."""
+"""Cloud Functions: builds from the uploaded zip, and starts what was built with the environment it was given."""
 
 import io
 import re

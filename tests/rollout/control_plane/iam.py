@@ -80,7 +80,7 @@ class Iam:
         return new
 
     def forget(self, resource: str) -> None:
-        """A deleted resource takes its policy along."""
+        """Drop the policy of a deleted resource."""
         self._policies.pop(resource, None)
 
     @property
@@ -120,7 +120,9 @@ class Iam:
 def _covers(holder: str, resource: str) -> bool:
     # Buckets belong to no project by name: a role on the project reaches them all.
     is_project = re.fullmatch(r"projects/[^/]+", holder) is not None
-    return resource == holder or resource.startswith(holder + "/") or (is_project and resource.startswith("projects/_/"))
+    return (
+        resource == holder or resource.startswith(holder + "/") or (is_project and resource.startswith("projects/_/"))
+    )
 
 
 def _prefix(binding: Document) -> str:

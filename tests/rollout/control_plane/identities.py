@@ -56,9 +56,10 @@ class IdentityServices:
     def _pass_on(self, request: PublishRequest) -> PublishResponse:
         self._require("pubsub.topics.publish", request.topic)
         try:
-            return self._publish(request, timeout=10)
+            answer: PublishResponse = self._publish(request, timeout=10)
         except grpc.RpcError as error:
             raise GrpcRefusal(error.code().name, "the emulator refuses") from error
+        return answer
 
     def _require(self, permission: str, resource: str) -> None:
         try:

@@ -140,9 +140,7 @@ class ControlPlane:
             return self._push(rest, request.body)
         path = rest.partition("/")[2]
         self.requests.append((request.method, f"{product}/{path}{':' + request.verb if request.verb else ''}"))
-        inner = Request(
-            request.method, path, request.verb, request.query, request.body, request.headers, request.host
-        )
+        inner = Request(request.method, path, request.verb, request.query, request.body, request.headers, request.host)
         with self._lock:
             try:
                 return self._dispatch(product, inner)
@@ -179,7 +177,9 @@ class ControlPlane:
                 return {"projectId": PROJECT, "billingEnabled": True}
             case "serviceusage":
                 return self._services(request)
-            case "run" if request.path in {one["serviceConfig"]["service"] for one in self.functions.functions.values()}:
+            case "run" if request.path in {
+                one["serviceConfig"]["service"] for one in self.functions.functions.values()
+            }:
                 return policy_answer(self.iam, request.path, request)
             case "kms" if request.path in self._keys:
                 return policy_answer(self.iam, request.path, request)
@@ -190,7 +190,11 @@ class ControlPlane:
             raise Refusal(404, f"Secret [{request.path}] not found.")
         versions = self.payloads.setdefault(request.path, [])
         versions.append(base64.b64decode(request.document["payload"]["data"]))
-        return {"name": f"{request.path}/versions/{len(versions)}", "state": "ENABLED", "clientSpecifiedPayloadChecksum": True}
+        return {
+            "name": f"{request.path}/versions/{len(versions)}",
+            "state": "ENABLED",
+            "clientSpecifiedPayloadChecksum": True,
+        }
 
     def _log_entries(self) -> list[Document]:
         """Return what the functions wrote, newest first, as Cloud Logging would have it."""
@@ -235,7 +239,11 @@ class ControlPlane:
         if request.path.endswith("/services"):
             return {"services": services}
         name = request.path.rpartition("/")[2]
-        return {"name": request.path, "config": {"name": name}, "state": "ENABLED" if name in self.enabled else "DISABLED"}
+        return {
+            "name": request.path,
+            "config": {"name": name},
+            "state": "ENABLED" if name in self.enabled else "DISABLED",
+        }
 
     def _push(self, subscription: str, body: bytes) -> Answer:
         """Do what lies between Pub/Sub and the instance: the token's identity and audience, and the invoker's grant."""

@@ -103,7 +103,8 @@ class Pubsub:
         fields = [re.sub(r"_(\w)", lambda found: found[1].upper(), field) for field in mask.split(",")]
         if wrong := _UNCHANGEABLE.intersection(fields):
             raise Refusal(400, f"{wrong} cannot be changed.")
-        merge_patch(document, patch.get("subscription", patch.get("topic", patch)), mask)
+        inner = patch.get("subscription" if store is self.subscriptions else "topic")
+        merge_patch(document, inner if isinstance(inner, dict) else patch, mask)
         if store is self.subscriptions:
             self._patch_emulator(request.path, document, fields)
         return document

@@ -71,7 +71,7 @@ class JsonServer:
             def do_GET(self) -> None:
                 server._serve(self)
 
-            do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+            do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the base class's names
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 """Say nothing: tests read the journal."""

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from email import message_from_bytes
+from typing import Any
 
 from tests.rollout.control_plane.iam import Iam
 from tests.rollout.control_plane.rest import Document, Refusal, Request
@@ -33,7 +34,10 @@ class Storage:
                 return self._policy(bucket, request)
             case ["b", bucket, "o"]:
                 self._bucket(bucket)
-                return {"kind": "storage#objects", "items": [one for (at, _), (one, _) in self.objects.items() if at == bucket]}
+                return {
+                    "kind": "storage#objects",
+                    "items": [one for (at, _), (one, _) in self.objects.items() if at == bucket],
+                }
             case ["b", bucket, "o", name]:
                 return self._object(bucket, name, request)
             case ["b", _, "anywhereCaches"]:
@@ -50,7 +54,8 @@ class Storage:
         parts = message_from_bytes(kind + request.body).get_payload()
         if not isinstance(parts, list):
             raise Refusal(400, "an upload has two parts")
-        description = json.loads(str(parts[0].get_payload()))
+        first: Any = parts[0]
+        description = json.loads(first.get_payload())
         start = request.body.index(b"\r\n\r\n", request.body.index(b"\r\n\r\n") + 4) + 4
         content = request.body[start : request.body.rindex(b"\r\n--")]
         name = request.query.get("name") or description["name"]
@@ -121,7 +126,9 @@ class Storage:
     def _policy(self, bucket: str, request: Request) -> Document:
         self._bucket(bucket)
         resource = f"projects/_/buckets/{bucket}"
-        return self._iam.policy(resource) if request.method == "GET" else self._iam.set_policy(resource, request.document)
+        return (
+            self._iam.policy(resource) if request.method == "GET" else self._iam.set_policy(resource, request.document)
+        )
 
     def _bucket(self, name: str) -> Document:
         if name not in self.buckets:
