@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-__all__ = ["events_named", "matches", "values"]
+__all__ = ["events_named", "matches", "texts"]
 
 Entry = Mapping[str, object]
 
@@ -32,11 +32,11 @@ def matches(text: str, entry: Entry, labels: Mapping[str, str]) -> bool:
     return True
 
 
-def values(extractor: str, entries: Iterable[Entry]) -> list[float]:
-    """Return what EXTRACT(jsonPayload.NAME) finds in the lines."""
+def texts(extractor: str, entries: Iterable[Entry]) -> list[str]:
+    """Return what EXTRACT(jsonPayload.NAME) finds in each line, "" where there is nothing."""
     name = re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", extractor)
     assert name, extractor
-    return [float(str(entry[name[1]])) for entry in entries]
+    return [str(entry.get(name[1], "")) for entry in entries]
 
 
 def _holds(found: object, operator: str, value: str) -> bool:
