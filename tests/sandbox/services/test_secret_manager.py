@@ -12,7 +12,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 from google.cloud.secretmanager_v1.types import SecretPayload
 
 from xcapi_core.sandbox.services.crc32c import crc32c
-from xcapi_core.sandbox.services.grpc_server import insecure_channel
+from xcapi_core.sandbox.services.grpc_server import GrpcRefusal, insecure_channel
 from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
 if TYPE_CHECKING:
@@ -112,3 +112,20 @@ def test_payload_over_64_kib_is_refused(service: LocalSecretManager, client: Sec
         client.add_secret_version(parent=SECRET, payload=SecretPayload(data=b"x" * 65_537))
     with pytest.raises(ValueError, match="65536"):
         service.put(SECRET, b"x" * 65_537)
+
+
+def test_a_guard_refuses_before_a_payload_is_looked_for_and_servers_can_share_payloads() -> None:
+    def refuse(secret: str) -> None:
+        raise GrpcRefusal("PERMISSION_DENIED", f"not for you: {secret}")
+
+    payloads: dict[str, list[bytes]] = {}
+    with LocalSecretManager(payloads) as open_one, LocalSecretManager(payloads, guard=refuse) as guarded:
+        open_one.put(SECRET, b"payload")
+        for server, version, outcome in ((open_one, "1", b"payload"), (guarded, "1", None), (guarded, "9", None)):
+            transport = SecretManagerServiceGrpcTransport(channel=insecure_channel(server.address))
+            client = SecretManagerServiceClient(transport=transport)
+            if outcome is None:
+                with pytest.raises(exceptions.PermissionDenied, match="not for you"):
+                    access(client, version)
+            else:
+                assert access(client, version).payload.data == outcome
