@@ -93,6 +93,8 @@ def main() -> int:
 
 
 def _prepare(wanted: list[str]) -> None:
+    if all(_is_there(name) for name in wanted):
+        return
     if shutil.which("terraform") is None:
         raise ToolsError("Terraform is not on this machine: install it, 1.9 or newer, and run the same command again.")
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -112,7 +114,9 @@ def _prepare(wanted: list[str]) -> None:
 
 def _is_there(name: str) -> bool:
     if name == "providers":
-        return _environment_file().exists()
+        file = _environment_file()
+        # The cache may have been cleared in part: then it is filled again.
+        return file.exists() and all(Path(place).exists() for place in json.loads(file.read_text()).values())
     if name == "checkov":
         return (CACHE / f"checkov-{CHECKOV}" / ".finished").exists()
     program = next(one for one in PROGRAMS if one.name == name)

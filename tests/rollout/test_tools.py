@@ -1,0 +1,81 @@
+"""The tools' preparation on other machines than this one: with a registry, without one, without Terraform or Go."""
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xcapi_core.sandbox.services.checkout import repository_root
+
+TOOLS = repository_root() / "tools" / "rollout_tools.py"
+WITH_REGISTRY = '#!/bin/sh\necho "$@" >> "$XDG_CACHE_HOME/asked"\nexit 0\n'
+WITHOUT_REGISTRY = """#!/bin/sh
+if [ "$1" = providers ]; then echo "└── provider[registry.example.com/hashicorp/google] >= 8.0.0"; exit 0; fi
+exit 1
+"""
+# Stands for the Go tool chain: "downloads" this very folder and "builds" a file.
+GO = """#!/bin/sh
+if [ "$1" = mod ]; then echo "{\\"Dir\\": \\"$XDG_CACHE_HOME\\"}"; exit 0; fi
+while [ "$1" != -o ]; do shift; done
+echo built > "$2"
+"""
+
+
+def prepare(folder: Path, *arguments: str, **programs: str) -> subprocess.CompletedProcess[str]:
+    programs_folder = folder / "bin"
+    programs_folder.mkdir(exist_ok=True)
+    for name, text in programs.items():
+        (programs_folder / name).write_text(text)
+        (programs_folder / name).chmod(stat.S_IRWXU)
+    return subprocess.run(
+        [sys.executable, str(TOOLS), *arguments],
+        env={"PATH": str(programs_folder), "XDG_CACHE_HOME": str(folder), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_registry_is_simply_used(tmp_path: Path) -> None:
+    done = prepare(tmp_path, "--only", "providers", terraform=WITH_REGISTRY)
+    assert done.returncode == 0, done.stderr
+    environment = json.loads(done.stdout)
+    assert Path(environment["TF_PLUGIN_CACHE_DIR"]).is_dir()
+    assert "TF_CLI_CONFIG_FILE" not in environment, "the user's own stays in force"
+    assert "Building" not in done.stderr
+
+
+def test_without_a_registry_providers_are_built_once_into_a_mirror_and_it_is_said(tmp_path: Path) -> None:
+    done = prepare(tmp_path, "--only", "providers", terraform=WITHOUT_REGISTRY, go=GO)
+    assert done.returncode == 0, done.stderr
+    assert "building them from their Go modules" in done.stderr
+    configuration = Path(json.loads(done.stdout)["TF_CLI_CONFIG_FILE"]).read_text()
+    assert "filesystem_mirror" in configuration
+    (built,) = tmp_path.rglob("terraform-provider-google_v8.0.0")
+    assert built.relative_to(tmp_path).parts[1:6] == ("mirror", "registry.example.com", "hashicorp", "google", "8.0.0")
+    again = prepare(tmp_path, "--only", "providers")
+    assert again.returncode == 0
+    assert again.stderr == ""
+    assert again.stdout.partition('"PATH"')[0] == done.stdout.partition('"PATH"')[0]
+
+
+@pytest.mark.parametrize(
+    ("programs", "sentence"),
+    [({}, "Terraform is not on this machine"), ({"terraform": WITHOUT_REGISTRY}, "there is no Go")],
+    ids=["no Terraform", "neither registry nor Go"],
+)
+def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path, programs: dict[str, str], sentence: str) -> None:
+    done = prepare(tmp_path, "--only", "providers", **programs)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_prepared_where_only_a_look_is_wanted(tmp_path: Path) -> None:
+    done = prepare(tmp_path, "--installed", "--only", "tflint", terraform=WITH_REGISTRY)
+    assert done.returncode == 1
+    assert "tflint not prepared yet" in done.stderr
+    assert not (tmp_path / "xcapi-rollout").exists()
