@@ -63,4 +63,5 @@ lock:  ## requirements*.txt anew from requirements.in and pyproject.toml (ARGS=-
 
 clean:  ## remove .venv and everything else that was made here
 	@rm -rf .venv* .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks .coverage
+	@find terraform -name .terraform -type d -prune -exec rm -rf {} +
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

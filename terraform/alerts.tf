@@ -41,10 +41,10 @@ locals {
   }
 
   alert_anchors = { for title, alert in local.alerts : title => lower(replace(title, " ", "-")) }
-  # A section ends where the next heading begins; its links within the page lead to the page.
+  # A section ends where the next heading begins; its links within the page lead to the page, its names become ours.
   alert_sections = {
     for title, alert in local.alerts : title =>
-    replace(trimspace(regex("(?s)\n### ${title}\n(.*?)\n##", local.runbook)[0]), "](#", "](${local.runbook_url}#")
+    replace(replace(trimspace(regex("(?s)\n### ${title}\n(.*?)\n##", local.runbook)[0]), "x-conversions", var.name), "](#", "](${local.runbook_url}#")
   }
 }
 

@@ -1,15 +1,22 @@
 locals {
-  first_pixel   = coalesce(var.settings.default_pixel, keys(var.pixels)[0])
-  first_wanted  = keys(var.pixels[local.first_pixel].event_ids)
-  first_name    = try(contains(local.first_wanted, "purchase") ? "purchase" : local.first_wanted[0], "purchase")
-  first_event   = jsonencode({ conversion_id = "first-event", email = "you@your-company.example", event = local.first_name, pixel_id = local.first_pixel })
-  logs_filter   = "resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${var.name}\""
-  secret_owners = { for pixel_id, secret in local.secret_ids : secret => pixel_id... }
+  first_pixel  = coalesce(var.settings.default_pixel, keys(var.pixels)[0])
+  first_wanted = keys(var.pixels[local.first_pixel].event_ids)
+  first_name   = try(contains(local.first_wanted, "purchase") ? "purchase" : local.first_wanted[0], "purchase")
+  first_event = jsonencode(merge(
+    { conversion_id = "first-event", email = "you@your-company.example", pixel_id = local.first_pixel },
+    # Where events bring X's own tag there is no name to send.
+    length(local.first_wanted) > 0 ? tomap({ event = local.first_name }) : tomap({ event_id = "tw-${local.first_pixel}-TAG" }),
+  ))
+  logs_filter = "resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${var.name}\""
+  put_keys = concat(
+    [for pixel_id, secret in local.pixels_with_own_secret : "gcloud secrets versions add ${split("/", secret)[3]} --project=${var.project_id} --data-file=keys.json # ${pixel_id}"],
+    [for pixel_id, secret in local.pixels_with_existing_secret : "# ${pixel_id}: ${secret} was there before; if it holds the keys, there is nothing to do"],
+  )
 
   next_steps = <<-EOT
     # 1. Put the keys in. keys.json holds {"consumer_key": "…", "consumer_secret": "…", "access_token": "…",
     #    "access_token_secret": "…"} of an X app with Ads API access, or {"pixel_token": "…"} from Events Manager.
-    ${join("\n", [for secret, pixel_ids in local.secret_owners : "gcloud secrets versions add ${split("/", secret)[3]} --project=${split("/", secret)[1]} --data-file=keys.json # ${join(", ", pixel_ids)}"])}
+    ${join("\n", local.put_keys)}
     rm keys.json
 
     # 2. Send a first event.

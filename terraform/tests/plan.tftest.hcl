@@ -168,3 +168,37 @@ run "a_runbook_address_makes_links" {
     error_message = "an alert must lead to its section"
   }
 }
+
+run "the_commands_in_an_alert_name_this_deployment" {
+  command = plan
+
+  variables {
+    name = "shop-conversions"
+  }
+
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.main["Dead letters appear"].documentation[0].content, "subscriptions pull shop-conversions-dead-letter")
+    error_message = "whoever is woken must not have to translate"
+  }
+  assert {
+    condition     = endswith(google_monitoring_alert_policy.main["Dead letters appear"].documentation[0].content, "Runbook: docs/operations.md#dead-letters-appear")
+    error_message = "an alert must lead to its section"
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.main["X refuses the keys"].conditions[0].condition_prometheus_query_language[0].query, "logging_googleapis_com:user_shop_conversions_keys_refused{")
+    error_message = "PromQL spells a log-based metric with underscores"
+  }
+}
+
+run "next_steps_of_a_pixel_without_event_names_send_a_tag" {
+  command = plan
+
+  variables {
+    pixels = { o8z6j = { secret = "keys" } }
+  }
+
+  assert {
+    condition     = strcontains(output.next_steps, "\"event_id\":\"tw-o8z6j-TAG\"") && strcontains(output.next_steps, "projects/test-project/secrets/keys was there before")
+    error_message = "there is no name to send, and no keys to put in"
+  }
+}
