@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -199,6 +200,40 @@ def test_every_log_based_metric_counts_what_the_function_really_wrote(rollout: R
     assert counted["x_latency"] > 0
 
 
+def test_alerts_and_dashboard_ask_only_for_metrics_that_exist(rollout: Rollout) -> None:
+    """Monitoring answers a misspelt name with silence: an alert on it would never fire."""
+    documents = rollout.plane.documents.all
+    kinds = {
+        name.rpartition("/")[2]: document["metricDescriptor"]["valueType"]
+        for name, document in documents.items()
+        if f"/metrics/{NAME}/" in name
+    }
+    (dashboard,) = [one for name, one in documents.items() if "/dashboards/" in name]
+    alerts = [one for name, one in documents.items() if "/alertPolicies/" in name]
+    assert len(alerts) == 6
+    asked = set(re.findall(r"user_x_conversions_(\w+)\{", json.dumps([dashboard, *alerts])))
+    # PromQL reads a distribution by its sum, its count or its buckets, and a counter as it is.
+    spelt = {
+        name if kind == "INT64" else f"{name}_{part}" for name, kind in kinds.items() for part in ("sum", "bucket")
+    }
+    assert asked <= spelt
+    assert {re.sub(r"_(sum|bucket)$", "", name) for name in asked} == set(kinds), "each metric is shown or watched"
+
+
+def test_the_dashboard_shows_what_an_operator_asks_first(rollout: Rollout) -> None:
+    (dashboard,) = [one for name, one in rollout.plane.documents.all.items() if "/dashboards/" in name]
+    titles = " ".join(tile["widget"]["title"] for tile in dashboard["mosaicLayout"]["tiles"])
+    for shown in ("Delivered", "Dead-lettered, by reason", "Deferred", "X's answers", "Backlog", "Rate budget"):
+        assert shown in titles
+    taken: set[tuple[int, int]] = set()
+    for tile in dashboard["mosaicLayout"]["tiles"]:
+        x, y = tile.get("xPos", 0), tile.get("yPos", 0)
+        cells = {(x + dx, y + dy) for dx in range(tile["width"]) for dy in range(tile["height"])}
+        assert x + tile["width"] <= dashboard["mosaicLayout"]["columns"]
+        assert not cells & taken, "tiles lie on each other"
+        taken |= cells
+
+
 def test_secrets_are_read_only_by_the_identity_that_was_granted_them(rollout: Rollout) -> None:
     assert read_secret(rollout, RUN, SECRET) == oauth_payload()
     for account in (PUSH, BUILD):
@@ -388,3 +423,4 @@ def test_destroy_leaves_nothing_once_the_protection_is_off(rollout: Rollout) -> 
     assert rollout.plane.iam.bindings == set()
     assert rollout.plane.functions.instances == {}
     assert rollout.plane.enabled, "other things in the project may need the APIs"
+    assert rollout.plane.unknown == []
