@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -78,16 +77,17 @@ class Rollout:
         """Wait until X has it."""
         wait_for(lambda: conversion_id in self.accepted(), timeout_s=timeout_s)
 
-    def gcloud(self, command: str, folder: Path) -> str:
-        """Run a command of the documents, as it stands, on this project. Raises with what gcloud said."""
+    def shell(self, command: str, folder: Path) -> str:
+        """Run a command of the documents, as it stands, on this project; fails with what gcloud said."""
         (folder / "token").write_text("anything")
         apis = {"SECRETMANAGER": "secretmanager", "PUBSUB": "pubsub", "LOGGING": "logging"}
         done = subprocess.run(
-            shlex.split(command, comments=True),
+            ["bash", "-euo", "pipefail", "-c", command],
             cwd=folder,
             env={
                 **os.environ,
                 **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}": f"{self.plane.url}/{at}/" for api, at in apis.items()},
+                "CLOUDSDK_CORE_PROJECT": PROJECT,
                 "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(folder / "token"),
                 "CLOUDSDK_CONFIG": str(folder / "gcloud"),
                 "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",

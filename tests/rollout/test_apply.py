@@ -114,10 +114,10 @@ def test_the_next_steps_put_the_keys_in_and_send_a_first_event(rollout: Rollout,
     put_own, publish, read_log, pull = commands
     assert any(line.startswith(f"# p9q7k: {EXISTING_SECRET} was there before") for line in steps)
     for command in (put_own, publish):
-        rollout.gcloud(command, tmp_path)
+        rollout.shell(command, tmp_path)
     rollout.wait_for_accepted("first-event")
-    assert "batch.delivered" in rollout.gcloud(read_log, tmp_path)
-    rollout.gcloud(pull, tmp_path)
+    assert "batch.delivered" in rollout.shell(read_log, tmp_path)
+    rollout.shell(pull, tmp_path)
 
 
 def test_published_events_arrive_at_x_through_the_created_push_subscription(rollout: Rollout) -> None:
@@ -232,6 +232,20 @@ def test_the_dashboard_shows_what_an_operator_asks_first(rollout: Rollout) -> No
         assert x + tile["width"] <= dashboard["mosaicLayout"]["columns"]
         assert not cells & taken, "tiles lie on each other"
         taken |= cells
+
+
+def test_the_runbooks_commands_run_as_they_stand(rollout: Rollout, tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_bytes(oauth_payload())
+    alerts = [one for name, one in rollout.plane.documents.all.items() if "/alertPolicies/" in name]
+    blocks = [
+        block for alert in alerts for block in re.findall(r"(?s)```sh\n(.*?)```", alert["documentation"]["content"])
+    ]
+    assert len(blocks) >= len(alerts)
+    for block in blocks:
+        rollout.shell(block, tmp_path)
+    # One of them lengthens the retention in an emergency: the next apply takes that back.
+    assert set(rollout.workspace.plan().actions) == {"google_pubsub_subscription.events"}
+    rollout.workspace.apply()
 
 
 def test_secrets_are_read_only_by_the_identity_that_was_granted_them(rollout: Rollout) -> None:
@@ -405,7 +419,7 @@ def test_destroy_refuses_to_lose_secrets_and_events(rollout: Rollout) -> None:
     with pytest.raises(TerraformError, match="deletion"):
         rollout.workspace.destroy()
     assert protected <= rollout.plane.resources
-    assert rollout.plane.payloads[SECRET] == [oauth_payload()]
+    assert rollout.plane.payloads[SECRET][-1] == oauth_payload()
     # What the attempt took away, an apply brings back.
     rollout.workspace.apply()
     late = event()

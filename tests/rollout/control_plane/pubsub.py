@@ -36,8 +36,8 @@ class Pubsub:
         if request.verb in {"getIamPolicy", "setIamPolicy"}:
             self._get(store, request.path)
             return policy_answer(self._iam, request.path, request)
-        if request.verb == "publish":
-            return self._pass_on("POST", f"{request.path}:publish", request.document)
+        if request.verb in {"publish", "seek"}:
+            return self._pass_on("POST", f"{request.path}:{request.verb}", request.document)
         if request.verb == "pull":
             # gcloud waits for a first message; the test has better to do.
             return self._pass_on("POST", f"{request.path}:pull", {**request.document, "returnImmediately": True})
