@@ -51,7 +51,7 @@ PROVIDERS = (
         "google",
         "8.0.0",
         "github.com/hashicorp/terraform-provider-google@v1.20.1-0.20260828184646-f3721fb45fa3",
-        "4 to 8 minutes, 2 GB of memory",
+        "4 to 10 minutes, 2 GB of memory",
     ),
     GoProgram(
         "archive",
