@@ -188,7 +188,8 @@ def test_every_log_based_metric_counts_what_the_function_really_wrote(rollout: R
     """The filters and extractors, on the very lines of the story so far."""
     own_letters = [one for one in rollout.letters if "xcapi_reason" in one.attributes]
     # A letter overtakes the line about it: that comes through a pipe.
-    wait_for(lambda: log_based_metrics(rollout)["unauthorized"] and log_based_metrics(rollout)["delivered"])
+    wait_for(lambda: log_based_metrics(rollout)["unauthorized"])
+    wait_for(lambda: log_based_metrics(rollout)["delivered"] == len(rollout.accepted()))
     wait_for(lambda: log_based_metrics(rollout)["dead_letters_published"] == len(own_letters))
     counted = log_based_metrics(rollout)
     assert counted["delivered"] == len(rollout.accepted())
