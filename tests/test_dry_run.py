@@ -81,3 +81,8 @@ def test_the_first_few_of_a_message_are_shown(capfd: pytest.CaptureFixture[str])
 def test_conversion_of_hardly_anything_is_shown_too(capfd: pytest.CaptureFixture[str]) -> None:
     bare = Conversion(pixel_id="o8z6j", event_tag="", conversion_id="", wire=b"{}")
     assert len(shown(capfd, bare)) == 1
+
+
+def test_a_value_that_may_be_a_telephone_number_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    sales = [conversion("1", value=value, price_currency="JPY") for value in ("9999999.00", "442079460947.00")]
+    assert [line["value"] for line in shown(capfd, *sales)] == ["9999999.00", "(more than 7 digits)"]
