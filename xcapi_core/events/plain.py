@@ -18,6 +18,7 @@ from xcapi_core.conversions import Conversion
 from xcapi_core.drops import Drop
 from xcapi_core.events.contents import LARGEST_SUM
 from xcapi_core.events.tags import belongs_to
+from xcapi_core.events.wire import NO_LINE, WireConversion, WireIdentifier, WireLine, encode
 from xcapi_core.identifiers import hash_email, hash_phone, read_ip_address, read_twclid
 from xcapi_core.money import read_amount, read_count, read_currency, wire_amount
 from xcapi_core.settings import PixelSettings, Settings
@@ -67,39 +68,7 @@ class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     event_source_url: str | None = None
 
 
-class _WireLine(msgspec.Struct, omit_defaults=True, gc=False):
-    """X's names in X's order; `content_group_id`, its last, is not plain."""
-
-    content_id: str | None = None
-    content_name: str | None = None
-    content_type: str | None = None
-    content_price: str | None = None
-    num_items: int | None = None
-
-
-class _Identifier(msgspec.Struct, omit_defaults=True, gc=False):
-    twclid: str | None = None
-    hashed_email: str | None = None
-    hashed_phone_number: str | None = None
-    ip_address: str | None = None
-    user_agent: str | None = None
-
-
-class _Wire(msgspec.Struct, omit_defaults=True, gc=False):
-    conversion_time: str
-    event_id: str
-    identifiers: tuple[_Identifier]
-    conversion_id: str
-    value: str | None = None
-    price_currency: str | None = None
-    number_items: int | None = None
-    contents: list[_WireLine] | None = None
-    event_source_url: str | None = None
-
-
 _decode = msgspec.json.Decoder(_Event, float_hook=Decimal).decode
-_encode = msgspec.json.Encoder().encode
-_NOTHING = _WireLine()
 _NOT_PLAIN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
 
 
@@ -142,7 +111,7 @@ class PlainReader:
         key = read_text(event.conversion_id or event.transaction_id or event.order_id)
         if time is None or key is None or (self._not_before and time < self._not_before):
             raise _NotPlainError
-        wire = _Wire(wire_time(time), tag, (self._read_identifier(event),), key)
+        wire = WireConversion(wire_time(time), tag, (self._read_identifier(event),), key)
         if event.value is not None:
             self._add_money(wire, event)
         elif event.price_currency or event.currency:
@@ -155,7 +124,7 @@ class PlainReader:
             if url is None or not is_url(url):
                 raise _NotPlainError
             wire.event_source_url = url
-        return Conversion(pixel_id=self._pixel.pixel_id, event_tag=tag, conversion_id=key, wire=_encode(wire))
+        return Conversion(pixel_id=self._pixel.pixel_id, event_tag=tag, conversion_id=key, wire=encode(wire))
 
     def _look_up(self, name: str) -> str:
         tag = self._pixel.event_ids.get(name)
@@ -164,9 +133,9 @@ class PlainReader:
         self._tags[name] = tag
         return tag
 
-    def _read_identifier(self, event: _Event) -> _Identifier:
+    def _read_identifier(self, event: _Event) -> WireIdentifier:
         """Return the one identifier object of a plain event, as `identity.stands_alone` wants it."""
-        identifier = _Identifier()
+        identifier = WireIdentifier()
         # Nearly every event has these two: what `_usable` does, without the call.
         if event.twclid is not None:
             twclid = read_twclid(event.twclid)
@@ -184,12 +153,11 @@ class PlainReader:
             identifier.ip_address = _usable(read_ip_address(event.ip_address.strip()))
         if event.user_agent is not None:
             identifier.user_agent = _usable(read_text(event.user_agent))
-        stands_alone = identifier.twclid or identifier.hashed_email or identifier.hashed_phone_number
-        if not stands_alone and (identifier.ip_address is None or identifier.user_agent is None):
+        if not identifier.stands_alone():
             raise _NotPlainError
         return identifier
 
-    def _add_money(self, wire: _Wire, event: _Event) -> None:
+    def _add_money(self, wire: WireConversion, event: _Event) -> None:
         amount = read_amount(event.value)
         given = event.price_currency or event.currency
         currency = read_currency(given) if given else self._currency
@@ -199,7 +167,7 @@ class PlainReader:
         wire.price_currency = currency
 
 
-def _add_lines(wire: _Wire, lines: list[_Line]) -> None:
+def _add_lines(wire: WireConversion, lines: list[_Line]) -> None:
     wire.contents = [_read_line(line) for line in lines]
     total = 0
     for line in wire.contents:
@@ -209,8 +177,8 @@ def _add_lines(wire: _Wire, lines: list[_Line]) -> None:
     wire.number_items = total or None
 
 
-def _read_line(line: _Line) -> _WireLine:
-    read = _WireLine()
+def _read_line(line: _Line) -> WireLine:
+    read = WireLine()
     if given := line.content_id or line.item_id:
         read.content_id = _usable(read_text(given))
     if given := line.content_name or line.item_name:
@@ -227,7 +195,7 @@ def _read_line(line: _Line) -> _WireLine:
         read.num_items = read_count(given)
         if read.num_items is None:
             raise _NotPlainError
-    if read == _NOTHING:
+    if read == NO_LINE:
         raise _NotPlainError
     return read
 

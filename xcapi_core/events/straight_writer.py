@@ -16,8 +16,10 @@ import msgspec
 from xcapi_core.consent import CONSENT_FIELDS
 from xcapi_core.conversions import Conversion
 from xcapi_core.drops import Drop
+from xcapi_core.events.contents import LARGEST_SUM
 from xcapi_core.events.pages import page_url
 from xcapi_core.events.tags import SYNONYMS, find_tag
+from xcapi_core.events.wire import NO_LINE, WireConversion, WireIdentifier, WireLine, encode
 from xcapi_core.identifiers import hash_email, hash_phone, read_ip_address, read_twclid
 from xcapi_core.money import read_amount, read_count, read_currency, wire_amount
 from xcapi_core.outcomes import Skipped, SkipReason
@@ -32,9 +34,7 @@ Text = str | Annotated[int, msgspec.Meta(ge=1)] | None
 NOT_STRAIGHT: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
 UNWANTED: Final = Skipped(SkipReason.UNWANTED)
 
-_LARGEST_SUM: Final = 2**31 - 1
 _MOST_DIGITS: Final = 17
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class NotStraightError(ValueError):
@@ -75,36 +75,6 @@ class Line(msgspec.Struct, gc=False):
     price: object = None
     num_items: Text = None
     quantity: Text = None
-
-
-class _WireLine(msgspec.Struct, omit_defaults=True, gc=False):
-    content_id: str | None = None
-    content_name: str | None = None
-    content_type: str | None = None
-    content_group_id: str | None = None
-    content_price: str | None = None
-    num_items: int | None = None
-
-
-class _Identifier(msgspec.Struct, omit_defaults=True, gc=False):
-    twclid: str | None = None
-    hashed_email: str | None = None
-    hashed_phone_number: str | None = None
-    ip_address: str | None = None
-    user_agent: str | None = None
-
-
-class _Wire(msgspec.Struct, omit_defaults=True, gc=False):
-    conversion_time: str
-    event_id: str
-    identifiers: tuple[_Identifier]
-    conversion_id: str
-    value: str | None = None
-    price_currency: str | None = None
-    number_items: int | None = None
-    contents: list[_WireLine] | None = None
-    event_source_url: str | None = None
-    search_string: str | None = None
 
 
 class Parts(msgspec.Struct, gc=False):
@@ -153,7 +123,7 @@ class StraightWriter:
         time = _time(parts.time)
         if self._not_before is not None and time < self._not_before:
             raise NotStraightError
-        wire = _Wire(wire_time(time), tag, (self._identifier(parts),), key)
+        wire = WireConversion(wire_time(time), tag, (self._identifier(parts),), key)
         currency = parts.currency
         if parts.value is not None:
             amount = read_amount(parts.value)
@@ -169,11 +139,11 @@ class StraightWriter:
             wire.event_source_url = usable(page_url(usable(read_text(parts.page))))
         if parts.search:
             wire.search_string = usable(read_text(parts.search))
-        return Conversion(pixel_id=self._pixel.pixel_id, event_tag=tag, conversion_id=key, wire=_encode(wire))
+        return Conversion(pixel_id=self._pixel.pixel_id, event_tag=tag, conversion_id=key, wire=encode(wire))
 
-    def _identifier(self, parts: Parts) -> _Identifier:
+    def _identifier(self, parts: Parts) -> WireIdentifier:
         """Return the one identifier object, as `identity.stands_alone` wants it."""
-        found = _Identifier()
+        found = WireIdentifier()
         if parts.twclid:
             found.twclid = usable(read_twclid(parts.twclid))
         if parts.email:
@@ -188,9 +158,7 @@ class StraightWriter:
             found.ip_address = usable(read_ip_address(parts.ip_address.strip()))
         if parts.user_agent:
             found.user_agent = usable(read_text(parts.user_agent))
-        if not (found.twclid or found.hashed_email or found.hashed_phone_number) and (
-            found.ip_address is None or found.user_agent is None
-        ):
+        if not found.stands_alone():
             raise NotStraightError
         return found
 
@@ -218,18 +186,18 @@ def _number(given: str | int) -> str | int:
     return given
 
 
-def _add_lines(wire: _Wire, lines: list[Line]) -> None:
+def _add_lines(wire: WireConversion, lines: list[Line]) -> None:
     wire.contents = [_read_line(line) for line in lines]
     total = 0
     for line in wire.contents:
         total += line.num_items or 0
-    if total > _LARGEST_SUM:
+    if total > LARGEST_SUM:
         raise NotStraightError
     wire.number_items = total or None
 
 
-def _read_line(line: Line) -> _WireLine:
-    read = _WireLine()
+def _read_line(line: Line) -> WireLine:
+    read = WireLine()
     if given := line.content_id or line.item_id or line.product_id or line.sku or line.id:
         read.content_id = _said(given)
     if given := line.content_name or line.item_name or line.name:
@@ -250,7 +218,7 @@ def _read_line(line: Line) -> _WireLine:
         read.num_items = read_count(_number(given))
         if read.num_items is None:
             raise NotStraightError
-    if read == _NOTHING:
+    if read == NO_LINE:
         raise NotStraightError
     return read
 
@@ -261,6 +229,3 @@ def _said(given: str | int) -> str | None:
     if text is None and isinstance(given, str) and given.isspace():
         raise NotStraightError
     return text
-
-
-_NOTHING: Final = _WireLine()
