@@ -194,3 +194,11 @@ def test_bytes_that_are_no_text_are_not_passed_over(shape: str) -> None:
     data = json.dumps(make(7) | {"nobody looks here": "caf\u00e9"}, ensure_ascii=False)
     assert _straight(data.encode(), dialect) == _thorough(data.encode(), dialect)
     assert _straight(data.encode("latin-1"), dialect) is None
+
+
+@pytest.mark.parametrize("shape", _FOREIGN)
+def test_numbers_too_long_for_an_id_are_weighed(shape: str) -> None:
+    dialect, make = SHAPES[shape]
+    text = json.dumps(make(7)).replace('"SKU-7"', "1" + 70 * "0")
+    assert "0" * 70 in text
+    assert _straight(text.encode(), dialect) is None

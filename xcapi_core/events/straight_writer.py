@@ -224,8 +224,11 @@ def _read_line(line: Line) -> WireLine:
 
 
 def _said(given: str | int) -> str | None:
-    """Return a text, None for a word for nothing. Raises NotStraightError for a blank: another name counts then."""
+    """Return a text, None for a word for nothing.
+
+    Raises NotStraightError for a blank, since another name counts then, and for a number of no id, which is to be told.
+    """
     text = read_text(given)
-    if text is None and isinstance(given, str) and given.isspace():
+    if text is None and (not isinstance(given, str) or given.isspace()):
         raise NotStraightError
     return text
