@@ -137,3 +137,12 @@ def test_unsettled_are_those_without_a_verdict() -> None:
     assert search.next_trial() == [0, 1]
     search.trial_settled()
     assert search.unsettled == [2, 3]
+
+
+def test_a_search_is_open_while_a_bad_one_is_known_to_be_there_and_not_known_which() -> None:
+    named = XError(message="event_id (bad) is not a single event tag (SET)")
+    search = Search([b'{"event_id":"good"}', b'{"event_id":"bad"}', b'{"event_id":"fine"}'], [named])
+    assert search.is_open is False
+    assert search.next_trial() == [0, 2]
+    search.trial_refused([XError(message="no")])
+    assert search.is_open is True
