@@ -6,10 +6,10 @@ of them, and only the ledger keeps the rest from being sent twice.
 
 import hashlib
 import os
-from array import array
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from mmap import mmap
 
 __all__ = ["Ledger"]
 
@@ -139,8 +139,9 @@ class _Generation:
     __slots__ = ("_digests", "_mask", "_seconds", "_start", "count")
 
     def __init__(self, slots: int, start: float) -> None:
-        self._digests = array("Q", bytes(8 * slots))
-        self._seconds = array("I", bytes(4 * slots))
+        # Pages that nobody has written to take no memory: a table of 6 MB costs as much as is in it.
+        self._digests = memoryview(mmap(-1, 8 * slots)).cast("Q")
+        self._seconds = memoryview(mmap(-1, 4 * slots)).cast("I")
         self._mask = slots - 1
         self._start = start
         self.count = 0
