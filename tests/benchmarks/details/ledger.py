@@ -1,9 +1,10 @@
 """What the ledger of digests costs, beside the dict that one would write first."""
 
 import gc
+import os
 import random
-import tracemalloc
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from tests.benchmarks.details.measuring import detail, medians_s
@@ -81,9 +82,14 @@ def _ledger_of(digests: Sequence[int]) -> Ledger:
 
 def _built(build: Callable[[], _Built]) -> tuple[_Built, int]:
     gc.collect()
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
+    gc.collect()
+    before = _resident_bytes()
     built = build()
-    size = tracemalloc.get_traced_memory()[0] - before
-    tracemalloc.stop()
+    size = _resident_bytes() - before
     return built, size
+
+
+def _resident_bytes() -> int:
+    """Return the process's resident memory: the ledger's tables are mapped, and no allocator knows of them."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
