@@ -137,6 +137,18 @@ def test_any_value_makes_one_line_of_json(value: logs.Scalar, expected: object, 
     assert lines()[0]["value"] == expected
 
 
+class _Word(str):
+    """A text that is no plain str, as enumerations' members and libraries' texts are."""
+
+    __slots__ = ()
+
+
+def test_a_text_of_a_type_of_its_own_makes_a_line_of_json(lines: Lines) -> None:
+    logs.emit("INFO", "a.b", value=_Word("plain"), half=_Word("\ud800"))
+    (line,) = lines()
+    assert (line["value"], line["half"]) == ("plain", "\ud800")
+
+
 def test_a_value_of_another_type_is_left_out(lines: Lines) -> None:
     logs.emit("INFO", "a.b", event_of_user={"email": "alice@example.com"})  # type: ignore[arg-type]  # on purpose
     assert "alice" not in json.dumps(lines())

@@ -101,8 +101,8 @@ def write_entry(
         entry["logging.googleapis.com/trace"] = trace
     try:
         line = _encode(entry)
-    except UnicodeEncodeError:
-        # A lone surrogate has no UTF-8; as an escape it is still JSON.
+    except (UnicodeEncodeError, TypeError):
+        # A lone surrogate has no UTF-8; as an escape it is still JSON. And msgspec knows no subclass of str.
         line = json.dumps(entry, ensure_ascii=False, default=datetime.isoformat).encode("utf-8", "backslashreplace")
     _write(line + b"\n")
 
