@@ -51,8 +51,6 @@ RUBBISH = {
     "a control character": b'{"event": "\x00\x01"}',
     "no UTF-8": b'{"event": "\xff\xfe"}',
     "no UTF-8 outside of a string": b"\xff\xfe",
-    "10^6 digits": b'{"value": ' + b"9" * 1_000_000 + b"}",
-    "an exponent of 30 digits": b'{"value": 1e' + b"9" * 30 + b"}",
     "a nesting bomb": b"[" * 50_000 + b"]" * 50_000,
     "a nesting bomb of objects": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
     "a comment": b"/* none */ 1",
@@ -229,8 +227,6 @@ def test_fractions_are_decimals_and_never_pass_through_binary_floating_point() -
         (b"", "nothing"),
         (RUBBISH["NaN"], "text that is no JSON"),
         (RUBBISH["no UTF-8"], "bytes that are no UTF-8"),
-        (RUBBISH["10^6 digits"], "a number too long to be read"),
-        (RUBBISH["an exponent of 30 digits"], "a number too long to be read"),
         (RUBBISH["a nesting bomb"], "JSON nested too deeply"),
     ],
 )
@@ -238,6 +234,19 @@ def test_an_event_that_cannot_be_read_says_why(event: bytes, found: str) -> None
     problem = decode_event(event)
     assert isinstance(problem, Problem)
     assert problem.found == found
+
+
+@pytest.mark.parametrize("number", [b"1" * 10**6, b"-" + b"9" * 5_000, b"1e" + b"9" * 30, b"-0.1E-" + b"9" * 30])
+def test_a_number_too_long_to_be_read_is_judged_where_it_stands(number: bytes) -> None:
+    event = b'{"value": [' + number + b', 1.50], "n": 10000000000000000000000}'
+    assert split(b"[5," + event + b"]").events == (b"5", event)
+    assert split(event).events == (event,)
+    assert decode_event(event) == {"value": [Decimal("Infinity"), Decimal("1.50")], "n": 10**22}
+
+
+@pytest.mark.parametrize("rubbish", [b"NaN", b"Infinity", b"-Infinity", b"01", b"1e", b"\xff"])
+def test_a_number_too_long_to_be_read_hides_nothing_that_is_no_json(rubbish: bytes) -> None:
+    assert isinstance(decode_event(b"[1e" + b"9" * 30 + b", " + rubbish + b"]"), Problem)
 
 
 def test_half_an_emoji_sinks_no_event() -> None:

@@ -1,5 +1,6 @@
 """PubsubMessage → the events in it, each as the bytes that came, so that each is judged alone."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from xcapi_core.messages import PubsubMessage
 from xcapi_core.problems import Problem
 
 __all__ = [
+    "DECODING_ERRORS",
     "MAX_EVENTS",
     "Format",
     "RawMessage",
@@ -54,11 +56,13 @@ _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
 
+_UNREADABLE_NUMBER = Decimal("Infinity")
+
 _events = msgspec.json.Decoder(float_hook=Decimal)
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # All that a decoder can raise at bytes from outside; the arithmetic one is Decimal's at an exponent of many digits.
-_DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
+DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +124,8 @@ def lone_format(event_bytes: bytes) -> Format | None:
 def decode_event(event_bytes: bytes) -> object | Problem:
     """Return the JSON value of one event, fractions as Decimal, or the problem why it is none.
 
-    Of a key that comes twice the last value counts. A surrogate without its other half becomes U+FFFD.
+    Of a key that comes twice the last value counts. A surrogate without its other half becomes U+FFFD, and a number too
+    long to be read Infinity, which is no amount, time or count: it is judged where it stands, not the whole event.
     """
     text = event_bytes.removeprefix(_BOM)
     try:
@@ -129,9 +134,7 @@ def decode_event(event_bytes: bytes) -> object | Problem:
         found = "bytes that are no UTF-8"
     except RecursionError:
         found = "JSON nested too deeply"
-    except (msgspec.ValidationError, ArithmeticError):
-        found = "a number too long to be read"
-    except _DECODING_ERRORS:
+    except DECODING_ERRORS:
         found = "text that is no JSON" if event_bytes else "nothing"
     else:
         return value
@@ -140,12 +143,41 @@ def decode_event(event_bytes: bytes) -> object | Problem:
 
 def _decode_leniently(text: bytes) -> object:
     try:
-        return _events.decode(text)
+        return _decode(text)
     except msgspec.DecodeError:
         mended = _ESCAPE.sub(_without_lone_surrogate, text)
         if mended == text:
             raise
-        return _events.decode(mended)
+        return _decode(mended)
+
+
+def _decode(text: bytes) -> object:
+    try:
+        return _events.decode(text)
+    except (msgspec.ValidationError, ArithmeticError):
+        # Python refuses integers of more than 4,300 digits, and Decimal exponents of more than 18. Only this decoder
+        # asks about each number.
+        return json.loads(
+            text.decode(), parse_int=_whole_number, parse_float=_fraction, parse_constant=_refuse_constant
+        )
+
+
+def _whole_number(digits: str) -> int | Decimal:
+    try:
+        return int(digits)
+    except ValueError:
+        return _UNREADABLE_NUMBER
+
+
+def _fraction(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except ArithmeticError:
+        return _UNREADABLE_NUMBER
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(name)  # NaN and Infinity are no JSON
 
 
 def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
@@ -211,7 +243,7 @@ def _first_object(elements: Iterable[bytes]) -> Mapping[str, bytes]:
         if element.startswith(b"{"):
             try:
                 return {name: bytes(value) for name, value in _members.decode(element).items()}
-            except _DECODING_ERRORS:
+            except DECODING_ERRORS:
                 continue
     return {}
 
@@ -224,7 +256,7 @@ def array_elements(data: bytes) -> list[bytes]:
     if data.count(b",") <= _SUSPICIOUS_COMMAS:
         try:
             elements = _elements.decode(data)
-        except _DECODING_ERRORS:
+        except DECODING_ERRORS:
             pass
         else:
             if len(elements) > MAX_EVENTS:
@@ -241,7 +273,7 @@ def object_members(data: bytes) -> dict[str, bytes]:
     if data.count(b",") <= _SUSPICIOUS_COMMAS:
         try:
             return {name: bytes(value) for name, value in _members.decode(data).items()}
-        except _DECODING_ERRORS:
+        except DECODING_ERRORS:
             pass
     members = ((_MEMBER.match(child), child) for child in _children(data))
     return {key[1].decode("utf-8", "replace"): child[key.end() :] for key, child in members if key}
