@@ -107,12 +107,10 @@ def read_digest(text: str, otherwise: Drop) -> str | Drop:
 
 def read_twclid(value: object) -> str | Drop:
     """Return X's click id, from itself or from the `_twclid` cookie's JSON, URL-encoded or not. Never hashed."""
-    if is_object(value):
-        value = value.get("twclid")
-    text = read_text(value)
+    text = read_text(value.get("twclid") if is_object(value) else value)
     if text is None:
         return Drop.INVALID_TWCLID
-    if not text.startswith(("{", "%7B", "%7b")):
+    if text[0] not in "{%" or not text.startswith(("{", "%7B", "%7b")):
         return text
     try:
         cookie = _COOKIE.decode(unquote(text) if text[0] == "%" else text)

@@ -8,7 +8,6 @@ from xcapi_core.consent import may_send
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import EventSource, read_event
 from xcapi_core.events.pixels import choose_pixel
-from xcapi_core.events.plain import PlainReader
 from xcapi_core.events.straight import StraightReader
 from xcapi_core.messages import (
     PubsubMessage,
@@ -28,8 +27,6 @@ __all__ = ["ReadEvent", "read_events"]
 
 # A consent field is a word or a small object; whatever is longer is something else.
 _MAX_CONSENT_BYTES = 65_536
-# A publisher's events are alike: after so many in a row that are not plain, no further one is tried.
-_MISSES_A_MESSAGE = 3
 
 
 class ReadEvent(Record, frozen=True, kw_only=True, gc=False):
@@ -57,10 +54,12 @@ def read_events(
     Yields a `ReadEvent`, or the bare index of an event that an earlier delivery settled. Never raises for any data.
     """
     origin = _Origin(message, received_at)
-    plain = _plain_reader(message, settings, origin)
-    if plain is not None and not settled and (conversion := plain.read(message.data)) is not None:
-        yield ReadEvent(event_index=0, event_bytes=message.data, result=conversion, format="x")
-        return
+    if not settled and message.attributes.get("format", "x").strip().lower() in ("x", ""):
+        # A lone event of X's own shape, as most publishers send it, need not be looked at twice.
+        lone = _straight_reader("x", message, settings, origin).read(message.data)
+        if lone is not None:
+            yield ReadEvent(event_index=0, event_bytes=message.data, result=lone, format="x")
+            return
     split = split_bodies(split_message(message))
     if isinstance(split, Unreadable):
         refused = _envelope_refuses(split, settings)
@@ -68,22 +67,14 @@ def read_events(
         yield ReadEvent(event_index=None, event_bytes=message.data, result=end)
         return
     weigh = _WeighingReader(message, split, settings, origin)
-    easy = _easy_reader(message, split, settings, origin, plain)
-    if weigh.refused_for_all:
-        easy = None
-    misses = 0
+    straight = None if weigh.refused_for_all else _straight_reader(split.format, message, settings, origin)
     for index, event_bytes in enumerate(split.events):
         if index in settled:
             yield index
-            continue
-        if easy is not None and misses < _MISSES_A_MESSAGE:
-            result = easy.read(event_bytes)
-            if result is not None:
-                misses = 0
-                yield ReadEvent(event_index=index, event_bytes=event_bytes, result=result, format=split.format)
-                continue
-            misses += 1
-        yield weigh.read(index, event_bytes)
+        elif straight is not None and (result := straight.read(event_bytes)) is not None:
+            yield ReadEvent(event_index=index, event_bytes=event_bytes, result=result, format=split.format)
+        else:
+            yield weigh.read(index, event_bytes)
 
 
 class _Origin:
@@ -108,27 +99,14 @@ class _Origin:
         return self._publish_time
 
 
-def _plain_reader(message: PubsubMessage, settings: Settings, origin: _Origin) -> PlainReader | None:
-    """Return the fast reader for events that name no pixel of their own; None where nothing can be plain."""
-    if message.attributes.get("format", "x").strip().lower() not in ("x", ""):
-        return None
-    pixel = choose_pixel(None, message.attributes.get("pixel_id"), settings)
-    if isinstance(pixel, Problem):
-        return None
-    reader = PlainReader(pixel, settings, publish_time=origin.time, received_at=origin.received_at)
-    return reader if reader.is_of_use else None
-
-
-def _easy_reader(
-    message: PubsubMessage, split: RawMessage, settings: Settings, origin: _Origin, plain: PlainReader | None
-) -> PlainReader | StraightReader | None:
-    """Return the fast reader for a message's dialect; None where it has none that could read its events."""
-    if split.format == "x":
-        return plain
-    pixel = choose_pixel(None, message.attributes.get("pixel_id"), settings)
-    if isinstance(pixel, Problem):
-        return None
-    return StraightReader(split.format, pixel, settings, received_at=origin.received_at)
+def _straight_reader(format_: str, message: PubsubMessage, settings: Settings, origin: _Origin) -> StraightReader:
+    return StraightReader(
+        format_,
+        message.attributes.get("pixel_id"),
+        settings,
+        publish_time=origin.time,
+        received_at=origin.received_at,
+    )
 
 
 class _WeighingReader:

@@ -17,6 +17,7 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # the second milliseconds, below the third microseconds.
 _MICROSECONDS_A_UNIT = ((10**11, 10**6), (10**14, 10**3), (10**17, 1))
 
+_EPOCH_DIGITS = 17
 _EPOCH_TEXT = re.compile(r"[0-9]{1,17}(?:\.[0-9]{1,9})?")
 _SPACE_BEFORE_OFFSET = re.compile(r" +(?=[+-][0-9:]+$|Z$)")
 _LONGEST_TIME_TEXT = 64
@@ -43,13 +44,15 @@ def read_time(value: object) -> datetime | None:
 def wire_time(time: datetime) -> str:
     """Write a time as X takes it: UTC, milliseconds (cut, not rounded), `Z`."""
     # msgspec writes RFC 3339 in UTC, with no fraction or six digits of it, in a tenth of isoformat's time.
-    text: str = msgspec.to_builtins(time.astimezone(UTC))
+    text: str = msgspec.to_builtins(time if time.tzinfo is UTC else time.astimezone(UTC))
     return f"{text[:_SECONDS]}.000Z" if len(text) == _SECONDS + 1 else f"{text[:_MILLISECONDS]}Z"
 
 
 def _read_iso_8601(text: str) -> datetime | None:
     if len(text) > _LONGEST_TIME_TEXT:
         return None
+    if text.isdecimal() and text.isascii() and len(text) <= _EPOCH_DIGITS:
+        return _read_epoch(int(text))
     if _EPOCH_TEXT.fullmatch(text):
         return _read_epoch(Decimal(text))
     # BigQuery prints "2026-04-20 12:34:56 UTC", Ruby "… +0000".

@@ -17,6 +17,8 @@ from xcapi_core.events.straight_writer import (
     Parts,
     StraightWriter,
     Text,
+    Writers,
+    page_of,
     silent_except,
 )
 from xcapi_core.identifiers import read_digest
@@ -163,9 +165,10 @@ _READ: Final = frozenset({*_SALE, *_PAGE} - {"items"})
 _WEIGHED: Final = (_USED | CONSENT_FIELDS) - _READ
 
 
-def read_straight_ga4(event_bytes: bytes, writer: StraightWriter) -> Conversion | Skipped:
+def read_straight_ga4(event_bytes: bytes, writers: Writers) -> Conversion | Skipped:
     """Read a straight event. Raises NotStraightError and what a decoder raises."""
     event = _decode(event_bytes)
+    writer = writers[None]
     if event.gcd is not None and not _is_no_refusal(event.gcd):
         raise NotStraightError
     if event.events is not None:
@@ -222,7 +225,7 @@ def _parts(sale: _Event | _Params, time: Text, around: _Event) -> Parts:
         value=sale.value,
         currency=sale.currency,
         lines=sale.items,
-        page=sale.page_location,
+        url=page_of(sale.page_location),
         search=sale.search_term,
         email=around.email,
         phone=around.phone,

@@ -12,8 +12,9 @@ from xcapi_core.events.straight_writer import (
     Line,
     NotStraightError,
     Parts,
-    StraightWriter,
     Text,
+    Writers,
+    page_of,
     silent_except,
 )
 from xcapi_core.outcomes import Skipped
@@ -99,7 +100,7 @@ _NO_PROPERTIES: Final = _Properties()
 _NO_PAGE: Final = _Page()
 
 
-def read_straight_segment(event_bytes: bytes, writer: StraightWriter) -> Conversion | Skipped:
+def read_straight_segment(event_bytes: bytes, writers: Writers) -> Conversion | Skipped:
     """Read a straight call. Raises NotStraightError and what a decoder raises."""
     call = _decode(event_bytes)
     context = call.context or _NO_CONTEXT
@@ -107,6 +108,7 @@ def read_straight_segment(event_bytes: bytes, writer: StraightWriter) -> Convers
         context.device is not None and context.device.adTrackingEnabled is False
     ):
         raise NotStraightError
+    writer = writers[None]
     tag = writer.tag(call.event)
     if tag is None:
         return UNWANTED
@@ -121,7 +123,7 @@ def read_straight_segment(event_bytes: bytes, writer: StraightWriter) -> Convers
         value=_amount(properties),
         currency=properties.currency,
         lines=properties.products,
-        page=page.url,
+        url=page_of(page.url),
         search=properties.query,
     )
     _add_person(parts, call.traits, context.traits)
