@@ -20,11 +20,11 @@ from tests.forwarding import (
     refusing,
     summary,
 )
+from xcapi_core import forwarder
 from xcapi_core.batching import Lane
 from xcapi_core.conversions_api import HttpRequest, HttpResponse, TransportFailure
 from xcapi_core.credentials import Credentials
 from xcapi_core.delivery import Answer
-from xcapi_core.forwarder import OPEN_REQUESTS_AHEAD
 from xcapi_core.intake import EVENTS_A_TURN, Intake
 from xcapi_core.outcomes import Outcome
 from xcapi_core.settings import RateSettings
@@ -310,7 +310,11 @@ async def test_a_delivery_that_did_not_go_smoothly_has_its_own_line(capfd: pytes
     assert sorted((line.get("message_id", ""), line["delivered"]) for line in lines) == [("", 2), ("2", 1)]
 
 
-async def test_a_large_message_is_read_on_only_while_its_conversions_leave() -> None:
+@pytest.mark.parametrize("limit", [forwarder.MOST_OPEN, 1_000])
+async def test_a_large_message_is_read_on_only_while_its_conversions_leave(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarder, "MOST_OPEN", limit)
     rig = ForwarderRig(FakeX(latency_s=0.01))
     most_open = 0
     submit = Lane.submit
@@ -320,12 +324,19 @@ async def test_a_large_message_is_read_on_only_while_its_conversions_leave() -> 
         most_open = max(most_open, len(lane._open) + 1)
         return submit(lane, *args, **kwargs)
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Lane, "submit", counting)
-        assert await rig.forward(*(event(f"c{number}") for number in range(10_000))) == ACK
+    monkeypatch.setattr(Lane, "submit", counting)
+    assert await rig.forward(*(event(f"c{number}") for number in range(10_000))) == ACK
     assert len(rig.sent) == 10_000
     in_flight = rig.settings.batch.max_conversions * rig.settings.batch.max_in_flight
-    assert most_open <= OPEN_REQUESTS_AHEAD * in_flight + EVENTS_A_TURN
+    assert most_open <= min(forwarder.OPEN_REQUESTS_AHEAD * in_flight, limit) + EVENTS_A_TURN
+
+
+async def test_the_more_pixels_a_message_is_for_the_more_of_it_is_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarder, "OPEN_REQUESTS_AHEAD", 0.2)  # 400 of each pixel; a portion is 500
+    rig = ForwarderRig(FakeX(latency_s=0.01))
+    events = [event(f"c{number}", pixel_id=(PIXEL, OTHER_PIXEL)[number % 2]) for number in range(1_000)]
+    assert await rig.forward(*events) == ACK
+    assert sorted(map(len, rig.x.requests)) == [500, 500]
 
 
 async def test_a_message_for_many_pixels_fills_the_batches_of_each() -> None:

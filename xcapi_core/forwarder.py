@@ -22,9 +22,10 @@ LETTERS_RESERVE_S = 5.0
 # Messages beyond this size take turns: a server that accepts one connection a turn would otherwise keep a burst of new
 # ones waiting for seconds while it reads from dozens of large ones.
 LARGE_MESSAGE_BYTES = 32_768
-# A delivery is read on only while no more of its conversions are open than so many times what may be on the wire: a
-# message of 35,000 events would otherwise take 70 MB besides its own bytes.
+# A delivery is read on only while no more of its conversions are open than so many times what may be on the wire to its
+# pixels, nor than so many in all: a message of 35,000 events would otherwise take 70 MB besides its own bytes.
 OPEN_REQUESTS_AHEAD = 2
+MOST_OPEN = 20_000
 
 
 class Forwarder:
@@ -128,8 +129,9 @@ class Forwarder:
             clock=self._clock,
         )
         batch = self._settings.batch
-        most_open = OPEN_REQUESTS_AHEAD * batch.max_conversions * batch.max_in_flight
+        ahead_a_lane = OPEN_REQUESTS_AHEAD * batch.max_conversions * batch.max_in_flight
         while await self._read_some(intake, delivery):
+            most_open = min(ahead_a_lane * intake.lanes_used, MOST_OPEN)
             if delivery.waiting > most_open:
                 intake.wake_lanes()
                 await delivery.sent(but=most_open)

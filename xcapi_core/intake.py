@@ -77,6 +77,11 @@ class Intake:
                 self._submit(event, event.result)
         return count == EVENTS_A_TURN
 
+    @property
+    def lanes_used(self) -> int:
+        """How many pixels the message has had conversions for so far."""
+        return len(self._used)
+
     def end(self) -> None:
         """Take note that nothing more is read."""
         self.wake_lanes()
@@ -87,7 +92,6 @@ class Intake:
         """Let the lanes send what they were handed; nothing more comes for the moment."""
         for lane in self._used:
             lane.wake()
-        self._used.clear()
 
     def _discard(self, event_index: int | None, conversion: Conversion) -> None:
         self._discarded_in_all += 1
