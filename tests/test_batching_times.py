@@ -67,17 +67,25 @@ def test_patience_ends_at_the_limit_of_requests_at_once(loop: VirtualLoop) -> No
     assert x.most_open == 2
 
 
-def test_full_batch_waits_for_nobody(loop: VirtualLoop) -> None:
-    rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_conversions=3))
-    loop.run(at({0.0: numbered(1), 0.1: numbered(2, 10), 0.2: numbered(2, 20)}, rig))
+@pytest.mark.parametrize("most", [9, 10, 12])
+def test_quarter_of_a_full_batch_waits_for_nobody(most: int, loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_conversions=most))
+    loop.run(at({0.0: numbered(1), 0.1: numbered(2, 10), 0.2: numbered(1, 20), 0.3: numbered(1, 30)}, rig))
     assert x.starts == [0.0, 0.2, 0.7], "three at once, then patience for the fourth"
     assert x.sizes == [1, 3, 1]
 
 
+def test_less_than_a_quarter_of_a_full_batch_waits(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_conversions=13))
+    loop.run(at({0.0: numbered(1), 0.1: numbered(3, 10), 0.2: numbered(1, 20)}, rig))
+    assert x.starts == [0.0, 0.2]
+
+
 def test_batch_is_full_at_its_limit(loop: VirtualLoop) -> None:
-    rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_conversions=3))
-    loop.run(at({0.0: numbered(1), 0.1: numbered(3, 10), 0.2: numbered(2, 20)}, rig))
-    assert x.starts == [0.0, 0.1, 0.6]
+    rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_conversions=9, max_in_flight=3))
+    loop.run(at({0.0: numbered(1), 0.1: numbered(11, 10), 0.2: numbered(1, 30)}, rig))
+    assert x.starts == [0.0, 0.1, 0.2]
+    assert x.sizes == [1, 9, 3]
 
 
 def test_after_a_429_nothing_starts_beside_what_is_still_in_flight(loop: VirtualLoop) -> None:

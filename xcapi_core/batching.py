@@ -2,7 +2,7 @@
 
 While a request is in flight, what arrives waits; when it returns, all that waits goes out together, up to 500 a
 request. Nobody waits for a timer: a lone event leaves at once, and a flood fills batches by itself. A further request
-opens beside the one in flight when a full batch waits, or when X takes longer than `PATIENCE_S`.
+opens beside those in flight when a quarter of a full batch waits, or when X takes longer than `PATIENCE_S`.
 """
 
 import asyncio
@@ -26,6 +26,9 @@ __all__ = ["Lane"]
 
 # Pub/Sub narrows a push subscription whose answers take longer than a second; half of that is left for X.
 PATIENCE_S = 0.5
+# A further request opens beside those in flight when one part in so many of a full batch waits. With a full batch only,
+# 400 concurrent deliveries are two halves, one waiting for the other's answer.
+SHARE_TO_OPEN = 4
 # Those left over from a search that cost too much: their next batches are this small.
 SUSPECT_BATCH = 10
 # A timer that fires a hair early would find nothing to do.
@@ -154,7 +157,7 @@ class Lane:
     def _fresh_may_open(self, now: float) -> bool:
         return (
             self._fresh_in_flight == 0
-            or len(self._fresh) >= self._limits.max_conversions
+            or len(self._fresh) * SHARE_TO_OPEN >= self._limits.max_conversions
             or now - self._last_start >= PATIENCE_S
         )
 
