@@ -1,7 +1,7 @@
-"""The least that a delivery takes in this framework: what no function that gathers events into requests can leave out.
+"""The least that a delivery takes in this framework: what no function can leave out that gathers events into requests.
 
-Read the body, decode both documents, hash the address, encode what goes out, wait until it has gone out with what others
-brought in the same turn of the event loop, and ack. No rules, no ledger, no time limits, no log, no signature.
+Read the body, decode both documents, hash the address, encode what goes out, wait until it has gone out with what
+others brought in the same turn of the event loop, and ack. No rules, no ledger, no time limits, no log, no signature.
 """
 
 import asyncio

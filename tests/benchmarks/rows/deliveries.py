@@ -85,8 +85,8 @@ def measure(run: Run) -> list[Result]:
                     title=f"Single-event deliveries, {CONNECTIONS} at a time, X answering inside the process",
                     columns=("", "a CPU second", "× no-op", "µs CPU each", "a second", "core busy"),
                     rows=rows,
-                    note="The least is what no function can leave out that gathers events into requests: both documents "
-                    "decoded, an address hashed, one future awaited; without rules, ledger, time limits or log. "
+                    note="The least is what no function can leave out that gathers events into requests: both "
+                    "documents decoded, an address hashed, one future awaited; no rules, ledger, time limits or log. "
                     "Well below 100 % busy: the load generator, or another program, was the limit, or X's 50 ms.",
                 )
             ],
