@@ -189,11 +189,7 @@ def _merged(originals: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, 
 
 
 def _is_publishable(key: str, value: str) -> bool:
-    return (
-        0 < len(key.encode("utf-8", "replace")) <= MAX_KEY_BYTES
-        and not key.startswith(_RESERVED_PREFIX)
-        and len(value.encode("utf-8", "replace")) <= MAX_VALUE_BYTES
-    )
+    return 0 < _size(key) <= MAX_KEY_BYTES and not key.startswith(_RESERVED_PREFIX) and _size(value) <= MAX_VALUE_BYTES
 
 
 def _common_attributes(message: PubsubMessage, failed_at: datetime) -> dict[str, str]:
@@ -207,14 +203,17 @@ def _common_attributes(message: PubsubMessage, failed_at: datetime) -> dict[str,
 
 
 def _attributes_size(attributes: Mapping[str, str]) -> int:
-    return sum(
-        len(key.encode("utf-8", "replace")) + len(value.encode("utf-8", "replace")) + _FIELD_OVERHEAD_BYTES
-        for key, value in attributes.items()
-    )
+    return _size("".join([*attributes, *attributes.values()])) + _FIELD_OVERHEAD_BYTES * len(attributes)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _cut(text: str, limit: int) -> str:
     """Cut to `limit` bytes of UTF-8 between two characters, marked by an ellipsis."""
+    if len(text) <= limit and text.isascii():
+        return text
     encoded = text.encode("utf-8", "replace")
     if len(encoded) <= limit:
         return encoded.decode()

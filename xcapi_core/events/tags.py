@@ -1,6 +1,7 @@
 """Event names and X's event tags: which tag of a pixel an event stands for."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from xcapi_core.event_names import normalise_event_name
@@ -62,9 +63,14 @@ def find_tag(event_ids: Mapping[str, str], name: str, synonyms: Mapping[str, str
         if (tag := event_ids.get(wanted)) is not None:
             return tag
         for key, tag in event_ids.items():
-            if normalise_event_name(key) == wanted:
+            if _normalised_key(key) == wanted:
                 return tag
     return None
+
+
+@lru_cache(maxsize=1_024)  # of names in the configuration; those in events are not kept
+def _normalised_key(key: str) -> str:
+    return normalise_event_name(key)
 
 
 def belongs_to(tag: str, pixel_id: str) -> bool:
