@@ -1,7 +1,5 @@
 """Outcomes are values: they compare, cannot be changed, and hold nothing besides their fields."""
 
-from dataclasses import FrozenInstanceError, fields
-
 import pytest
 
 from xcapi_core.outcomes import (
@@ -32,12 +30,12 @@ OUTCOMES: list[Outcome] = [
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
 def test_outcome_is_a_value(outcome: Outcome) -> None:
-    names = [field.name for field in fields(outcome)]
+    names = outcome.__struct_fields__
     twin = type(outcome)(**{name: getattr(outcome, name) for name in names})
     assert (twin, hash(twin)) == (outcome, hash(outcome))
     assert [other for other in OUTCOMES if other == outcome] == [outcome]
     for name in names:
-        with pytest.raises(FrozenInstanceError):
+        with pytest.raises(AttributeError, match="immutable"):
             setattr(outcome, name, None)
     assert not hasattr(outcome, "__dict__")
 

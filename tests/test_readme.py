@@ -49,7 +49,7 @@ def test_the_message_becomes_the_request_that_stands_beside_it() -> None:
 
 def test_every_configuration_key_stands_in_the_readme_with_its_default() -> None:
     settings = read_settings(shown("configuration"))
-    for name in settings.__dataclass_fields__:
+    for name in settings.__struct_fields__:
         assert f"`{name}`" in README or f'"{name}"' in README, name
     assert f"| `request_timeout_s` | {settings.request_timeout_s:g} |" in README
     assert f"| `settle_timeout_s` | {settings.settle_timeout_s:g} |" in README

@@ -5,13 +5,14 @@ answer), "Error codes and responses", "Rate limiting".
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import ClassVar
 
 import msgspec
 
 from xcapi_core import __version__
 from xcapi_core.conversions import Conversion
+from xcapi_core.records import Record
 from xcapi_core.refusals import XError, is_about_conversions
 
 __all__ = [
@@ -40,12 +41,13 @@ TRANSIENT_CLIENT_ERRORS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.LOCK
 CREDENTIAL_ERRORS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(Record, frozen=True, kw_only=True, gc=False):
     """One POST to X, unsigned. `body` holds identifiers, so it never shows in a `repr`."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("url", "conversions")
+
     url: str
-    body: bytes = field(repr=False)
+    body: bytes
     conversions: int
 
     @property
@@ -58,17 +60,17 @@ class HttpRequest:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpResponse:
+class HttpResponse(Record, frozen=True, kw_only=True, gc=False):
     """What came back: `headers` with lower-case names, `body` read up to `MAX_RESPONSE_BYTES`."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("status",)
+
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TransportFailure:
+class TransportFailure(msgspec.Struct, frozen=True, gc=False):
     """No answer, by `kind`.
 
     "timeout"; "broken" (the connection broke before the answer: X may have the conversions); "connection" (there was
@@ -78,55 +80,50 @@ class TransportFailure:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Record, frozen=True, gc=False):
     """200 and X processed as many conversions as were sent. `debug_id` may be anything, so no `repr` shows it."""
 
-    debug_id: str = field(repr=False)
+    debug_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unconfirmed:
+class Unconfirmed(Record, frozen=True, gc=False):
     """200, but X names another count than was sent: it may have counted them or not."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("status", "processed")
 
     status: int
     processed: int | None
-    debug_id: str = field(repr=False)
+    debug_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotFromX:
+class NotFromX(msgspec.Struct, frozen=True, gc=False):
     """An answer that X does not give: a redirect, a 200 without X's JSON."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedCredentials:
+class RefusedCredentials(msgspec.Struct, frozen=True, gc=False):
     """401 or 403: the keys, not the conversions."""
 
     status: int
     errors: tuple[XError, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedConversions:
+class RefusedConversions(msgspec.Struct, frozen=True, gc=False):
     """A 4xx that one or more conversions of the batch cause; which ones, X does not say."""
 
     status: int
     errors: tuple[XError, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedRequest:
+class RefusedRequest(msgspec.Struct, frozen=True, gc=False):
     """A 4xx that no conversion causes (unknown pixel, no access, unreadable): nothing to search for."""
 
     status: int
     errors: tuple[XError, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(msgspec.Struct, frozen=True, gc=False):
     """408, 423, 429, 5xx: later. The time that X named, if any, is in the answer's `RateHint`."""
 
     status: int

@@ -1,27 +1,25 @@
 """The keys that sign for a pixel: what a secret's payload holds, and values that cannot print themselves."""
 
-from dataclasses import dataclass, field
-
 import msgspec
+
+from xcapi_core.records import Record
 
 __all__ = ["Credentials", "CredentialsError", "OAuth1Keys", "PixelToken", "read_credentials"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OAuth1Keys:
+class OAuth1Keys(Record, frozen=True, kw_only=True, gc=False):
     """OAuth 1.0a user context: the app's consumer key and secret, the user's access token and secret."""
 
-    consumer_key: str = field(repr=False)
-    consumer_secret: str = field(repr=False)
-    access_token: str = field(repr=False)
-    access_token_secret: str = field(repr=False)
+    consumer_key: str
+    consumer_secret: str
+    access_token: str
+    access_token_secret: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PixelToken:
+class PixelToken(Record, frozen=True, kw_only=True, gc=False):
     """The pixel-scoped token of Events Manager, sent as `X-Pixel-Token`."""
 
-    pixel_token: str = field(repr=False)
+    pixel_token: str
 
 
 Credentials = OAuth1Keys | PixelToken

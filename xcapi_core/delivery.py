@@ -3,8 +3,9 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
+
+import msgspec
 
 from xcapi_core import logs
 from xcapi_core.conversions import Conversion
@@ -31,8 +32,7 @@ __all__ = ["Answer", "Delivery"]
 MAX_EVENT_LINES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The HTTP status of a delivery: 204 acks, 429 and 503 nack with a cause."""
 
     status: int

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
+
+import msgspec
 
 from xcapi_core.conversions import Conversion
 from xcapi_core.conversions_api import (
@@ -45,21 +46,18 @@ class XTransport(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """X's verdict on one batch, and how long the last request took, in milliseconds."""
 
     verdict: Verdict
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotStarted:
+class NotStarted(msgspec.Struct, frozen=True, gc=False):
     """The gate closed, or a shutdown began, before the request could start: X knows nothing of it."""
 
 
-@dataclass(slots=True)
-class SendWindow:
+class SendWindow(msgspec.Struct):
     """When a request may still start: not after `latest_start`, and only while `is_open` says so.
 
     `on_wire` tells whether a request is on its way to X at the moment, and `carried` which positions of the batch are

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+import msgspec
 
 from xcapi_core import logs
 from xcapi_core.credentials import Credentials, CredentialsError, read_credentials
+from xcapi_core.records import Record
 
 __all__ = ["CredentialsUnavailable", "Keyring", "Secret", "SecretReader", "SecretUnavailable"]
 
@@ -20,11 +22,12 @@ RETRY_STALE_AFTER_S = 30.0
 RETRY_MISSING_AFTER_S = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Secret:
+class Secret(Record, frozen=True, kw_only=True, gc=False):
     """A secret's payload and the version it resolved to, which may be logged."""
 
-    payload: bytes = field(repr=False)
+    _shown: ClassVar[tuple[str, ...]] = ("version",)
+
+    payload: bytes
     version: str
 
 
@@ -44,8 +47,7 @@ class SecretReader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
+class _Held(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     credentials: Credentials
     version: str
     read_at: float

@@ -6,13 +6,14 @@ back for ever. Source: Pub/Sub, "Quotas and limits": 100 attributes a message, 2
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from xcapi_core import __version__
 from xcapi_core.messages import PubsubMessage, original_publish_time
 from xcapi_core.outcomes import DeadLetterReason
 from xcapi_core.raw_events import lone_format
+from xcapi_core.records import Record
 
 __all__ = ["DeadLetter", "Undeliverable", "compose_letters", "letter_batches"]
 
@@ -36,28 +37,30 @@ _OURS = "xcapi_"
 _LEAST = frozenset({"xcapi_reason", "xcapi_publish_time", "xcapi_conversion_id"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undeliverable:
+class Undeliverable(Record, frozen=True, kw_only=True, gc=False):
     """One event that ends in the dead-letter topic, and why. `error_message` is X's words, or ours."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("event_index", "reason", "http_status", "pixel_id", "format")
+
     event_index: int | None
-    event_bytes: bytes = field(repr=False)
+    event_bytes: bytes
     reason: DeadLetterReason
     http_status: int | None = None
-    error_code: str = field(default="", repr=False)
-    error_parameter: str = field(default="", repr=False)
-    error_message: str = field(default="", repr=False)
+    error_code: str = ""
+    error_parameter: str = ""
+    error_message: str = ""
     pixel_id: str = ""
-    conversion_id: str = field(default="", repr=False)
+    conversion_id: str = ""
     format: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Record, frozen=True, kw_only=True, gc=False):
     """One message for the dead-letter topic; `event_indices` are those of the incoming message that it settles."""
 
-    data: bytes = field(repr=False)
-    attributes: Mapping[str, str] = field(repr=False)
+    _shown: ClassVar[tuple[str, ...]] = ("event_indices",)
+
+    data: bytes
+    attributes: Mapping[str, str]
     event_indices: tuple[int, ...] = ()
 
     @property

@@ -3,11 +3,12 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
+
+from xcapi_core.records import Record
 
 __all__ = [
     "NotADelivery",
@@ -46,18 +47,25 @@ class NotADelivery(Exception):  # noqa: N818 - it says what the request is not; 
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PubsubMessage:
+class PubsubMessage(Record, frozen=True, kw_only=True, gc=False):
     """One Pub/Sub delivery, as the push envelope or a CloudEvent carried it.
 
     `publish_time` is the RFC 3339 text as received, "" when the envelope had none; `delivery_attempt` is None
     where Pub/Sub did not say.
     """
 
+    _shown: ClassVar[tuple[str, ...]] = (
+        "message_id",
+        "publish_time",
+        "subscription",
+        "ordering_key",
+        "delivery_attempt",
+    )
+
     message_id: str
     publish_time: str
-    data: bytes = field(repr=False)
-    attributes: Mapping[str, str] = field(repr=False)
+    data: bytes
+    attributes: Mapping[str, str]
     subscription: str
     ordering_key: str
     delivery_attempt: int | None

@@ -1,10 +1,12 @@
 """Where an event can end. Outcomes are values, never exceptions; the README's table is this module's."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
+
+import msgspec
 
 from xcapi_core.problems import Problem
+from xcapi_core.records import Record
 
 __all__ = [
     "AlreadyDelivered",
@@ -40,54 +42,49 @@ class SkipReason(StrEnum):
     DRY_RUN = "dry_run"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True, gc=False):
     """X confirmed the request that carried the conversion."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlreadyDelivered:
+class AlreadyDelivered(msgspec.Struct, frozen=True, gc=False):
     """X has this conversion from an earlier request, or its dead letter is out: nothing is left to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True, gc=False):
     """The event is not meant for X: acked, counted, not kept."""
 
     reason: SkipReason
 
 
-@dataclass(frozen=True, slots=True)
-class Invalid:
+class Invalid(msgspec.Struct, frozen=True, gc=False):
     """The event can never be sent as it is: dead-lettered as `invalid_event` with the problem."""
 
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(msgspec.Struct, frozen=True, gc=False):
     """The event is older than `max_event_age_hours`: dead-lettered as `expired`."""
 
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(Record, frozen=True, kw_only=True, gc=False):
     """X refused the conversion (or did not confirm it): dead-lettered with X's own words.
 
     X's messages quote the offending value, and what answers in X's place may put it anywhere: its words go into the
     dead letter and nowhere else.
     """
 
+    _shown: ClassVar[tuple[str, ...]] = ("reason", "http_status")
+
     reason: DeadLetterReason
     http_status: int
-    error_code: str = field(default="", repr=False)
-    error_parameter: str = field(default="", repr=False)
-    error_message: str = field(default="", repr=False)
+    error_code: str = ""
+    error_parameter: str = ""
+    error_message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deferred:
+class Deferred(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Not now: the message goes back to its queue with this HTTP status.
 
     `cause` is a stable word for logs and the nack's body ("rate_limited", "x_unavailable", "shutting_down", …).

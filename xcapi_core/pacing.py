@@ -7,8 +7,9 @@ Sources: X Ads API, "Rate limiting" (headers, 15-minute windows); RFC 9110 §10.
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+
+import msgspec
 
 from xcapi_core.outcomes import Deferred
 from xcapi_core.settings import RateSettings
@@ -28,8 +29,7 @@ _BUCKETS = 60
 _SAME_WINDOW_S = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateHint:
+class RateHint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an answer says about the budget: delays in seconds from now, None where it says nothing."""
 
     retry_after_s: float | None = None

@@ -1,12 +1,11 @@
 """What is wrong with an input: where, what was found, what was expected. Shared by configuration and events."""
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["Problem"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing wrong with an input, said so that its author can mend it.
 
     `path` names the place ("pixels.o8z6j.credentials", "contents[2].content_price"); `found` describes what

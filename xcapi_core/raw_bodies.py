@@ -5,7 +5,6 @@ itself, inherits what its body says, and its dead letter is a body that reads th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -58,7 +57,7 @@ def split_bodies(split: RawMessage | Unreadable) -> RawMessage | Unreadable:
         return Unreadable(Problem(path="data", found=error.found, expected=error.expected), error.envelope)
     except UnsplittableError as error:
         return Unreadable(Problem(path="data", found=error.found, expected="a JSON object or array"))
-    return replace(split, events=tuple(events))
+    return msgspec.structs.replace(split, events=tuple(events))
 
 
 class _UnsplittableBodyError(UnsplittableError):

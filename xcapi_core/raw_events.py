@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
 from xcapi_core.messages import PubsubMessage
 from xcapi_core.problems import Problem
+from xcapi_core.records import Record
 
 __all__ = [
     "DECODING_ERRORS",
@@ -65,27 +65,29 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawMessage:
+class RawMessage(Record, frozen=True, kw_only=True, gc=False):
     """The events of a message, in order, as bytes of it. With `ga4` and `segment` the one element is all its data.
 
     `envelope` is what else stands in the object around an array of events, member by member, as bytes.
     """
 
+    _shown: ClassVar[tuple[str, ...]] = ("format",)
+
     format: Format
-    events: tuple[bytes, ...] = field(repr=False)
-    envelope: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    events: tuple[bytes, ...]
+    envelope: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Record, frozen=True, gc=False):
     """No event can be told from another in this message: it is dead-lettered as a whole (`invalid_message`).
 
     `envelope` is as in `RawMessage`: it may say no for all of them.
     """
 
+    _shown: ClassVar[tuple[str, ...]] = ("problem",)
+
     problem: Problem
-    envelope: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    envelope: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
 
 def split_message(message: PubsubMessage) -> RawMessage | Unreadable:

@@ -1,4 +1,8 @@
-"""The values of which there is one an event: frozen, cheap to make, and discreet."""
+"""The base of values that hold what nobody else may see: frozen, cheap to make, and discreet.
+
+Values whose fields may all be shown are plain frozen `msgspec.Struct`s. Neither are dataclasses: writing and compiling
+the methods of one takes a third of a millisecond, of forty of them a twentieth of the start.
+"""
 
 from typing import Any, ClassVar
 
@@ -8,7 +12,7 @@ __all__ = ["Record"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A frozen value whose `repr` shows only the fields that `_shown` names.
+    """A frozen value whose `repr` shows only the fields that `_shown` names: none, unless a subclass says so.
 
     Making one takes a tenth of a frozen dataclass's time, which counts where a message holds 20,000 of them. Without
     `gc` the collector does not walk them either: a record holds no container that could lead back to it.

@@ -7,21 +7,21 @@ troubleshooting"; the wordings are those of X's reference.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import msgspec
 
+from xcapi_core.records import Record
+
 __all__ = ["XError", "blame", "is_about_conversions"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class XError:
+class XError(Record, frozen=True, kw_only=True, gc=False):
     """One entry of X's `errors`. Any of it may quote a value of a conversion, so none of it shows in a `repr`."""
 
-    code: str = field(default="", repr=False)
-    message: str = field(default="", repr=False)
-    parameter: str = field(default="", repr=False)
+    code: str = ""
+    message: str = ""
+    parameter: str = ""
 
     @classmethod
     def from_json(cls, error: Mapping[str, object]) -> "XError":

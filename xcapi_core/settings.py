@@ -1,14 +1,14 @@
 """What the function was told: the configuration as typed, frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 __all__ = ["BatchSettings", "PixelSettings", "RateSettings", "Settings"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PixelSettings:
+class PixelSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One pixel: whose keys sign for it and which event names it wants."""
 
     pixel_id: str
@@ -18,24 +18,21 @@ class PixelSettings:
     consent_categories: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchSettings:
+class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How conversions share requests: at most so many a request, so many requests at once, per pixel."""
 
     max_conversions: int = 500
     max_in_flight: int = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateSettings:
+class RateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The sliding window of events that one instance sends for one pixel."""
 
     events: int = 60_000
     window_s: float = 900.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration."""
 
     dead_letter_topic: str

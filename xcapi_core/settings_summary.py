@@ -1,6 +1,6 @@
 """The part of the configuration that may be shown to whoever asks."""
 
-from dataclasses import asdict, fields
+import msgspec
 
 from xcapi_core.settings import Settings
 from xcapi_core.settings_rules import credentials_kind
@@ -19,10 +19,10 @@ def summary(settings: Settings) -> dict[str, object]:
         }
         for pixel in settings.pixels.values()
     }
-    shown: dict[str, object] = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    shown: dict[str, object] = msgspec.structs.asdict(settings)
     return shown | {
         "dead_letter_topic": "file" if settings.dead_letter_topic.startswith("file:") else "pubsub",
         "pixels": pixels,
-        "batch": asdict(settings.batch),
-        "rate": asdict(settings.rate),
+        "batch": msgspec.structs.asdict(settings.batch),
+        "rate": msgspec.structs.asdict(settings.rate),
     }

@@ -3,7 +3,8 @@
 import asyncio
 import math
 from collections import deque
-from dataclasses import dataclass, field
+
+import msgspec
 
 from xcapi_core.conversions import Conversion
 from xcapi_core.outcomes import Deferred, Outcome
@@ -15,8 +16,7 @@ __all__ = ["Waiting", "WaitingQueue"]
 MAX_BODY_BYTES = 2_000_000
 
 
-@dataclass(slots=True, eq=False)
-class Waiting:
+class Waiting(msgspec.Struct, eq=False):
     """One conversion on its way; `outcome` is set once, whatever happens.
 
     `twins` have the same pixel, tag and conversion id: X would count them as one, so only the first is sent.
@@ -26,7 +26,7 @@ class Waiting:
     key: int
     latest_start: float
     outcome: asyncio.Future[Outcome]
-    twins: "list[Waiting]" = field(default_factory=list)
+    twins: "list[Waiting]" = msgspec.field(default_factory=list)
 
 
 # So often, at least, everybody who waits is judged anew; in between, only who came since. A pass over thousands for

@@ -133,7 +133,7 @@ def test_defaults_are_the_functions_own(render: Render) -> None:
 def test_every_setting_of_the_function_is_a_variable_of_the_module() -> None:
     variables = (MODULE / "variables.tf").read_text(encoding="utf-8")
     settings = variables.partition('variable "settings"')[2].partition("validation {")[0]
-    for name in set(Settings.__dataclass_fields__) - {"dead_letter_topic", "pixels"}:
+    for name in set(Settings.__struct_fields__) - {"dead_letter_topic", "pixels"}:
         assert f"    {name} " in settings, name
 
 

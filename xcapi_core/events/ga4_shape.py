@@ -4,11 +4,11 @@ Sources: GA4 Measurement Protocol reference; Tag Manager, "Common event data"; "
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from xcapi_core.events.bodies import only_event_of
 from xcapi_core.problems import Problem
+from xcapi_core.records import Record
 from xcapi_core.values import is_absent, is_object, kind_of
 
 __all__ = ["Ga4Event", "open_ga4"]
@@ -27,12 +27,13 @@ _INHERITED: Final = (
 _TYPED_VALUES: Final = ("string_value", "int_value", "double_value", "float_value")
 
 
-@dataclass(frozen=True, slots=True)
-class Ga4Event:
+class Ga4Event(Record, frozen=True, gc=False):
     """One event: `fields` are its own, its parameters and what it inherits. `at` is where the parameters stand."""
 
+    _shown: ClassVar[tuple[str, ...]] = ("name", "at")
+
     name: object
-    fields: Mapping[str, object] = field(repr=False)
+    fields: Mapping[str, object]
     at: str
 
 

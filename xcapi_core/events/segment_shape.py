@@ -4,11 +4,11 @@ Sources: Segment, "Spec: Common Fields" and "HTTP API: batch"; RudderStack, "HTT
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from xcapi_core.events.bodies import only_event_of
 from xcapi_core.problems import Problem
+from xcapi_core.records import Record
 from xcapi_core.values import is_absent, is_object, kind_of
 
 __all__ = ["SegmentCall", "keeps_from_x", "open_segment"]
@@ -24,13 +24,14 @@ _SQUEEZED: Final = str.maketrans("", "", " _-()")
 _ALL: Final = {"All": True}
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentCall:
+class SegmentCall(Record, frozen=True, gc=False):
     """One call. `at` is where it stands, for a problem's path."""
 
-    call: Mapping[str, object] = field(repr=False)
-    properties: Mapping[str, object] = field(repr=False)
-    context: Mapping[str, object] = field(repr=False)
+    _shown: ClassVar[tuple[str, ...]] = ("at",)
+
+    call: Mapping[str, object]
+    properties: Mapping[str, object]
+    context: Mapping[str, object]
     at: str
 
 

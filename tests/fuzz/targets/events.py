@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Hashable, Mapping
-from dataclasses import replace
 from typing import Literal, get_args
 
 import msgspec
@@ -152,7 +151,7 @@ class Events:
             return
         around = b'{"consent":"denied","events":' + message.data.strip() + b"}"
         for data in (json.dumps(first | {"opt_out": True}).encode(), around):
-            events = self._read(replace(message, data=data), head, "respect", frozenset())
+            events = self._read(msgspec.structs.replace(message, data=data), head, "respect", frozenset())
             # Of a message in which no event can be told from another, nobody can say who refused.
             ends = [event.result for event in events if isinstance(event, ReadEvent)]
             is_kept = any(end != _NO_CONSENT and not isinstance(end, Unreadable) for end in ends)
