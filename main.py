@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from xcapi_core import __version__, logs
+from xcapi_core.adapters import secrets
 from xcapi_core.adapters.service import Service
 from xcapi_core.admission import DELIVERY_BYTES, MAX_BODY_BYTES
 from xcapi_core.messages import NotADelivery, read_delivery
@@ -44,6 +45,7 @@ def _settings_or_exit() -> Settings:
 
 logs.install()
 _settings = _settings_or_exit()
+secrets.prepare(pixel.credentials for pixel in _settings.pixels.values())
 # Where Cloud Trace keeps what the log lines belong to. Cloud Run does not name it; the dead-letter topic does.
 _project = os.environ.get("GOOGLE_CLOUD_PROJECT") or _settings.dead_letter_project
 if _settings.dry_run:

@@ -1,13 +1,15 @@
 """Secrets over real gRPC, from files and from the environment; what fails says why, and nothing secret."""
 
 import asyncio
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from xcapi_core.adapters import secrets as adapter
+from xcapi_core.adapters import secret_manager as adapter
 from xcapi_core.adapters.secrets import Secrets
 from xcapi_core.keyring import SecretUnavailable
 from xcapi_core.sandbox.services.ports import free_port
@@ -151,6 +153,31 @@ async def test_proxy_of_the_environment_is_not_used_for_a_local_server(
     service.put(SECRET, PAYLOAD)
     secrets = Secrets({"SECRET_MANAGER_EMULATOR_HOST": service.address})
     assert (await secrets.read(LATEST)).payload == PAYLOAD
+
+
+# What a process has that prepared for these references; the kernel knows of threads that are none of Python's.
+_PREPARE = """
+import sys
+from pathlib import Path
+from xcapi_core.adapters.secrets import prepare
+prepare(sys.argv[1:])
+tasks = Path("/proc/self/task")
+print("grpc" in sys.modules, len(list(tasks.iterdir())) if tasks.exists() else 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("references", "has"),
+    [
+        (["env:X_KEYS", LATEST], "True 1"),
+        (["env:X_KEYS", "file:/keys.json"], "False 1"),
+    ],
+)
+def test_the_client_is_there_before_the_fork_where_it_is_needed_and_grpc_sleeps(
+    references: list[str], has: str
+) -> None:
+    shown = subprocess.run([sys.executable, "-c", _PREPARE, *references], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == has
 
 
 # --- files and variables ---

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING
 from xcapi_core.keyring import Secret, SecretUnavailable
 
 if TYPE_CHECKING:
-    from google.cloud.secretmanager import SecretManagerServiceClient
+    from xcapi_core.adapters.secret_manager import SecretManager
 
-__all__ = ["Secrets"]
+__all__ = ["Secrets", "prepare"]
 
-# The client's own default goes on for 60 s and would eat a delivery's whole time.
-ATTEMPT_TIMEOUT_S = 3.0
-READ_TIMEOUT_S = 10.0
+_ELSEWHERE = ("env:", "file:")
+
+
+def prepare(references: Iterable[str]) -> None:
+    """Import what reading these references needs, in the process that the server forks its workers from.
+
+    There it counts to the start and not to the first delivery, and its memory is shared. gRPC itself must not be alive
+    at the fork: it wakes with the first channel, in the worker (gRPC, "fork_support.md": use after fork).
+    """
+    if not all(reference.startswith(_ELSEWHERE) for reference in references):
+        _secret_manager_class()
 
 
 class Secrets:
-    """Reads `projects/…/versions/…`, `file:PATH` and `env:NAME` references, in a thread of its own.
-
-    `SECRET_MANAGER_EMULATOR_HOST` points the client at a local server over plain gRPC, by the convention of Google's
-    emulators.
-    """
+    """Reads `projects/…/versions/…`, `file:PATH` and `env:NAME` references, in a thread of its own."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
@@ -47,49 +51,14 @@ class Secrets:
                 return Secret(payload=Path(rest).read_bytes(), version=reference)
             except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
                 raise SecretUnavailable(f"the file could not be read: {type(error).__name__}") from None
-        return self._access(reference)
-
-    def _access(self, name: str) -> Secret:
-        # Imported on first use, in the worker: gRPC must not be alive when the server forks.
-        from google.api_core import exceptions  # noqa: PLC0415
-        from google.api_core.retry import Retry, if_exception_type  # noqa: PLC0415
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-
-        transient = if_exception_type(
-            exceptions.ServiceUnavailable, exceptions.DeadlineExceeded, exceptions.ResourceExhausted
-        )
-        try:
-            answer = self._client.access_secret_version(
-                name=name,
-                retry=Retry(predicate=transient, initial=0.1, maximum=1.0, timeout=READ_TIMEOUT_S),
-                timeout=ATTEMPT_TIMEOUT_S,
-            )
-        except exceptions.RetryError:
-            raise SecretUnavailable("Secret Manager did not answer in time") from None
-        except exceptions.GoogleAPICallError as error:
-            raise SecretUnavailable(f"Secret Manager answered {_status_name(error)}") from None
-        except (GoogleAuthError, OSError) as error:
-            raise SecretUnavailable(f"Secret Manager could not be asked: {type(error).__name__}") from None
-        return Secret(payload=answer.payload.data, version=answer.name)
+        return self._secret_manager.access(reference)
 
     @cached_property
-    def _client(self) -> "SecretManagerServiceClient":
-        from google.cloud.secretmanager import SecretManagerServiceClient  # noqa: PLC0415
-
-        host = self._environ.get("SECRET_MANAGER_EMULATOR_HOST")
-        if not host:
-            return SecretManagerServiceClient()
-        import grpc  # noqa: PLC0415
-        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (  # noqa: PLC0415
-            SecretManagerServiceGrpcTransport,
-        )
-
-        # A proxy of the environment has no business between this process and a local server.
-        channel = grpc.insecure_channel(host, options=[("grpc.enable_http_proxy", 0)])
-        return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
+    def _secret_manager(self) -> "SecretManager":
+        return _secret_manager_class()(self._environ)
 
 
-def _status_name(error: Exception) -> str:
-    """Return "NOT_FOUND" and the like; the error's own text is not ours to print."""
-    code = getattr(error, "grpc_status_code", None)
-    return code.name if code is not None else type(error).__name__
+def _secret_manager_class() -> "type[SecretManager]":
+    from xcapi_core.adapters.secret_manager import SecretManager  # noqa: PLC0415 - only who needs it waits for it
+
+    return SecretManager
