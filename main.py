@@ -7,7 +7,7 @@
 import gc
 
 # What is imported stays: looking it through for garbage again and again takes a tenth of the start. It is frozen below,
-# before the server forks its worker, and never looked through after that either.
+# and once more when the server forks its worker, and never looked through after that either.
 gc.disable()
 
 import os
@@ -53,6 +53,7 @@ if _settings.dry_run:
 _service: Service | None = None
 _ACK = Response(status_code=204)  # holds nothing of its request
 gc.freeze()
+os.register_at_fork(before=gc.freeze)  # with the server's own modules, which it imports after this one
 # A delivery leaves hardly any cycles behind: looked for after every 700 new objects, as is the default, they take a
 # sixth of the time of a single-event delivery.
 gc.set_threshold(10_000, 20, 50)
