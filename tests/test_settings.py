@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import phonenumbers
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from xcapi_core.phone_regions import PHONE_REGIONS
 from xcapi_core.problems import Problem
 from xcapi_core.settings import Settings
 from xcapi_core.settings_reader import ConfigurationError, load_settings, read_settings
@@ -244,3 +246,7 @@ def test_no_cut_and_no_changed_character_does_anything_else_either(data: st.Data
     position %= len(document)
     read_or_refuse(document[:position] + data.draw(st.text(max_size=3)) + document[position + 1 :])
     read_or_refuse(document[:position])
+
+
+def test_phone_regions_are_those_that_numbers_are_read_for() -> None:
+    assert phonenumbers.SUPPORTED_REGIONS == PHONE_REGIONS

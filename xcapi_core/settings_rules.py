@@ -3,6 +3,7 @@
 import re
 
 from xcapi_core.json_document import describe, kind
+from xcapi_core.phone_regions import PHONE_REGIONS
 
 __all__ = [
     "CREDENTIALS_FORM",
@@ -105,6 +106,4 @@ def is_currency(text: str) -> bool:
 
 def is_phone_region(text: str) -> bool:
     """Tell whether this is an ISO 3166 code of a region whose phone numbers are known."""
-    import phonenumbers  # noqa: PLC0415 - as in identifiers: only who needs it waits for it
-
-    return text.upper() in phonenumbers.SUPPORTED_REGIONS
+    return text.upper() in PHONE_REGIONS
