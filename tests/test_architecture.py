@@ -4,6 +4,8 @@ An import inside a function counts like one at the top of a module.
 """
 
 import ast
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -227,3 +229,30 @@ def test_every_module_says_what_is_public(module: str) -> None:
         for alias in node.names
     }
     assert set(assigned[0]) <= defined
+
+
+_START = """
+import sys
+import main
+heavy = {"google.cloud.secretmanager_v1", "google.pubsub_v1", "phonenumbers"}
+print(*sorted(heavy & set(sys.modules)), file=sys.__stdout__)
+"""
+_SECRETS = "projects/p/secrets/s/versions/latest"
+
+
+@pytest.mark.parametrize(("keys", "imported"), [("env:X_KEYS", ""), (_SECRETS, "google.cloud.secretmanager_v1")])
+def test_a_start_does_not_wait_for_what_its_first_event_may_not_need(keys: str, imported: str) -> None:
+    document = {
+        "dead_letter_topic": "projects/p/topics/dead-letters",
+        "pixels": {"o8z6j": {"credentials": keys}},
+        "default_phone_region": "GB",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", _START],
+        cwd=ROOT,
+        env={**os.environ, "XCAPI_CONFIG": json.dumps(document)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == imported
