@@ -21,7 +21,7 @@ from xcapi_core.events.contents import LARGEST_SUM
 from xcapi_core.events.pages import page_url
 from xcapi_core.events.pixels import choose_pixel
 from xcapi_core.events.tags import SYNONYMS, find_tag
-from xcapi_core.events.wire import NO_LINE, WireConversion, WireIdentifier, WireLine, encode
+from xcapi_core.events.wire import WireConversion, WireIdentifier, WireLine, encode
 from xcapi_core.identifiers import hash_email, hash_phone, read_ip_address, read_twclid
 from xcapi_core.money import read_amount, read_count, read_currency, wire_amount
 from xcapi_core.outcomes import Skipped, SkipReason
@@ -183,7 +183,8 @@ class StraightWriter:
             wire.price_currency = usable(read_currency(parts.currency))
         if parts.lines:
             _add_lines(wire, parts.lines)
-        wire.event_source_url = parts.url
+        if parts.url:
+            wire.event_source_url = parts.url
         if parts.search:
             wire.search_string = usable(read_text(parts.search))
         return Conversion(pixel_id=self._pixel.pixel_id, event_tag=tag, conversion_id=key, wire=encode(wire))
@@ -242,15 +243,15 @@ def _add_lines(wire: WireConversion, lines: list[Line]) -> None:
 
 
 def _read_line(line: Line) -> WireLine:
-    read = WireLine()
+    content_id = name = kind = group = wire_price = count = None
     if given := line.content_id or line.item_id or line.product_id or line.sku or line.id:
-        read.content_id = read_text(given) or _nothing(given)
+        content_id = read_text(given) or _nothing(given)
     if given := line.content_name or line.item_name or line.name:
-        read.content_name = read_text(given) or _nothing(given)
+        name = read_text(given) or _nothing(given)
     if given := line.content_type or line.item_category or line.category:
-        read.content_type = read_text(given) or _nothing(given)
+        kind = read_text(given) or _nothing(given)
     if given := line.content_group_id or line.item_group_id:
-        read.content_group_id = read_text(given) or _nothing(given)
+        group = read_text(given) or _nothing(given)
     price = line.content_price
     if price is None:
         price = line.price if line.item_price is None else line.item_price
@@ -258,14 +259,14 @@ def _read_line(line: Line) -> WireLine:
         amount = read_amount(price)
         if amount is None:
             raise NotStraightError
-        read.content_price = wire_amount(amount)
-    elif read == NO_LINE:
+        wire_price = wire_amount(amount)
+    elif not (content_id or name or kind or group):
         raise NotStraightError
     if given := line.num_items or line.quantity:
-        read.num_items = read_count(given)
-        if read.num_items is None:
+        count = read_count(given)
+        if count is None:
             raise NotStraightError
-    return read
+    return WireLine(content_id, name, kind, group, wire_price, count)
 
 
 def _nothing(given: str | int) -> str | None:

@@ -5,7 +5,7 @@ Source: X Ads API reference, `POST /12/measurement/conversions/:pixel_id`.
 
 import msgspec
 
-__all__ = ["NO_LINE", "WireConversion", "WireIdentifier", "WireLine", "encode"]
+__all__ = ["WireConversion", "WireIdentifier", "WireLine", "encode"]
 
 
 class WireLine(msgspec.Struct, omit_defaults=True, gc=False):
@@ -53,5 +53,4 @@ class WireConversion(msgspec.Struct, omit_defaults=True, gc=False):
     search_string: str | None = None
 
 
-NO_LINE = WireLine()
 encode = msgspec.json.Encoder().encode
