@@ -1,6 +1,5 @@
 """`python -m tests.benchmarks [NAME…]`, which `make bench` runs: measure, show, and write down what was found."""
 
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from tests.benchmarks.results import CannotMeasureError, Result
 from tests.benchmarks.running import Measure, Run
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.processes import leaving_on_signals
 
 __all__ = ["main"]
 
@@ -87,10 +87,10 @@ def main(
         say=terminal.say,
         note=terminal.note,
     )
-    # Whoever ends the run ends what it started: functions and servers are in groups of their own.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
-    results, failures = _measure(chosen, run, terminal, details=details)
+    # Whoever ends the run ends what it started: functions and servers are in groups of their own.
+    with leaving_on_signals():
+        results, failures = _measure(chosen, run, terminal, details=details)
     terminal.summary(results)
     described = machine()
     written = json_path or root / "build" / "bench.json"

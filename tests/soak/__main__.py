@@ -1,13 +1,8 @@
 """`python -m tests.soak`: see its --help."""
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -18,6 +13,7 @@ from tests.soak.overload import Round, run_overload
 from tests.soak.watching import LinesWatcher, TerminalWatcher, Watcher
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.processes import leaving_on_signals
 
 _EVENTS = 100_000
 _EMULATOR_EVENTS = 2_000
@@ -93,7 +89,7 @@ def soak(
     mix: MixReport | None = None
     rounds: list[Round] = []
     try:
-        with _leaving_on_signals():
+        with leaving_on_signals():
             if "mix" in wanted:
                 with _watcher(console, json_output=json_output) as watcher:
                     mix = run_mix(
@@ -137,21 +133,6 @@ def _watcher(console: Console, *, json_output: bool) -> Watcher:
     if console.is_terminal:
         return TerminalWatcher(console)
     return Watcher() if json_output else LinesWatcher(console)
-
-
-@contextmanager
-def _leaving_on_signals() -> Iterator[None]:
-    """Unwind on a closed terminal or a supervisor's SIGTERM: nothing that was started must stay behind."""
-
-    def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,8 @@
 """`xcapi demo`: the whole path on this machine, from a Pub/Sub message to X's answer."""
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import FrameType
-from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -18,6 +13,7 @@ from xcapi_core.cli.demo.stage import PubsubChoice, open_stage
 from xcapi_core.cli.demo.story import tell_story
 from xcapi_core.cli.demo.watching import LinesOutput, Output, SilentOutput, TerminalOutput
 from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.processes import leaving_on_signals
 
 __all__ = ["demo"]
 
@@ -59,7 +55,7 @@ def demo(*, json_output: bool, pubsub: PubsubChoice, timeout: float) -> None:
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
     try:
-        with _leaving_on_signals():
+        with leaving_on_signals():
             report = _run(_output(console, json_output=json_output), pubsub, timeout)
     except LocalServiceError as error:
         if not json_output:
@@ -87,18 +83,3 @@ def _output(console: Console, *, json_output: bool) -> Output:
     if console.is_terminal:
         return TerminalOutput(console)
     return SilentOutput() if json_output else LinesOutput(console)
-
-
-@contextmanager
-def _leaving_on_signals() -> Iterator[None]:
-    """Unwind on a closed terminal or a supervisor's SIGTERM: the function and the emulator must not stay behind."""
-
-    def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,15 +1,18 @@
-"""A child process in a group of its own: its output is kept, and no grandchild survives it."""
+"""Child processes in groups of their own: their output is kept, and none of them outlives what started it."""
 
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
-__all__ = ["ChildProcess"]
+__all__ = ["ChildProcess", "leaving_on_signals"]
 
 _POLL_INTERVAL_S = 0.02
 
@@ -119,3 +122,21 @@ class ChildProcess:
                 self._lines.append(text)
                 if self._on_line is not None:
                     self._on_line(text)
+
+
+@contextmanager
+def leaving_on_signals() -> Iterator[None]:
+    """Unwind on a closed terminal or a supervisor's SIGTERM: nothing that was started must stay behind.
+
+    Inside, either signal raises SystemExit with 128 + its number, as shells have it. For the main thread only.
+    """
+
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
