@@ -10,11 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
 
 from google.pubsub_v1.types import PublishRequest, PublishResponse, PubsubMessage, Topic
 
-from xcapi_core.sandbox.services.grpc_server import GrpcMethod, GrpcRefusal, GrpcServer
+from xcapi_core.sandbox.services.grpc_server import GrpcMethod, GrpcRefusal, LocalGrpcService
 from xcapi_core.sandbox.services.pubsub import DeadLetter, DeliveryPath
 from xcapi_core.sandbox.services.push_delivery import Pusher, StoredMessage
 
@@ -29,23 +28,13 @@ _MAX_VALUE_BYTES = 1_024
 _RESERVED_KEY_PREFIX = "goog"
 
 
-class EmbeddedPubsub:
+class EmbeddedPubsub(LocalGrpcService):
     """A context manager and LocalPubsub in this process; clients publish at `address` (PUBSUB_EMULATOR_HOST)."""
 
     title = "an embedded Pub/Sub"
 
     def __init__(self) -> None:
-        self._arrived = threading.Condition()
-        self._message_ids = itertools.count(1)
-        self._pushers: dict[str, list[Pusher]] = {}
-        self._queues: dict[str, list[StoredMessage]] = {}
-        self._subscriptions: dict[str, set[str]] = {}
-        self._down = False
-        self._server: GrpcServer | None = None
-
-    def __enter__(self) -> Self:
-        """Start serving on a free port."""
-        self._server = GrpcServer(
+        super().__init__(
             {
                 "google.pubsub.v1.Publisher": {
                     "Publish": GrpcMethod(PublishRequest, PublishResponse, self._answer_publish),
@@ -53,25 +42,21 @@ class EmbeddedPubsub:
                 }
             }
         )
-        return self
+        self._arrived = threading.Condition()
+        self._message_ids = itertools.count(1)
+        self._pushers: dict[str, list[Pusher]] = {}
+        self._queues: dict[str, list[StoredMessage]] = {}
+        self._subscriptions: dict[str, set[str]] = {}
+        self._down = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop serving and pushing; what is unacknowledged is forgotten."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        super().__exit__(kind, error, traceback)
         for pushers in self._pushers.values():
             for pusher in pushers:
                 pusher.close()
-
-    @property
-    def address(self) -> str:
-        """`host:port`, the value for PUBSUB_EMULATOR_HOST."""
-        if self._server is None:
-            raise RuntimeError("EmbeddedPubsub is not open: use it as a context manager")
-        return self._server.address
 
     @property
     def unacked(self) -> int:

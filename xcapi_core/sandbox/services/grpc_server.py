@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import grpc
 
 from xcapi_core.sandbox.services.ports import LOOPBACK
 
-__all__ = ["GrpcMethod", "GrpcRefusal", "GrpcServer", "insecure_channel"]
+__all__ = ["GrpcMethod", "GrpcRefusal", "GrpcServer", "LocalGrpcService", "insecure_channel"]
 
 # Pub/Sub takes requests of 10 MB; gRPC's own default is 4 MB.
 _MAX_MESSAGE_BYTES = 32 * 1024 * 1024
@@ -71,6 +72,35 @@ class GrpcServer:
     def close(self) -> None:
         """Stop at once; calls in flight are cancelled."""
         self._server.stop(grace=None).wait()
+
+
+class LocalGrpcService:
+    """The base of what plays a service of Google's: a context manager; while it is open, clients reach `address`."""
+
+    def __init__(self, services: Mapping[str, Mapping[str, GrpcMethod]]) -> None:
+        """Serve `services`, as GrpcServer takes them, once opened."""
+        self._services = services
+        self._server: GrpcServer | None = None
+
+    def __enter__(self) -> Self:
+        """Start serving on a free port."""
+        self._server = GrpcServer(self._services)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop serving; calls in flight are cancelled."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as the `…_EMULATOR_HOST` variables want it; RuntimeError while it is not open."""
+        if self._server is None:
+            raise RuntimeError(f"{type(self).__name__} is not open: use it as a context manager")
+        return self._server.address
 
 
 def insecure_channel(address: str) -> grpc.Channel:

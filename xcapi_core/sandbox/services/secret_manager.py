@@ -8,8 +8,6 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from google.cloud.secretmanager_v1.types import (
     AccessSecretVersionRequest,
@@ -21,7 +19,7 @@ from google.cloud.secretmanager_v1.types import (
 )
 
 from xcapi_core.sandbox.services.crc32c import crc32c
-from xcapi_core.sandbox.services.grpc_server import GrpcMethod, GrpcRefusal, GrpcServer
+from xcapi_core.sandbox.services.grpc_server import GrpcMethod, GrpcRefusal, LocalGrpcService
 
 __all__ = ["LocalSecretManager"]
 
@@ -31,8 +29,8 @@ _SECRET_NAME = re.compile(r"projects/[^/]+/secrets/[\w-]{1,255}")
 _VERSION_NAME = re.compile(r"(?P<secret>projects/[^/]+/secrets/[\w-]{1,255})/versions/(?P<version>latest|[1-9]\d*)")
 
 
-class LocalSecretManager:
-    """A context manager: while it is open, clients reach it at `address`.
+class LocalSecretManager(LocalGrpcService):
+    """A context manager: while it is open, clients reach it at `address` (SECRET_MANAGER_EMULATOR_HOST).
 
     Secrets are named in full, `projects/P/secrets/S`. Versions count from 1 and `latest` is the newest.
     """
@@ -45,17 +43,7 @@ class LocalSecretManager:
         `guard` is asked for every payload, with the secret's name, and raises GrpcRefusal where the caller may not
         have it: whoever knows this server's address is one caller.
         """
-        self._lock = threading.Lock()
-        self._payloads: dict[str, list[bytes]] = {} if payloads is None else payloads
-        self._guard = guard
-        self._access_calls = 0
-        self._down = False
-        self._delay_s = 0.0
-        self._server: GrpcServer | None = None
-
-    def __enter__(self) -> Self:
-        """Start serving on a free port."""
-        self._server = GrpcServer(
+        super().__init__(
             {
                 _SERVICE: {
                     "AccessSecretVersion": GrpcMethod(
@@ -66,22 +54,12 @@ class LocalSecretManager:
                 }
             }
         )
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop serving."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-    @property
-    def address(self) -> str:
-        """`host:port`, the value for SECRET_MANAGER_EMULATOR_HOST."""
-        if self._server is None:
-            raise RuntimeError("LocalSecretManager is not open: use it as a context manager")
-        return self._server.address
+        self._lock = threading.Lock()
+        self._payloads: dict[str, list[bytes]] = {} if payloads is None else payloads
+        self._guard = guard
+        self._access_calls = 0
+        self._down = False
+        self._delay_s = 0.0
 
     @property
     def access_calls(self) -> int:
