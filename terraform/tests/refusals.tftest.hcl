@@ -1,25 +1,9 @@
 # Refusals as Terraform shows them, here where whole plans are made; tests/rollout/refusals.jsonl has the others, which need
 # no provider.
-#
-# Computed values are random under a mock; what IAM members, addresses and ids are made of must look like the real thing.
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
-  mock_resource "google_service_account" {
-    defaults = {
-      email  = "somebody@test-project.iam.gserviceaccount.com"
-      id     = "projects/test-project/serviceAccounts/somebody@test-project.iam.gserviceaccount.com"
-      member = "serviceAccount:somebody@test-project.iam.gserviceaccount.com"
-    }
-  }
-  mock_resource "google_pubsub_topic" {
-    defaults = { id = "projects/test-project/topics/some-topic" }
-  }
-  mock_resource "google_artifact_registry_repository" {
-    defaults = { id = "projects/test-project/locations/europe-west1/repositories/x-conversions" }
-  }
+  source = "./tests/mocks"
 }
+
 variables {
   project_id = "test-project"
   region     = "europe-west1"
