@@ -1,14 +1,16 @@
 locals {
   kms_key_name = var.kms_key_name
 
-  # Who encrypts what: Google's own accounts, one a service.
+  # Who encrypts what: Google's own accounts, one a service, as IAM names them.
   service_agents = {
-    artifact_registry = "service-${data.google_project.main.number}@gcp-sa-artifactregistry.iam.gserviceaccount.com"
-    cloud_functions   = "service-${data.google_project.main.number}@gcf-admin-robot.iam.gserviceaccount.com"
-    cloud_run         = "service-${data.google_project.main.number}@serverless-robot-prod.iam.gserviceaccount.com"
-    pubsub            = "service-${data.google_project.main.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-    secret_manager    = "service-${data.google_project.main.number}@gcp-sa-secretmanager.iam.gserviceaccount.com"
-    storage           = "service-${data.google_project.main.number}@gs-project-accounts.iam.gserviceaccount.com"
+    for service, domain in {
+      artifact_registry = "gcp-sa-artifactregistry"
+      cloud_functions   = "gcf-admin-robot"
+      cloud_run         = "serverless-robot-prod"
+      pubsub            = "gcp-sa-pubsub"
+      secret_manager    = "gcp-sa-secretmanager"
+      storage           = "gs-project-accounts"
+    } : service => "serviceAccount:service-${data.google_project.main.number}@${domain}.iam.gserviceaccount.com"
   }
 }
 
@@ -17,7 +19,7 @@ resource "google_kms_crypto_key_iam_member" "service_agents" {
   for_each = local.kms_key_name == null ? {} : local.service_agents
 
   crypto_key_id = local.kms_key_name
-  member        = "serviceAccount:${each.value}"
+  member        = each.value
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 
   depends_on = [google_project_service.main]

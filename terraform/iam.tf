@@ -57,7 +57,7 @@ resource "google_cloud_run_v2_service_iam_member" "push" {
 resource "google_pubsub_topic_iam_member" "pubsub" {
   project = var.project_id
   topic   = google_pubsub_topic.dead_letters.name
-  member  = "serviceAccount:${local.service_agents.pubsub}"
+  member  = local.service_agents.pubsub
   role    = "roles/pubsub.publisher"
 }
 
@@ -65,7 +65,7 @@ resource "google_pubsub_topic_iam_member" "pubsub" {
 resource "google_pubsub_subscription_iam_member" "pubsub" {
   project      = var.project_id
   subscription = google_pubsub_subscription.events.name
-  member       = "serviceAccount:${local.service_agents.pubsub}"
+  member       = local.service_agents.pubsub
   role         = "roles/pubsub.subscriber"
 }
 
