@@ -1,9 +1,13 @@
 """FunctionProcess: the Functions Framework really runs here, with a stub in place of the real function."""
 
 import json
+import os
 import signal
 import socket
+import stat
 import sys
+import threading
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -72,6 +76,26 @@ def test_function_that_ends_at_start_is_reported_with_its_last_words() -> None:
     process = FunctionProcess(VENV, {}, source=STUB, extra_environment={"STUB_FAILS": "1"})
     with pytest.raises(LocalServiceError, match=r"ended with exit code 1.*found nothing, expected an object"):
         process.start()
+
+
+def test_function_that_is_interrupted_at_its_start_is_not_left_behind(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    framework = tmp_path / "bin" / "functions-framework"
+    framework.parent.mkdir()
+    framework.write_text(f"#!/bin/sh\ntouch '{started}'\nexec sleep 99\n")
+    framework.chmod(stat.S_IRWXU)
+
+    def press_ctrl_c() -> None:
+        while not started.exists():
+            time.sleep(0.01)
+        time.sleep(0.2)  # until we wait for its answer
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press_ctrl_c, daemon=True).start()
+    process = FunctionProcess(FunctionVenv(folder=tmp_path), {}, source=STUB)
+    with pytest.raises(KeyboardInterrupt), process:
+        pytest.fail("it answered, and should not have")
+    assert process.exit_code == -signal.SIGKILL
 
 
 def test_taken_port_is_one_clear_sentence() -> None:

@@ -1,12 +1,14 @@
-"""Leaving in order when told to: what was started is ended on the way out."""
+"""Leaving in order when told to: what was started is ended on the way out, however often one is told."""
 
 import os
 import signal
+import sys
+import threading
 import time
 
 import pytest
 
-from xcapi_core.sandbox.services.processes import leaving_on_signals
+from xcapi_core.sandbox.services.processes import ChildProcess, leaving_on_signals
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -22,6 +24,37 @@ def test_a_signal_unwinds_and_gives_the_exit_code_that_shells_know(number: signa
     with pytest.raises(SystemExit) as left:
         be_told(number)
     assert left.value.code == 128 + number
+
+
+def test_a_second_signal_does_not_interrupt_the_clean_up_that_the_first_began() -> None:
+    cleaned_up = []
+
+    def be_told_twice() -> None:
+        with leaving_on_signals():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
+            finally:
+                for number in SIGNALS:
+                    os.kill(os.getpid(), number)
+                cleaned_up.append("all")
+
+    with pytest.raises(SystemExit) as left:
+        be_told_twice()
+    assert left.value.code == 128 + signal.SIGTERM
+    assert cleaned_up == ["all"]
+
+
+def test_whoever_does_not_wait_for_the_end_leaves_nothing_behind_either() -> None:
+    """A program that does not care for SIGTERM, and somebody who presses Ctrl-C again."""
+    command = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(1); time.sleep(99)"]
+    process = ChildProcess(command, environment={"PYTHONUNBUFFERED": "1"})
+    assert process.wait_until(lambda: process.lines == ["1"], timeout_s=30)
+    again = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    again.start()
+    with pytest.raises(KeyboardInterrupt):
+        process.stop(grace_s=60)
+    assert process.wait() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", SIGNALS)

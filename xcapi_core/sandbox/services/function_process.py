@@ -118,8 +118,12 @@ class FunctionProcess:
         for _ in range(_PORT_ATTEMPTS):
             self._port = self._wanted_port or free_port()
             self._process = self._launch()
-            if self._process.wait_until(lambda: answers_ok(self._port), timeout_s=self._start_timeout_s):
-                return
+            try:
+                if self._process.wait_until(lambda: answers_ok(self._port), timeout_s=self._start_timeout_s):
+                    return
+            except BaseException:  # Ctrl-C: what never got to run inside a `with` would be ended by nobody
+                self._process.kill()
+                raise
             lost_port = any(words in line for line in self._process.lines for words in _PORT_TAKEN)
             ended = self._process.exit_code
             self._process.kill()

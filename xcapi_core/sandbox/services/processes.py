@@ -86,20 +86,24 @@ class ChildProcess:
 
     def stop(self, signal_number: signal.Signals = signal.SIGTERM, *, grace_s: float = 12.0) -> int:
         """Signal the process, wait up to `grace_s`, then kill what is left of its group. Return the exit code."""
-        if self.exit_code is None:
-            self.send(signal_number)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=grace_s)
-        self._kill_group()
+        try:
+            if self.exit_code is None:
+                self.send(signal_number)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(timeout=grace_s)
+        finally:  # a second Ctrl-C ends the waiting, and still nothing stays behind
+            self._kill_group()
         return self.wait()
 
     def stop_group(self, *, grace_s: float = 5.0) -> int:
         """Signal the whole group: for launchers that do not pass a signal on to their child."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=grace_s)
-        self._kill_group()
+        try:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=grace_s)
+        finally:
+            self._kill_group()
         return self.wait()
 
     def kill(self) -> int:
@@ -128,10 +132,15 @@ class ChildProcess:
 def leaving_on_signals() -> Iterator[None]:
     """Unwind on a closed terminal or a supervisor's SIGTERM: nothing that was started must stay behind.
 
-    Inside, either signal raises SystemExit with 128 + its number, as shells have it. For the main thread only.
+    Inside, the first of these signals raises SystemExit with 128 + its number, as shells have it. For the main thread
+    only.
     """
 
     def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        # `make`, `timeout` and a closing terminal all signal a group and its members: the second must not interrupt
+        # what the first began.
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
         sys.exit(128 + number)
 
     before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
