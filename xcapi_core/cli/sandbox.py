@@ -4,7 +4,6 @@ import ipaddress
 import json
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import click
 
 from xcapi_core.cli.sandbox_output import JsonOutput, Output, PeopleOutput, QuietOutput
+from xcapi_core.cli.stop import Stop
 from xcapi_core.sandbox.config import SandboxConfig
 from xcapi_core.sandbox.config_reader import read_config
 from xcapi_core.sandbox.recorder import RequestRecord
@@ -64,9 +64,9 @@ def sandbox(
     *, port: int, host: str, config_file: Path | None, any_tag: bool, any_pixel: bool, quiet: bool, as_json: bool
 ) -> None:
     """Run the sandbox until it is told to stop."""
-    stop = threading.Event()
+    stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.tell())
     config = _config(config_file, any_tag=any_tag, any_pixel=any_pixel)
     output: Output = JsonOutput() if as_json else QuietOutput() if quiet else PeopleOutput()
     server = SandboxServer(config, host=host, port=port, on_request=_until_the_reader_is_gone(output, stop))
@@ -88,10 +88,10 @@ def sandbox(
         while server.is_alive and not stop.wait(1.0):
             pass
     except BrokenPipeError:
-        stop.set()
+        stop.tell()
     finally:
         server.stop()
-    if not stop.is_set():
+    if not stop.is_told:
         raise click.ClickException("The sandbox's server ended by itself.")
     _leave_quietly()
 
@@ -113,13 +113,13 @@ def _config(config_file: Path | None, *, any_tag: bool, any_pixel: bool) -> Sand
     return replace(config, any_tag=config.any_tag or any_tag, any_pixel=config.any_pixel or any_pixel)
 
 
-def _until_the_reader_is_gone(output: Output, stop: threading.Event) -> Callable[[RequestRecord], None]:
+def _until_the_reader_is_gone(output: Output, stop: Stop) -> Callable[[RequestRecord], None]:
     def on_request(record: RequestRecord) -> None:
         try:
             output.request(record)
         except BrokenPipeError:
             # `xcapi sandbox | head`: nobody reads any more, so that is the end of the session.
-            stop.set()
+            stop.tell()
 
     return on_request
 

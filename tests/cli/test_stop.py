@@ -1,0 +1,38 @@
+"""Being told to stop: by any thread, by any signal, even in the middle of being told."""
+
+import sys
+import threading
+from types import FrameType
+
+from xcapi_core.cli.stop import Stop
+
+
+def test_waiting_ends_when_told() -> None:
+    stop = Stop()
+    assert not stop.wait(0.01)
+    threading.Timer(0.05, stop.tell).start()
+    assert stop.wait(60)
+    assert stop.is_told
+    assert stop.wait(60), "it stays told"
+
+
+def test_a_signal_at_any_point_of_another_one_does_no_harm() -> None:
+    """The profiler's hook comes where Python would run a signal's handler: around every call."""
+    stop = Stop()
+    again: list[str] = []
+
+    def interrupt(_frame: FrameType, event: str, _argument: object) -> None:
+        again.append(event)
+        stop.tell()
+
+    def tell() -> None:
+        sys.setprofile(interrupt)
+        stop.tell()
+        sys.setprofile(None)
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert len(again) > 2
+    assert stop.is_told
