@@ -2,6 +2,9 @@
 
 import json
 import re
+import shlex
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,3 +65,20 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
             if not target.startswith("http"):
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_command_that_shows_what_events_would_become_works_as_pasted(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(shown("configuration"))
+    (tmp_path / "events.jsonl").write_text(json.dumps(json.loads(shown("message"))) + "\n")
+    command = re.search(r"(?m)^\.venv/bin/xcapi (validate .+)$", README)
+    assert command
+    done = subprocess.run(
+        [sys.executable, "-m", "xcapi_core", *shlex.split(command[1])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "e586883b…" in done.stdout
+    assert "\x1b" not in done.stdout
