@@ -57,6 +57,10 @@ def demo(*, json_output: bool, pubsub: PubsubChoice, timeout: float) -> None:
     try:
         with leaving_on_signals():
             report = _run(_output(console, json_output=json_output), pubsub, timeout)
+        if json_output:
+            click.echo(as_json(report))
+        else:
+            show(report, console)
     except LocalServiceError as error:
         if not json_output:
             raise click.ClickException(str(error)) from error
@@ -65,10 +69,6 @@ def demo(*, json_output: bool, pubsub: PubsubChoice, timeout: float) -> None:
     except KeyboardInterrupt:
         click.echo("Stopped; everything that was started has ended.", err=True)
         sys.exit(_INTERRUPTED)
-    if json_output:
-        click.echo(as_json(report))
-    else:
-        show(report, console)
     sys.exit(1 if report.problems else 0)
 
 
