@@ -156,13 +156,8 @@ async def test_requests_at_the_same_time_do_not_mix(pubsub: EmbeddedPubsub, publ
         assert [name for name in arrived if name.startswith(f"{request}.")] == [f"{request}.{n}" for n in range(10)]
 
 
-async def test_proxy_of_the_environment_is_not_used_for_a_local_server(
-    pubsub: EmbeddedPubsub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+@pytest.mark.usefixtures("dead_proxy")
+async def test_proxy_of_the_environment_is_not_used_for_a_local_server(pubsub: EmbeddedPubsub) -> None:
     publisher = PubsubDeadLetters(PATH.dead_letter_topic, {"PUBSUB_EMULATOR_HOST": pubsub.address})
     assert await publish(publisher, letter(), timeout_s=5.0) is None
 

@@ -143,13 +143,8 @@ async def test_secrets_of_several_pixels_are_read_at_the_same_time(
     assert [secret.payload.decode() for secret in read] == names
 
 
-async def test_proxy_of_the_environment_is_not_used_for_a_local_server(
-    service: LocalSecretManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+@pytest.mark.usefixtures("dead_proxy")
+async def test_proxy_of_the_environment_is_not_used_for_a_local_server(service: LocalSecretManager) -> None:
     service.put(SECRET, PAYLOAD)
     secrets = Secrets({"SECRET_MANAGER_EMULATOR_HOST": service.address})
     assert (await secrets.read(LATEST)).payload == PAYLOAD
