@@ -1,7 +1,7 @@
 """Stand-ins for the function's ports, for tests of what lies between them. The real ones are met in tests/e2e."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -10,6 +10,7 @@ from xcapi_core.conversions_api import HttpRequest, HttpResponse, TransportFailu
 from xcapi_core.credentials import Credentials
 from xcapi_core.keyring import Secret, SecretUnavailable
 from xcapi_core.letters import DeadLetter
+from xcapi_core.messages import PubsubMessage
 
 KEYS = b'{"consumer_key":"ck","consumer_secret":"cs","access_token":"at","access_token_secret":"ats"}'
 
@@ -20,6 +21,27 @@ def conversion(conversion_id: str, *, pixel_id: str = "o8z6j", event_tag: str = 
     fields = {"event_id": event_tag, "conversion_id": conversion_id, **wire}
     return Conversion(
         pixel_id=pixel_id, event_tag=event_tag, conversion_id=conversion_id, wire=msgspec.json.encode(fields)
+    )
+
+
+def delivery(
+    data: bytes,
+    attributes: Mapping[str, str] | None = None,
+    *,
+    message_id: str = "1",
+    publish_time: str = "",
+    subscription: str = "",
+    delivery_attempt: int | None = None,
+) -> PubsubMessage:
+    """Return a delivery as messages.py reads it; without more said, of an envelope that had no more."""
+    return PubsubMessage(
+        message_id=message_id,
+        publish_time=publish_time,
+        data=data,
+        attributes=attributes or {},
+        subscription=subscription,
+        ordering_key="",
+        delivery_attempt=delivery_attempt,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fakes import FakePublisher, FakeSecrets, FakeX, Handler, failed, ok
+from tests.fakes import FakePublisher, FakeSecrets, FakeX, Handler, delivery, failed, ok
 from xcapi_core.batching import Lane
 from xcapi_core.conversions_api import HttpResponse, TransportFailure
 from xcapi_core.delivery import Answer
@@ -62,13 +62,12 @@ def message(
     delivery_attempt: int | None = None,
 ) -> PubsubMessage:
     """Return a delivery of these events as an array, or of `data` as it stands."""
-    return PubsubMessage(
+    return delivery(
+        msgspec.json.encode(events) if data is None else data,
+        attributes,
         message_id=message_id,
         publish_time=PUBLISH_TIME,
-        data=msgspec.json.encode(events) if data is None else data,
-        attributes=attributes or {},
         subscription="projects/p/subscriptions/s",
-        ordering_key="",
         delivery_attempt=delivery_attempt,
     )
 

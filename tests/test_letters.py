@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes import delivery
 from xcapi_core import __version__
 from xcapi_core.letters import (
     MAX_REQUEST_BYTES,
@@ -22,13 +23,12 @@ FAILED_AT = datetime(2026, 4, 20, 12, 34, 56, tzinfo=UTC)
 
 
 def message(data: bytes = b"{}", /, **attributes: str) -> PubsubMessage:
-    return PubsubMessage(
+    return delivery(
+        data,
+        attributes,
         message_id="m-1",
         publish_time="2026-04-20T12:00:00Z",
-        data=data,
-        attributes=attributes,
         subscription="projects/p/subscriptions/s",
-        ordering_key="",
         delivery_attempt=3,
     )
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes import delivery
 from xcapi_core.conversions import Conversion
-from xcapi_core.letters import Undeliverable, compose_letters
+from xcapi_core.letters import DeadLetter, Undeliverable, compose_letters
 from xcapi_core.messages import PubsubMessage
 from xcapi_core.outcomes import DeadLetterReason, Invalid, Skipped
 from xcapi_core.raw_bodies import split_bodies
@@ -32,15 +33,16 @@ SETTINGS = Settings(
 
 
 def message(data: object, **attributes: str) -> PubsubMessage:
-    return PubsubMessage(
+    return delivery(
+        data if isinstance(data, bytes) else json.dumps(data).encode(),
+        attributes,
         message_id="77",
         publish_time="2026-04-20T11:59:59Z",
-        data=data if isinstance(data, bytes) else json.dumps(data).encode(),
-        attributes=attributes,
-        subscription="",
-        ordering_key="",
-        delivery_attempt=None,
     )
+
+
+def replayed(letter: DeadLetter) -> PubsubMessage:
+    return delivery(letter.data, dict(letter.attributes), message_id="78", publish_time="2026-05-01T00:00:00Z")
 
 
 def split(data: object, **attributes: str) -> RawMessage:
@@ -232,18 +234,7 @@ def _letters(data: object, indices: Sequence[int], **attributes: str) -> list[Pu
         for event in read(data, **attributes)
         if event.event_index in indices
     ]
-    return [
-        PubsubMessage(
-            message_id="78",
-            publish_time="2026-05-01T00:00:00Z",
-            data=letter.data,
-            attributes=dict(letter.attributes),
-            subscription="",
-            ordering_key="",
-            delivery_attempt=None,
-        )
-        for letter in compose_letters(incoming, refused, failed_at=NOW)
-    ]
+    return [replayed(letter) for letter in compose_letters(incoming, refused, failed_at=NOW)]
 
 
 @pytest.mark.parametrize("attributes", [{}, {"format": "ga4"}])
@@ -274,16 +265,7 @@ def test_shared_letter_of_many_events_of_one_body_is_read_event_by_event() -> No
         for e in read(body)
     ]
     (letter,) = compose_letters(message(body), refused, failed_at=NOW)
-    replayed = PubsubMessage(
-        message_id="78",
-        publish_time="2026-05-01T00:00:00Z",
-        data=letter.data,
-        attributes=dict(letter.attributes),
-        subscription="",
-        ordering_key="",
-        delivery_attempt=None,
-    )
-    again = list(read_events(replayed, SETTINGS, received_at=NOW, settled=frozenset()))
+    again = list(read_events(replayed(letter), SETTINGS, received_at=NOW, settled=frozenset()))
     ids = {e.result.conversion_id for e in again if isinstance(e, ReadEvent) and isinstance(e.result, Conversion)}
     assert len(again) == 1_200
     assert ids == before

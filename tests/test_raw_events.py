@@ -8,21 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.fakes import delivery
 from xcapi_core.messages import PubsubMessage
 from xcapi_core.problems import Problem
 from xcapi_core.raw_events import MAX_EVENTS, RawMessage, Unreadable, decode_event, split_message
 
 
 def message(data: bytes, **attributes: str) -> PubsubMessage:
-    return PubsubMessage(
-        message_id="1",
-        publish_time="",
-        data=data,
-        attributes=attributes,
-        subscription="",
-        ordering_key="",
-        delivery_attempt=None,
-    )
+    return delivery(data, attributes)
 
 
 def split(data: bytes, **attributes: str) -> RawMessage:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fakes import FakeX, failed, ok
+from tests.fakes import FakeX, delivery, failed, ok
 from tests.forwarding import ACK, PIXEL, ForwarderRig, event, message
 from xcapi_core.letters import DeadLetter
 from xcapi_core.messages import PubsubMessage
@@ -15,14 +15,12 @@ from xcapi_core.reading import ReadEvent, read_events
 
 
 def replayed(letter: DeadLetter, message_id: str = "replay") -> PubsubMessage:
-    return PubsubMessage(
+    return delivery(
+        letter.data,
+        dict(letter.attributes),
         message_id=message_id,
         publish_time="2026-05-01T00:00:00Z",
-        data=letter.data,
-        attributes=dict(letter.attributes),
         subscription="projects/p/subscriptions/s",
-        ordering_key="",
-        delivery_attempt=None,
     )
 
 
@@ -86,16 +84,7 @@ async def test_two_messages_of_the_same_bytes_without_a_publish_time_are_two_con
     rig = ForwarderRig()
     data = json.dumps(without_id(1)).encode()
     for message_id in ("1", "2", "2"):
-        arrived = PubsubMessage(
-            message_id=message_id,
-            publish_time="",
-            data=data,
-            attributes={},
-            subscription="",
-            ordering_key="",
-            delivery_attempt=None,
-        )
-        assert await rig.forwarder.forward(arrived) == ACK
+        assert await rig.forwarder.forward(delivery(data, message_id=message_id)) == ACK
     assert len(rig.sent) == len(set(rig.sent)) == 2
 
 

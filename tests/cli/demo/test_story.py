@@ -3,9 +3,9 @@
 import json
 from datetime import UTC, datetime
 
+from tests.fakes import delivery
 from xcapi_core.cli.demo.planned import DeadLettered, Delivered
 from xcapi_core.cli.demo.story import EXAMPLE_ID, tell_story
-from xcapi_core.messages import PubsubMessage
 from xcapi_core.raw_bodies import split_bodies
 from xcapi_core.raw_events import RawMessage, split_message
 
@@ -39,16 +39,7 @@ def test_sources_are_told_by_their_shape_alone() -> None:
     told = []
     for planned in act.messages:
         assert not planned.attributes
-        message = PubsubMessage(
-            message_id="1",
-            publish_time="2026-04-20T12:34:56Z",
-            data=planned.data,
-            attributes={},
-            subscription="",
-            ordering_key="",
-            delivery_attempt=None,
-        )
-        split = split_bodies(split_message(message))
+        split = split_bodies(split_message(delivery(planned.data)))
         assert isinstance(split, RawMessage)
         assert len(split.events) == len(planned.events)
         told.append(split.format)
