@@ -174,7 +174,7 @@ def test_configuration_file_sets_pixels_and_keys_and_its_keys_stay_there(start: 
     ("content", "words"),
     [
         (None, "Cannot read"),
-        ("{", "is not JSON"),
+        ('{"pixels": {},\n "any_tag": yes}', "is not JSON from line 2, column 13 on: Expecting value."),
         (
             '{"pixels": [], "colour": 1}',
             "config.pixels: found a list, expected an object\n  config.colour: found an unknown",

@@ -27,6 +27,22 @@ def test_faults_are_listed_counted_and_lifted(sandbox: SandboxServer) -> None:
     assert requests.get(url, timeout=10).json()["faults"] == []
 
 
+@pytest.mark.parametrize("path", ["faults", "keys"])
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"status":\n 503', "no JSON from line 2, column 5 on"),
+        (b"", "no JSON from line 1, column 1 on"),
+        (b'"\xff"', "no JSON in UTF-8"),
+    ],
+    ids=["cut off", "empty", "no UTF-8"],
+)
+def test_what_is_no_json_is_told_with_the_place(sandbox: SandboxServer, path: str, body: bytes, found: str) -> None:
+    answer = requests.post(f"{sandbox.url}/sandbox/{path}", data=body, timeout=10)
+    assert answer.status_code == 400
+    assert answer.json() == {"problems": [f"body: found {found}, expected a JSON document"]}
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [

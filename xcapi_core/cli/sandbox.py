@@ -103,6 +103,10 @@ def _config(config_file: Path | None, *, any_tag: bool, any_pixel: bool) -> Sand
             document = json.loads(config_file.read_text(encoding="utf-8"))
         except OSError as error:
             raise click.ClickException(f"Cannot read {config_file}: {error.strerror}.") from error
+        except json.JSONDecodeError as error:
+            raise click.ClickException(
+                f"{config_file} is not JSON from line {error.lineno}, column {error.colno} on: {error.msg}."
+            ) from error
         except (ValueError, RecursionError) as error:
             raise click.ClickException(f"{config_file} is not JSON in UTF-8.") from error
         config, problems = read_config(document)

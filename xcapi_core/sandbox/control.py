@@ -1,5 +1,6 @@
 """The sandbox's own routes under /sandbox/: what it saw, how it shall misbehave, whose keys it takes."""
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +50,8 @@ class Control:
             return Response(status_code=204)
         if request.method == "POST":
             found = await _json_of(request)
+            if isinstance(found, Problem):
+                return _problems([found])
             faults, problems = read_faults(found)
             if problems:
                 return _problems(problems)
@@ -57,7 +60,10 @@ class Control:
 
     async def keys(self, request: Request) -> Response:
         """PUT or POST: take other keys from now on, as after a rotation."""
-        keys, problems = read_keys(await _json_of(request), self.engine.keys)
+        found = await _json_of(request)
+        if isinstance(found, Problem):
+            return _problems([found])
+        keys, problems = read_keys(found, self.engine.keys)
         if problems:
             return _problems(problems)
         self.engine.keys = keys
@@ -65,11 +71,14 @@ class Control:
 
 
 async def _json_of(request: Request) -> object:
-    """Return the body's JSON, or None where it is none, which no reader accepts."""
+    """Return the body's JSON, or the Problem that says from where on it is none, without quoting it."""
     try:
         return await request.json()
+    except json.JSONDecodeError as error:
+        found = f"no JSON from line {error.lineno}, column {error.colno} on"
     except (ValueError, RecursionError):
-        return None
+        found = "no JSON in UTF-8"
+    return Problem(path="body", found=found, expected="a JSON document")
 
 
 def _problems(problems: list[Problem]) -> Response:
