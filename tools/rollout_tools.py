@@ -236,6 +236,7 @@ def _architecture() -> str:
 @contextmanager
 def _only_one() -> Iterator[None]:
     """One preparation at a time on this machine; the lock goes with the process, however it ends."""
+    # As in bootstrap.py, which runs isolated (-I), where a script can import nothing that lies beside it.
     with (CACHE / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
