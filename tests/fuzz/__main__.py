@@ -127,6 +127,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.targets if name not in TARGETS]:
         parser.error(f"there is no target {', '.join(unknown)}; there are {', '.join(TARGETS)}")
+    if options.replay and not options.replay.is_file():
+        parser.error(f"there is no file {options.replay}; findings are in .cache/fuzz/")
     return options
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.fuzz.__main__ import main
 from tests.fuzz.engines import run_plain
 from tests.fuzz.inputs import CORPUS, chosen, joined, load_corpus, parted
 from tests.fuzz.logged import LogTap
@@ -121,3 +122,14 @@ def test_circumstance_that_no_list_knows_is_the_first() -> None:
     assert chosen({"dry": 1}, "dry", (False, True)) is False
     assert chosen({"dry": True}, "dry", (False, True)) is True
     assert chosen({}, "currency", ("EUR", None)) == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["nosuch"], "there is no target nosuch"), (["--replay", "nosuch.json"], "there is no file nosuch.json")],
+)
+def test_wrong_usage_is_told_at_once(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert words in capsys.readouterr().err

@@ -85,7 +85,10 @@ def soak(
         console.width = _PLAIN_WIDTH
     wanted = parts or (("mix",) if emulator else ("mix", "overload"))
     folder = out or repository_root() / "build" / "soak"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.BadParameter(f"{folder} cannot be made: {error.strerror}.", param_hint="--out") from error
     mix: MixReport | None = None
     rounds: list[Round] = []
     try:

@@ -44,3 +44,11 @@ def test_small_soak_balances(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [["--events", "0"], ["both"], ["--overload-seconds", "5"]])
 def test_wrong_usage_is_told_from_a_failed_soak(options: list[str]) -> None:
     assert soak(*options).returncode == 2
+
+
+def test_folder_that_cannot_be_made_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = soak("overload", "--out", str(tmp_path / "file" / "out"))
+    assert done.returncode == 2
+    assert "Invalid value for --out" in done.stderr
+    assert "Traceback" not in done.stderr
