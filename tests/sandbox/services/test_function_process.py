@@ -1,5 +1,6 @@
 """FunctionProcess: the Functions Framework really runs here, with a stub in place of the real function."""
 
+import gc
 import json
 import os
 import signal
@@ -47,6 +48,20 @@ def test_function_sees_its_configuration_and_nothing_of_the_callers_environment(
     assert not {"PYTHONPATH", "GOOGLE_APPLICATION_CREDENTIALS", "VIRTUAL_ENV"} & environment.keys()
     assert "/leak" not in answer["path"]
     assert Path(answer["directory"]) == STUB
+
+
+def test_users_home_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with FunctionProcess(VENV, {}, source=STUB) as process:
+        environment = asked(process)["environment"]
+        socket_of_gunicorn = Path(environment["XDG_RUNTIME_DIR"]) / "gunicorn.ctl"
+        while not socket_of_gunicorn.exists():  # the suite's own timeout bounds this
+            time.sleep(0.01)
+    assert environment["HOME"] == str(tmp_path)
+    assert not list(tmp_path.iterdir())
+    del process
+    gc.collect()
+    assert not socket_of_gunicorn.parent.exists()
 
 
 def test_output_is_kept_line_by_line() -> None:

@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +49,7 @@ class FunctionProcess:
         extra_environment: Mapping[str, str] | None = None,
         start_timeout_s: float = _START_TIMEOUT_S,
     ) -> None:
-        """Only remember: nothing is started before `start`. `source` is the folder of main.py."""
+        """Remember, and make a folder for the process: nothing is started before `start`. `source` has main.py."""
         self._scripts = venv.scripts
         self._source = source
         self._target = target
@@ -54,9 +57,14 @@ class FunctionProcess:
         self._start_timeout_s = start_timeout_s
         self._port = 0
         self._process: ChildProcess | None = None
+        # Where gunicorn puts its control socket, which the framework cannot switch off. By itself it takes
+        # ~/.gunicorn/gunicorn.ctl, also from a gunicorn of the user's own.
+        runtime = tempfile.mkdtemp(prefix="xcapi-")
+        weakref.finalize(self, shutil.rmtree, runtime, ignore_errors=True)
         self._environment = {
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             "PATH": os.pathsep.join([str(venv.scripts), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "XDG_RUNTIME_DIR": runtime,
             "PYTHONUNBUFFERED": "TRUE",  # as Google's Python builder sets it
             "GOOGLE_CLOUD_PROJECT": project,
             "XCAPI_CONFIG": json.dumps(config),
