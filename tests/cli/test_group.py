@@ -56,11 +56,12 @@ def test_unknown_command_and_option_are_wrong_usage() -> None:
 def test_missing_extra_is_one_sentence_that_says_what_to_install() -> None:
     without_click = run_without({"click"}, "--help")
     assert without_click.returncode == 1
-    assert without_click.stderr == "xcapi needs its command-line extra: pip install 'xcapi[cli,sandbox]'\n"
+    assert without_click.stderr == "xcapi needs its command-line extra: pip install '.[cli,sandbox]', in a checkout\n"
     without_starlette = run_without({"starlette"}, "sandbox")
     assert without_starlette.returncode == 1
     assert without_starlette.stderr == (
-        "Error: xcapi sandbox needs the package starlette, which is not installed: pip install 'xcapi[cli,sandbox]'\n"
+        "Error: xcapi sandbox needs the package starlette, which is not installed: "
+        "pip install '.[cli,sandbox]', in a checkout\n"
     )
 
 

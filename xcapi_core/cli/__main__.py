@@ -12,7 +12,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        sys.exit("xcapi needs its command-line extra: pip install 'xcapi[cli,sandbox]'")
+        sys.exit("xcapi needs its command-line extra: pip install '.[cli,sandbox]', in a checkout")
     xcapi(prog_name="xcapi")
 
 

@@ -48,7 +48,7 @@ class _LazyGroup(click.Group):
                 raise
             raise click.ClickException(
                 f"xcapi {cmd_name} needs the package {error.name}, which is not installed: "
-                "pip install 'xcapi[cli,sandbox]'"
+                "pip install '.[cli,sandbox]', in a checkout"
             ) from error
         assert isinstance(command, click.Command)  # noqa: S101  the table above is ours
         return command
