@@ -95,11 +95,12 @@ def letter_batches(letters: Iterable[DeadLetter]) -> Iterator[list[DeadLetter]]:
     batch: list[DeadLetter] = []
     size = _REQUEST_OVERHEAD_BYTES
     for letter in letters:
-        if batch and (len(batch) == MAX_REQUEST_MESSAGES or size + letter.size_bytes > MAX_REQUEST_BYTES):
+        room = letter.size_bytes
+        if batch and (len(batch) == MAX_REQUEST_MESSAGES or size + room > MAX_REQUEST_BYTES):
             yield batch
             batch, size = [], _REQUEST_OVERHEAD_BYTES
         batch.append(letter)
-        size += letter.size_bytes
+        size += room
     if batch:
         yield batch
 
