@@ -8,7 +8,7 @@ import re
 from hashlib import sha256
 from typing import Final
 
-__all__ = ["PERSONAL", "SECRETS", "Leaked", "assert_discreet"]
+__all__ = ["PERSONAL", "SECRETS", "Leaked", "assert_discreet", "shows_planted"]
 
 PERSONAL: Final = {
     "email": "zq7k.jane@leak.example",
@@ -40,3 +40,8 @@ def assert_discreet(where: str, text: str, *, secrets_only: bool = False) -> Non
     found = (_SECRET_PARTS if secrets_only else _PLANTED).search(text)
     if found:
         raise Leaked(f"{where} shows {found[0]!r}: …{text[max(0, found.start() - 80) : found.end() + 20]!r}…")
+
+
+def shows_planted(text: str) -> bool:
+    """Tell whether a planted value shows in `text`."""
+    return _PLANTED.search(text) is not None

@@ -13,7 +13,7 @@ from tests.forwarding import ForwarderRig
 from tests.fuzz.inputs import chosen, joined, parted, texts
 from tests.fuzz.logged import LogTap
 from tests.fuzz.mutation import Words
-from tests.fuzz.planted import assert_discreet
+from tests.fuzz.planted import assert_discreet, shows_planted
 from tests.fuzz.targets.reading import NAMES, RECEIVED, VALUES, assert_x_takes, case_events
 from tests.virtual_time import VirtualLoop
 from xcapi_core.conversions import Conversion
@@ -173,6 +173,9 @@ class Deliveries:
         except NotADelivery as error:
             assert_discreet("a refusal", error.reason)
             return error.reason.partition(":")[0]
+        if shows_planted(message.message_id):
+            # Pub/Sub makes the ids, which are logged; chance has put a planted word where no publisher can.
+            message = msgspec.structs.replace(message, message_id="17")
         x = _X(chosen(head, "x", _MOODS))
         rig = ForwarderRig(
             transport=x,
