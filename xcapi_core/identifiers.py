@@ -110,7 +110,7 @@ def read_twclid(value: object) -> str | Drop:
     text = read_text(value.get("twclid") if is_object(value) else value)
     if text is None:
         return Drop.INVALID_TWCLID
-    if text[0] not in "{%" or not text.startswith(("{", "%7B", "%7b")):
+    if not text.startswith(("{", "%7B", "%7b")):
         return text
     try:
         cookie = _COOKIE.decode(unquote(text) if text[0] == "%" else text)

@@ -43,8 +43,8 @@ class Mutant:
 
 
 def mutants_of(source: str) -> list[Mutant]:
-    """Return every mutant that can be compiled, outside of annotations and texts, each once."""
-    untouched = _annotations(source)
+    """Return every mutant that can be compiled, outside of annotations, texts and hints to the collector, each once."""
+    untouched = _without_effect(source)
     found: dict[str, Mutant] = {}
     for position, changed in _changes(source):
         if position in untouched or changed in found:
@@ -95,11 +95,17 @@ def _with(tree: Any, old: Any, new: Any) -> str:
     return str(tree.get_code())
 
 
-def _annotations(source: str) -> set[tuple[int, int]]:
-    """Return the positions inside of annotations: nothing runs there, or the module does not load."""
+def _without_effect(source: str) -> set[tuple[int, int]]:
+    """Return the positions inside of annotations (nothing runs there, or the module does not load) and of `gc=…`.
+
+    Whether the collector looks at a struct changes how long that takes, and nothing else.
+    """
     positions: set[tuple[int, int]] = set()
     for node in ast.walk(ast.parse(source)):
-        for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+        parts: list[object] = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        if isinstance(node, ast.ClassDef):
+            parts += [keyword.value for keyword in node.keywords if keyword.arg == "gc"]
+        for part in parts:
             for inner in ast.walk(part) if isinstance(part, ast.AST) else ():
                 if isinstance(inner, ast.expr):
                     # An operator stands between its operands: all of the line's columns in the annotation count.
