@@ -15,6 +15,7 @@ from tests.benchmarks.results import CannotMeasureError
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.function_venv import FunctionVenv, InstallStep
 from xcapi_core.sandbox.services.ports import LOOPBACK, free_port
+from xcapi_core.sandbox.services.processes import runtime_folder
 
 __all__ = [
     "FUNCTIONS",
@@ -145,6 +146,7 @@ class FunctionServer(Process):
                 **{name: os.environ[name] for name in _KEPT if name in os.environ},
                 "PATH": os.pathsep.join([str(venv.scripts), "/usr/local/bin", "/usr/bin", "/bin"]),
                 "PYTHONPATH": str(repository_root()),  # the functions of tests/benchmarks import the product
+                "XDG_RUNTIME_DIR": runtime_folder(self),
                 "GOOGLE_CLOUD_PROJECT": "bench-project",
                 "XCAPI_CONFIG": configuration,
                 **(more or {}),

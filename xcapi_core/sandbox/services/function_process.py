@@ -2,11 +2,8 @@
 
 import json
 import os
-import shutil
 import signal
-import tempfile
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +13,7 @@ from xcapi_core.sandbox.services.errors import LocalServiceError
 from xcapi_core.sandbox.services.function_venv import FunctionVenv
 from xcapi_core.sandbox.services.http_probe import answers_ok
 from xcapi_core.sandbox.services.ports import LOOPBACK, free_port, require_free
-from xcapi_core.sandbox.services.processes import ChildProcess
+from xcapi_core.sandbox.services.processes import ChildProcess, runtime_folder
 
 __all__ = ["FunctionProcess"]
 
@@ -57,14 +54,10 @@ class FunctionProcess:
         self._start_timeout_s = start_timeout_s
         self._port = 0
         self._process: ChildProcess | None = None
-        # Where gunicorn puts its control socket, which the framework cannot switch off. By itself it takes
-        # ~/.gunicorn/gunicorn.ctl, also from a gunicorn of the user's own.
-        runtime = tempfile.mkdtemp(prefix="xcapi-")
-        weakref.finalize(self, shutil.rmtree, runtime, ignore_errors=True)
         self._environment = {
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             "PATH": os.pathsep.join([str(venv.scripts), "/usr/local/bin", "/usr/bin", "/bin"]),
-            "XDG_RUNTIME_DIR": runtime,
+            "XDG_RUNTIME_DIR": runtime_folder(self),
             "PYTHONUNBUFFERED": "TRUE",  # as Google's Python builder sets it
             "GOOGLE_CLOUD_PROJECT": project,
             "XCAPI_CONFIG": json.dumps(config),

@@ -1,18 +1,21 @@
 """Child processes in groups of their own: their output is kept, and none of them outlives what started it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["ChildProcess", "leaving_on_signals"]
+__all__ = ["ChildProcess", "leaving_on_signals", "runtime_folder"]
 
 _POLL_INTERVAL_S = 0.02
 
@@ -149,3 +152,14 @@ def leaving_on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def runtime_folder(owner: object) -> str:
+    """Make an XDG_RUNTIME_DIR for a server that `owner` starts; it goes when `owner` does.
+
+    gunicorn puts its control socket there, which the framework cannot switch off. By itself it takes
+    ~/.gunicorn/gunicorn.ctl, also from a gunicorn of the user's own.
+    """
+    folder = tempfile.mkdtemp(prefix="xcapi-")
+    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+    return folder
