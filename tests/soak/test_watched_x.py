@@ -41,10 +41,10 @@ def test_what_was_counted_before_the_connection_was_dropped_is_noted(x: WatchedX
 
 
 def test_late_answer_is_noted_with_its_time(x: WatchedX) -> None:
-    x.inject({"latency_s": 0.3})
+    # A little more than is asked for: a server's timer may fire some microseconds early.
+    x.inject({"latency_s": 0.35})
     post(x, conversion(conversion_id="soak-1-0"))
-    # By the clock on the wall, which may be set a hair back meanwhile.
-    assert x.seen[0].answered_at - x.seen[0].received_at > 0.25
+    assert x.seen[0].answered_at - x.seen[0].received_at >= 0.3
 
 
 def test_request_before_the_time_that_a_429_named_is_found(x: WatchedX) -> None:
