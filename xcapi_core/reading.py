@@ -9,6 +9,7 @@ from xcapi_core.conversions import Conversion
 from xcapi_core.events import EventSource, read_event
 from xcapi_core.events.pixels import choose_pixel
 from xcapi_core.events.straight import StraightReader
+from xcapi_core.events.straight_writer import Writers
 from xcapi_core.messages import (
     PubsubMessage,
     original_event_indices,
@@ -100,12 +101,9 @@ class _Origin:
 
 
 def _straight_reader(format_: str, message: PubsubMessage, settings: Settings, origin: _Origin) -> StraightReader:
+    pixel_id = message.attributes.get("pixel_id")
     return StraightReader(
-        format_,
-        message.attributes.get("pixel_id"),
-        settings,
-        publish_time=origin.time,
-        received_at=origin.received_at,
+        Writers(format_, pixel_id, settings, publish_time=origin.time, received_at=origin.received_at)
     )
 
 

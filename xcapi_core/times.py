@@ -17,7 +17,6 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # the second milliseconds, below the third microseconds.
 _MICROSECONDS_A_UNIT = ((10**11, 10**6), (10**14, 10**3), (10**17, 1))
 
-_EPOCH_DIGITS = 17
 _EPOCH_TEXT = re.compile(r"[0-9]{1,17}(?:\.[0-9]{1,9})?")
 _SPACE_BEFORE_OFFSET = re.compile(r" +(?=[+-][0-9:]+$|Z$)")
 _LONGEST_TIME_TEXT = 64
@@ -51,10 +50,8 @@ def wire_time(time: datetime) -> str:
 def _read_iso_8601(text: str) -> datetime | None:
     if len(text) > _LONGEST_TIME_TEXT:
         return None
-    if text.isdecimal() and text.isascii() and len(text) <= _EPOCH_DIGITS:
-        return _read_epoch(int(text))
     if _EPOCH_TEXT.fullmatch(text):
-        return _read_epoch(Decimal(text))
+        return _read_epoch(Decimal(text) if "." in text else int(text))
     # BigQuery prints "2026-04-20 12:34:56 UTC", Ruby "… +0000".
     text = text.upper().removesuffix("UTC").rstrip() + "Z" if text[-3:].upper() == "UTC" else text.upper()
     return _read_standard(_SPACE_BEFORE_OFFSET.sub("", text))

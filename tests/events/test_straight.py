@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.events.samples import SHAPES
-from tests.events.sources import event_source
+from tests.events.sources import event_source, straight_reader
 from tests.events.test_dialects import _KEYS, _VALUES, _replace
 from xcapi_core.consent import CONSENT_FIELDS
 from xcapi_core.conversions import Conversion
@@ -37,14 +37,7 @@ _FOREIGN = [name for name in SHAPES if name != "X"]
 
 
 def _reader(dialect: str, configured: Settings = _SETTINGS, **changes: Any) -> StraightReader:
-    source = event_source(**{"received_at": _RECEIVED, **changes})
-    return StraightReader(
-        dialect,
-        source.message_pixel_id,
-        configured,
-        publish_time=lambda: source.publish_time,
-        received_at=source.received_at,
-    )
+    return straight_reader(dialect, configured, **{"received_at": _RECEIVED, **changes})
 
 
 def _straight(

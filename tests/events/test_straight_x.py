@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.events.sources import event_source
+from tests.events.sources import event_source, straight_reader
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import read_event
 from xcapi_core.events.straight import StraightReader
@@ -96,7 +96,7 @@ _CHANGES = st.dictionaries(st.sampled_from(_NAMES), st.one_of(_VALUES, _LINES), 
 
 
 def _reader(settings: Settings) -> StraightReader:
-    return StraightReader("x", None, settings, publish_time=lambda: _NOW, received_at=_NOW)
+    return straight_reader("x", settings, publish_time=_NOW, received_at=_NOW)
 
 
 def _weighed(event_bytes: bytes, settings: Settings) -> object:

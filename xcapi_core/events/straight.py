@@ -1,7 +1,6 @@
 """Which straight way leads through a message, and when it is worth trying."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Final
 
 from xcapi_core.conversions import Conversion
@@ -11,7 +10,6 @@ from xcapi_core.events.straight_writer import Writers
 from xcapi_core.events.straight_x import read_straight_x
 from xcapi_core.outcomes import Skipped
 from xcapi_core.raw_events import DECODING_ERRORS
-from xcapi_core.settings import Settings
 
 __all__ = ["StraightReader"]
 
@@ -26,19 +24,11 @@ _PATIENCE: Final = 4
 
 
 class StraightReader:
-    """Reads the straight events of one message. `dialect` is "x", "ga4" or "segment"."""
+    """Reads the straight events of one message."""
 
-    def __init__(
-        self,
-        dialect: str,
-        message_pixel_id: str | None,
-        settings: Settings,
-        *,
-        publish_time: Callable[[], datetime],
-        received_at: datetime,
-    ) -> None:
-        self._way = _WAYS[dialect]
-        self._writers = Writers(dialect, message_pixel_id, settings, publish_time=publish_time, received_at=received_at)
+    def __init__(self, writers: Writers) -> None:
+        self._way = _WAYS[writers.dialect]
+        self._writers = writers
         self._misses = 0
         self._passed_over = 0
 

@@ -110,7 +110,10 @@ class Parts(msgspec.Struct, gc=False):
 
 
 class Writers(dict[Text, "StraightWriter"]):
-    """The writers of one message, by what an event says of its pixel: `writers[None]` where it says nothing."""
+    """The writers of one message, by what an event says of its pixel: `writers[None]` where it says nothing.
+
+    `dialect` is "x", "ga4" or "segment".
+    """
 
     def __init__(
         self,
@@ -122,7 +125,7 @@ class Writers(dict[Text, "StraightWriter"]):
         received_at: datetime,
     ) -> None:
         super().__init__()
-        self._dialect = dialect
+        self.dialect = dialect
         self._message_pixel_id = message_pixel_id
         self._settings = settings
         self._publish_time = publish_time
@@ -135,7 +138,7 @@ class Writers(dict[Text, "StraightWriter"]):
         if isinstance(pixel, Problem) or pixel.conversion_id_from is not None or self._settings.consent == "require":
             raise NotStraightError
         writer = self[own] = StraightWriter(
-            self._dialect, pixel, self._settings, publish_time=self._publish_time, received_at=self._received_at
+            self.dialect, pixel, self._settings, publish_time=self._publish_time, received_at=self._received_at
         )
         return writer
 
