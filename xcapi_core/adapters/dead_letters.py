@@ -57,6 +57,8 @@ class PubsubDeadLetters:
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
         from google.pubsub_v1.types import PublishRequest, PubsubMessage  # noqa: PLC0415
 
+        from xcapi_core.adapters.google_grpc import status_name  # noqa: PLC0415
+
         transient = if_exception_type(
             exceptions.ServiceUnavailable,
             exceptions.DeadlineExceeded,
@@ -76,8 +78,7 @@ class PubsubDeadLetters:
         except exceptions.RetryError:
             return "DEADLINE_EXCEEDED"
         except exceptions.GoogleAPICallError as error:
-            code = getattr(error, "grpc_status_code", None)
-            return code.name if code is not None else type(error).__name__
+            return status_name(error)
         except (GoogleAuthError, OSError, ValueError) as error:
             return type(error).__name__
         return None
@@ -89,12 +90,11 @@ class PubsubDeadLetters:
         host = self._environ.get("PUBSUB_EMULATOR_HOST")
         if not host:
             return PublisherClient()
-        import grpc  # noqa: PLC0415
         from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport  # noqa: PLC0415
 
-        # A proxy of the environment has no business between this process and a local server.
-        channel = grpc.insecure_channel(host, options=[("grpc.enable_http_proxy", 0)])
-        return PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+        from xcapi_core.adapters.google_grpc import local_channel  # noqa: PLC0415
+
+        return PublisherClient(transport=PublisherGrpcTransport(channel=local_channel(host)))
 
 
 class FileDeadLetters:

@@ -6,13 +6,13 @@ Imported only where keys are there: Google's client is a fifth of such a start.
 from collections.abc import Mapping
 from functools import cached_property
 
-import grpc
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
+from xcapi_core.adapters.google_grpc import local_channel, status_name
 from xcapi_core.keyring import Secret, SecretUnavailable
 
 __all__ = ["SecretManager"]
@@ -44,7 +44,7 @@ class SecretManager:
         except exceptions.RetryError:
             raise SecretUnavailable("Secret Manager did not answer in time") from None
         except exceptions.GoogleAPICallError as error:
-            raise SecretUnavailable(f"Secret Manager answered {_status_name(error)}") from None
+            raise SecretUnavailable(f"Secret Manager answered {status_name(error)}") from None
         except (GoogleAuthError, OSError) as error:
             raise SecretUnavailable(f"Secret Manager could not be asked: {type(error).__name__}") from None
         return Secret(payload=answer.payload.data, version=answer.name)
@@ -54,12 +54,4 @@ class SecretManager:
         host = self._environ.get("SECRET_MANAGER_EMULATOR_HOST")
         if not host:
             return SecretManagerServiceClient()
-        # A proxy of the environment has no business between this process and a local server.
-        channel = grpc.insecure_channel(host, options=[("grpc.enable_http_proxy", 0)])
-        return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
-
-
-def _status_name(error: Exception) -> str:
-    """Return "NOT_FOUND" and the like; the error's own text is not ours to print."""
-    code = getattr(error, "grpc_status_code", None)
-    return code.name if code is not None else type(error).__name__
+        return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=local_channel(host)))

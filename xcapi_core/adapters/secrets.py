@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xcapi_core.keyring import Secret, SecretUnavailable
+from xcapi_core.settings_rules import credentials_kind
 
 if TYPE_CHECKING:
     from xcapi_core.adapters.secret_manager import SecretManager
 
 __all__ = ["Secrets", "prepare"]
-
-_ELSEWHERE = ("env:", "file:")
 
 
 def prepare(references: Iterable[str]) -> None:
@@ -24,7 +23,7 @@ def prepare(references: Iterable[str]) -> None:
     There it counts to the start and not to the first delivery, and its memory is shared. gRPC itself must not be alive
     at the fork: it wakes with the first channel, in the worker (gRPC, "fork_support.md": use after fork).
     """
-    if not all(reference.startswith(_ELSEWHERE) for reference in references):
+    if "secret_manager" in map(credentials_kind, references):
         _secret_manager_class()
 
 
