@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
 
-from tests.soak.evidence import Acceptance, End, EventKey, Evidence, Letter, SeenRequest
+from tests.soak.clients_view import pair
+from tests.soak.evidence import Acceptance, End, EventKey, Evidence, Letter, LoggedRequest, SeenRequest
 from tests.soak.limits import Early, Peak, early_requests, instance_at, peaks
 
 __all__ = ["Account", "Repetition", "settle"]
@@ -73,10 +74,7 @@ def settle(evidence: Evidence) -> Account:
         _count_message(evidence, number, accepted, letters, tally)
     strangers = [key for key in (*accepted, *letters) if key[0] not in evidence.drive.published]
     repetitions = list(_repetitions(evidence, accepted, letters))
-    # What was answered after the time-out, nobody was told.
-    patience_s = evidence.request_timeout_s - _ON_THE_WAY_S
-    told = [wall for wall in evidence.walls if wall.took_s < patience_s]
-    early = early_requests(evidence.requests, told, evidence.instances)
+    early = early_requests(evidence.requests, evidence.walls, evidence.instances, evidence.logged)
     fullest = peaks(evidence.requests, evidence.instances, evidence.rate_window_s)
     return Account(
         published=sum(len(evidence.ends[number]) for number in evidence.drive.published),
@@ -141,10 +139,11 @@ def _repetitions(
 ) -> Iterator[Repetition]:
     """Yield every time but the last that an event reached its end, with what happened to that one's answer."""
     by_id = {request.request_id: request for request in evidence.requests}
+    lines = pair(evidence.requests, evidence.logged)
     for key, times in accepted.items():
         carriers = sorted((by_id[one.request_id] for one in times), key=lambda request: request.received_at)
         for earlier, later in pairwise(carriers):
-            cause = _lost_answer(earlier, evidence.request_timeout_s) or _restart(
+            cause = _lost_answer(earlier, lines.get(earlier.request_id), evidence.request_timeout_s) or _restart(
                 evidence, earlier.received_at, later.received_at
             )
             yield Repetition(key, "delivered again", cause)
@@ -154,11 +153,13 @@ def _repetitions(
             yield Repetition(key, "dead-lettered again", _restart(evidence, before, after))
 
 
-def _lost_answer(request: SeenRequest, timeout_s: float) -> str:
+def _lost_answer(request: SeenRequest, line: LoggedRequest | None, timeout_s: float) -> str:
     if request.status == 0:
         return "X dropped the connection after it had counted them"
     if request.answered_at - request.received_at >= timeout_s - _ON_THE_WAY_S:
         return "X answered after the time-out"
+    if line is not None and not line.status:
+        return "the time-out was over on the way, as the log says"
     return ""
 
 

@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-__all__ = ["Acceptance", "Drive", "End", "EventKey", "Evidence", "Instance", "Letter", "SeenRequest", "Wall"]
+__all__ = [
+    "Acceptance",
+    "Drive",
+    "End",
+    "EventKey",
+    "Evidence",
+    "Instance",
+    "Letter",
+    "LoggedRequest",
+    "SeenRequest",
+    "Wall",
+]
 
 EventKey = tuple[int, int]
 
@@ -45,6 +56,17 @@ class SeenRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedRequest:
+    """One request as the function's log has it; `status` 0 is one that it gave up, or whose connection broke."""
+
+    pixel_id: str
+    started_at: float
+    ended_at: float
+    conversions: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Acceptance:
     """X took this event, in this request."""
 
@@ -54,12 +76,12 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """At `told_at` an answer, `took_s` after its request, told a pixel's clients not to come back before `until`."""
+    """At `told_at` the answer to a request told a pixel's clients not to come back before `until`."""
 
     pixel_id: str
     told_at: float
     until: float
-    took_s: float = 0.0
+    request_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +128,7 @@ class Evidence:
     instances: Sequence[Instance]
     letters: Sequence[Letter]
     skipped: Mapping[int, int]
+    logged: Sequence[LoggedRequest]
     rate_events: int
     rate_window_s: float
     request_timeout_s: float

@@ -2,14 +2,15 @@
 
 from bisect import bisect_right
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.soak.evidence import Instance, SeenRequest, Wall
+from tests.soak.clients_view import pair
+from tests.soak.evidence import Instance, LoggedRequest, SeenRequest, Wall
 
 __all__ = ["Early", "Peak", "early_requests", "instance_at", "peaks"]
 
-# A request that was on its way when the answer went out did not run into anything.
+# An instance that dies takes its last lines with it; then this is how long an answer, or a request, may be on its way.
 ON_ITS_WAY_S = 0.25
 
 
@@ -38,18 +39,28 @@ def instance_at(instances: Sequence[Instance], moment: float) -> int:
 
 
 def early_requests(
-    requests: Sequence[SeenRequest], walls: Sequence[Wall], instances: Sequence[Instance]
+    requests: Sequence[SeenRequest],
+    walls: Sequence[Wall],
+    instances: Sequence[Instance],
+    logged: Sequence[LoggedRequest],
 ) -> list[Early]:
-    """Return the requests that ran into a closed gate."""
+    """Return the requests that ran into a closed gate: begun after the function had heard of a time, seen before it."""
+    lines = pair(requests, logged)
+    asked = {request.request_id: instance_at(instances, request.received_at) for request in requests}
+    # An answer to one that is dead by then, nobody hears.
+    walls = [wall for wall in walls if asked.get(wall.request_id, -1) == instance_at(instances, wall.told_at)]
+    heard = [(wall, at) for wall in walls if (at := _heard_at(wall, lines)) is not None]
     found = []
     for request in sorted(requests, key=lambda one: one.received_at):
-        born_at = instances[max(0, instance_at(instances, request.received_at))].started_at
+        line = lines.get(request.request_id)
+        begun_at = line.started_at if line else request.received_at
         hit = [
             wall
-            for wall in walls
-            if wall.pixel_id == request.pixel_id and wall.told_at + ON_ITS_WAY_S < request.received_at < wall.until
+            for wall, heard_at in heard
+            if wall.pixel_id == request.pixel_id and heard_at < begun_at and request.received_at < wall.until
         ]
         if hit:
+            born_at = instances[max(0, instance_at(instances, request.received_at))].started_at
             found.append(
                 Early(
                     request.request_id,
@@ -59,6 +70,14 @@ def early_requests(
                 )
             )
     return found
+
+
+def _heard_at(wall: Wall, lines: Mapping[int, LoggedRequest]) -> float | None:
+    """Return when the function knew; None where it had given up on that answer."""
+    line = lines.get(wall.request_id)
+    if line is None:
+        return wall.told_at + ON_ITS_WAY_S
+    return line.ended_at if line.status else None
 
 
 def peaks(requests: Sequence[SeenRequest], instances: Sequence[Instance], window_s: float) -> list[Peak]:

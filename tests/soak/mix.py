@@ -157,6 +157,7 @@ def _evidence(plan: Plan, stage: Stage, drive: Drive, letters: list[Letter], num
         instances=stage.instances,
         letters=letters,
         skipped=skipped or stage.log.skipped,
+        logged=stage.log.requests,
         rate_events=RATE_EVENTS,
         rate_window_s=RATE_WINDOW_S,
         request_timeout_s=REQUEST_TIMEOUT_S,

@@ -153,7 +153,7 @@ async def _offer(
     seen = [request for request in stage.x.seen if request.received_at <= ended_at]
     fullest = max((peak.of_one_instance for peak in peaks(seen, stage.instances, RATE_WINDOW_S)), default=0)
     times = Counter(acceptance.event for acceptance in stage.x.acceptances)
-    early = early_requests(seen, stage.x.walls, stage.instances)
+    early = early_requests(seen, stage.x.walls, stage.instances, stage.log.requests)
     return Round(
         title=title,
         offered_events=offered,

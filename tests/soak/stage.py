@@ -19,7 +19,8 @@ from tests.e2e.deployment import (
     oauth_payload,
     token_payload,
 )
-from tests.soak.evidence import Instance, Letter
+from tests.soak.clients_view import logged_request
+from tests.soak.evidence import Instance, Letter, LoggedRequest
 from tests.soak.memory import pss_mb
 from tests.soak.plan import MARK
 from tests.soak.watched_x import WatchedX
@@ -63,7 +64,7 @@ class Log:
 
     def __init__(self) -> None:
         self.skipped: Counter[int] = Counter()
-        self.settled_at: dict[str, float] = {}
+        self.requests: list[LoggedRequest] = []
         self.events: Counter[str] = Counter()
         self.leaks = 0
 
@@ -84,6 +85,8 @@ class Log:
             if not isinstance(entry, dict):
                 continue
             self.events[str(entry.get("event", ""))] += 1
+            if request := logged_request(entry):
+                self.requests.append(request)
             count = entry.get("skipped_no_consent")
             message_id = str(entry.get("message_id", ""))
             if count and message_id.isdigit():

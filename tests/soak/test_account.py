@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.soak.account import settle
-from tests.soak.evidence import Acceptance, Drive, End, Evidence, Instance, Letter, SeenRequest, Wall
+from tests.soak.evidence import Acceptance, Drive, End, Evidence, Instance, Letter, LoggedRequest, SeenRequest, Wall
 
 # Message 0: one good event. Message 1: a good one, one without consent, one that is invalid, one that X refuses.
 ENDS = {0: (End.DELIVERED,), 1: (End.DELIVERED, End.SKIPPED, End.INVALID_EVENT, End.REJECTED)}
@@ -21,6 +21,7 @@ GOOD = Evidence(
     instances=(Instance(0.0, 100.0, "SIGTERM"), Instance(101.0, 200.0, "the end")),
     letters=LETTERS,
     skipped={1: 1},
+    logged=(),
     rate_events=10,
     rate_window_s=5.0,
     request_timeout_s=3.0,
@@ -50,6 +51,18 @@ def requests_at(*moments: tuple[float, int]) -> tuple[SeenRequest, ...]:
 
 LATER = SeenRequest(3, "o8z6j", received_at=14.0, answered_at=14.1, status=200, conversions=1)
 AFTER_RESTART = replace(LATER, received_at=150.0, answered_at=150.1)
+TOLD = SeenRequest(4, "o8z6j", received_at=139.9, answered_at=140.0, status=429, conversions=0)
+
+
+def lines(*requests: SeenRequest, held_up_s: float = 0.0) -> tuple[LoggedRequest, ...]:
+    """Return the log's lines of these requests, each begun so long before X saw it."""
+    return tuple(
+        LoggedRequest(
+            one.pixel_id, one.received_at - 0.01 - held_up_s, one.answered_at + 0.01, one.conversions, one.status
+        )
+        for one in requests
+    )
+
 
 IMBALANCES = {
     "a delivered event is lost": (replace(GOOD, acceptances=GOOD.acceptances[1:]), "acked and are nowhere: (0, 0)"),
@@ -90,11 +103,15 @@ IMBALANCES = {
         "twice without a cause: (1, 2)",
     ),
     "a request runs into a closed gate": (
-        replace(GOOD, walls=(Wall("o8z6j", 11.0, 12.5),)),
+        replace(GOOD, walls=(Wall("o8z6j", 11.0, 12.5, FIRST.request_id),)),
+        "1 requests ran into a closed gate, up to 0.50 s",
+    ),
+    "a request runs into a closed gate, as its sender could know": (
+        replace(GOOD, walls=(Wall("o8z6j", 11.8, 12.5, FIRST.request_id),), logged=lines(FIRST, SECOND)),
         "1 requests ran into a closed gate, up to 0.50 s",
     ),
     "a new instance, told itself, runs into a closed gate": (
-        replace(GOOD, requests=(*GOOD.requests, AFTER_RESTART), walls=(Wall("o8z6j", 140.0, 151.0),)),
+        replace(GOOD, requests=(*GOOD.requests, TOLD, AFTER_RESTART), walls=(Wall("o8z6j", 140.0, 151.0, 4),)),
         "1 requests ran into a closed gate",
     ),
     "the budget is exceeded by one event": (
@@ -121,6 +138,10 @@ def test_imbalance_is_found(name: str) -> None:
 EXPLAINED = {
     "dropped after it was counted": (again(LATER, status=0), "X dropped the connection after it had counted them"),
     "answered after the time-out": (again(LATER, answered_at=14.0), "X answered after the time-out"),
+    "given up before X had answered": (
+        replace(again(LATER), logged=(replace(lines(FIRST)[0], ended_at=10.05, status=0), *lines(SECOND, LATER))),
+        "the time-out was over on the way, as the log says",
+    ),
     "a restart between": (again(AFTER_RESTART), "SIGTERM took the memory of it"),
 }
 
@@ -134,8 +155,9 @@ def test_repetition_with_a_cause_is_counted_and_forgiven(name: str) -> None:
 
 
 def test_an_instance_is_not_blamed_for_what_the_one_before_it_was_told() -> None:
-    told = Wall("o8z6j", 99.0, 160.0)
-    account = settle(replace(GOOD, requests=(*GOOD.requests, AFTER_RESTART), walls=(told,)))
+    told = Wall("o8z6j", 99.0, 160.0, 4)
+    asked = replace(TOLD, received_at=98.9, answered_at=99.0)
+    account = settle(replace(GOOD, requests=(*GOOD.requests, asked, AFTER_RESTART), walls=(told,)))
     assert account.balances
     assert [one.forgiven for one in account.early] == [True]
 
@@ -143,15 +165,33 @@ def test_an_instance_is_not_blamed_for_what_the_one_before_it_was_told() -> None
 @pytest.mark.parametrize(
     "wall",
     [
-        Wall("o8z6j", 11.8, 12.5),
-        Wall("o8z6j", 11.0, 12.0),
-        Wall("p9q7k", 11.0, 12.5),
-        Wall("o8z6j", 11.0, 12.5, took_s=4.0),
+        Wall("o8z6j", 11.8, 12.5, FIRST.request_id),
+        Wall("o8z6j", 11.0, 12.0, FIRST.request_id),
+        Wall("p9q7k", 11.0, 12.5, FIRST.request_id),
     ],
-    ids=["it was on its way", "the time is over", "another pixel's", "nobody waited for the answer any more"],
+    ids=["it was on its way", "the time is over", "another pixel's"],
 )
 def test_request_that_hit_no_wall(wall: Wall) -> None:
     assert settle(replace(GOOD, walls=(wall,))).early == []
+
+
+def test_request_that_was_held_up_on_its_way_ran_into_nothing() -> None:
+    told = Wall("o8z6j", 10.1, 12.5, FIRST.request_id)
+    logged = (*lines(FIRST), *lines(SECOND, held_up_s=1.9))
+    assert settle(replace(GOOD, walls=(told,), logged=logged)).early == []
+
+
+def test_answer_that_the_function_had_given_up_told_nobody() -> None:
+    told = Wall("o8z6j", 10.1, 12.5, FIRST.request_id)
+    (line,) = lines(FIRST)
+    logged = (replace(line, ended_at=10.05, status=0), *lines(SECOND))
+    assert settle(replace(GOOD, walls=(told,), logged=logged)).early == []
+
+
+def test_answer_to_an_instance_that_is_dead_by_then_told_nobody() -> None:
+    asked = replace(TOLD, received_at=99.9, answered_at=101.5)
+    told = Wall("o8z6j", 101.5, 160.0, asked.request_id)
+    assert settle(replace(GOOD, requests=(*GOOD.requests, asked, AFTER_RESTART), walls=(told,))).early == []
 
 
 def test_budget_counts_any_window_of_one_instance() -> None:

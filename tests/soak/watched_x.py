@@ -79,7 +79,7 @@ class WatchedX(SandboxServer):
 
     def _note(self, record: RequestRecord) -> None:
         # An answer is heard of, then its request, in one turn of the sandbox's loop.
-        self.walls += (replace(wall, took_s=record.duration_ms / 1000) for wall in self._built)
+        self.walls += (replace(wall, request_id=record.request_id) for wall in self._built)
         self._built.clear()
         # What the sandbox itself refuses for its budget it did not count.
         counted = 0 if record.status == 429 and not record.fault else record.conversions
