@@ -166,6 +166,9 @@ class Exchange:
             raise
         finally:
             window.on_wire = False
+        # X names moments, the gate keeps delays. Of the two clocks this one is read first: where the machine halts
+        # between them, the gate opens late rather than early.
+        epoch = self._epoch_clock()
         now = self._clock()
         duration_ms = round((now - started) * 1000)
         verdict = read_response(response, sent=request.conversions) if isinstance(response, HttpResponse) else response
@@ -173,7 +176,7 @@ class Exchange:
         if not isinstance(response, HttpResponse):
             return Answered(verdict=verdict, duration_ms=duration_ms)
         outcome = outcome_of(verdict, self._settings)
-        hint = read_rate_hint(response.headers, now_epoch_s=self._epoch_clock())
+        hint = read_rate_hint(response.headers, now_epoch_s=epoch)
         self._pacer.note_hint(now, hint, deferred_as=outcome if isinstance(outcome, Deferred) else None)
         if isinstance(verdict, Accepted | Unconfirmed | RefusedConversions | RefusedRequest):
             self._pacer.note_judged()
