@@ -73,8 +73,9 @@ def settle(evidence: Evidence) -> Account:
     for number in evidence.drive.published:
         _count_message(evidence, number, accepted, letters, tally)
     strangers = [key for key in (*accepted, *letters) if key[0] not in evidence.drive.published]
-    repetitions = list(_repetitions(evidence, accepted, letters))
-    early = early_requests(evidence.requests, evidence.walls, evidence.instances, evidence.logged)
+    lines = pair(evidence.requests, evidence.logged)
+    repetitions = list(_repetitions(evidence, accepted, letters, lines))
+    early = early_requests(evidence.requests, evidence.walls, evidence.instances, lines)
     fullest = peaks(evidence.requests, evidence.instances, evidence.rate_window_s)
     return Account(
         published=sum(len(evidence.ends[number]) for number in evidence.drive.published),
@@ -136,10 +137,10 @@ def _repetitions(
     evidence: Evidence,
     accepted: Mapping[EventKey, Sequence[Acceptance]],
     letters: Mapping[EventKey, Sequence[Letter]],
+    lines: Mapping[int, LoggedRequest],
 ) -> Iterator[Repetition]:
     """Yield every time but the last that an event reached its end, with what happened to that one's answer."""
     by_id = {request.request_id: request for request in evidence.requests}
-    lines = pair(evidence.requests, evidence.logged)
     for key, times in accepted.items():
         carriers = sorted((by_id[one.request_id] for one in times), key=lambda request: request.received_at)
         for earlier, later in pairwise(carriers):

@@ -48,15 +48,17 @@ def pair(requests: Iterable[SeenRequest], logged: Sequence[LoggedRequest]) -> Ma
     found: dict[int, LoggedRequest] = {}
     taken: set[int] = set()
     in_order = sorted(requests, key=lambda one: one.answered_at)
-    for is_about in (_heard, _given_up):
+    for is_about in (_was_heard, _was_under_way):
         for request in in_order:
-            candidates = lines[request.pixel_id, request.status if is_about is _heard else 0]
+            if request.request_id in found:
+                continue
+            candidates = lines[request.pixel_id, request.status if is_about is _was_heard else 0]
             first = bisect_left(candidates, request.received_at - _CLOCKS_S, key=_ended_at)
-            for line in candidates[first : first + _NEAREST] if request.request_id not in found else ():
-                if id(line) not in taken and is_about(request, line):
-                    taken.add(id(line))
-                    found[request.request_id] = line
-                    break
+            nearest = candidates[first : first + _NEAREST]
+            its = next((line for line in nearest if id(line) not in taken and is_about(request, line)), None)
+            if its is not None:
+                taken.add(id(its))
+                found[request.request_id] = its
     return found
 
 
@@ -64,10 +66,11 @@ def _ended_at(line: LoggedRequest) -> float:
     return line.ended_at
 
 
-def _heard(request: SeenRequest, line: LoggedRequest) -> bool:
-    return request.status != 0 and _given_up(request, line) and request.answered_at <= line.ended_at + _CLOCKS_S
+def _was_heard(request: SeenRequest, line: LoggedRequest) -> bool:
+    answered_in_time = request.status != 0 and request.answered_at <= line.ended_at + _CLOCKS_S
+    return answered_in_time and _was_under_way(request, line)
 
 
-def _given_up(request: SeenRequest, line: LoggedRequest) -> bool:
+def _was_under_way(request: SeenRequest, line: LoggedRequest) -> bool:
     began_in_time = line.started_at - _CLOCKS_S <= request.received_at <= line.ended_at + _CLOCKS_S
     return began_in_time and request.conversions in {0, line.conversions}

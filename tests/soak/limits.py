@@ -5,13 +5,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.soak.clients_view import pair
 from tests.soak.evidence import Instance, LoggedRequest, SeenRequest, Wall
 
 __all__ = ["Early", "Peak", "early_requests", "instance_at", "peaks"]
 
 # An instance that dies takes its last lines with it; then this is how long an answer, or a request, may be on its way.
-ON_ITS_WAY_S = 0.25
+_ON_ITS_WAY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +41,16 @@ def early_requests(
     requests: Sequence[SeenRequest],
     walls: Sequence[Wall],
     instances: Sequence[Instance],
-    logged: Sequence[LoggedRequest],
+    lines: Mapping[int, LoggedRequest],
 ) -> list[Early]:
-    """Return the requests that ran into a closed gate: begun after the function had heard of a time, seen before it."""
-    lines = pair(requests, logged)
-    asked = {request.request_id: instance_at(instances, request.received_at) for request in requests}
+    """Return the requests that ran into a closed gate: begun after the function had heard of a time, seen before it.
+
+    `lines` is what the function's log says of each request, by its id.
+    """
+    asked_of = {request.request_id: instance_at(instances, request.received_at) for request in requests}
     # An answer to one that is dead by then, nobody hears.
-    walls = [wall for wall in walls if asked.get(wall.request_id, -1) == instance_at(instances, wall.told_at)]
-    heard = [(wall, at) for wall in walls if (at := _heard_at(wall, lines)) is not None]
+    told = [wall for wall in walls if asked_of.get(wall.request_id, -1) == instance_at(instances, wall.told_at)]
+    heard = [(wall, at) for wall in told if (at := _heard_at(wall, lines.get(wall.request_id))) is not None]
     found = []
     for request in sorted(requests, key=lambda one: one.received_at):
         line = lines.get(request.request_id)
@@ -72,11 +73,10 @@ def early_requests(
     return found
 
 
-def _heard_at(wall: Wall, lines: Mapping[int, LoggedRequest]) -> float | None:
+def _heard_at(wall: Wall, line: LoggedRequest | None) -> float | None:
     """Return when the function knew; None where it had given up on that answer."""
-    line = lines.get(wall.request_id)
     if line is None:
-        return wall.told_at + ON_ITS_WAY_S
+        return wall.told_at + _ON_ITS_WAY_S
     return line.ended_at if line.status else None
 
 

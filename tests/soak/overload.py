@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.soak.clients_view import pair
 from tests.soak.driver import Driver, Nack, Redelivery
 from tests.soak.limits import early_requests, peaks
 from tests.soak.plan import Backlog
@@ -153,7 +154,7 @@ async def _offer(
     seen = [request for request in stage.x.seen if request.received_at <= ended_at]
     fullest = max((peak.of_one_instance for peak in peaks(seen, stage.instances, RATE_WINDOW_S)), default=0)
     times = Counter(acceptance.event for acceptance in stage.x.acceptances)
-    early = early_requests(seen, stage.x.walls, stage.instances, stage.log.requests)
+    early = early_requests(seen, stage.x.walls, stage.instances, pair(seen, stage.log.requests))
     return Round(
         title=title,
         offered_events=offered,

@@ -55,7 +55,7 @@ def test_request_before_the_time_that_a_429_named_is_found(x: WatchedX) -> None:
     assert wall.request_id == x.seen[0].request_id
     time.sleep(0.3)  # else it might have been on its way
     post(x, conversion(conversion_id="soak-1-0"))
-    assert [one.request_id for one in early_requests(x.seen, x.walls, ALWAYS, logged=())] == [2]
+    assert [one.request_id for one in early_requests(x.seen, x.walls, ALWAYS, lines={})] == [2]
 
 
 def test_events_beyond_x_s_own_budget_are_none_that_it_counted(x: WatchedX) -> None:
