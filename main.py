@@ -1,7 +1,7 @@
 """The Cloud Function: one Pub/Sub delivery in, one HTTP status out.
 
 `functions-framework --target=send_conversions` serves it. Wiring only: the corridor that a delivery walks is
-`xcapi_core.forwarder`.
+`xcapi_core.deliveries.handler`.
 """
 
 import gc
@@ -20,12 +20,12 @@ from starlette.responses import JSONResponse, Response
 
 from xcapi_core import __version__, logs
 from xcapi_core.adapters import secrets
-from xcapi_core.adapters.service import Service
-from xcapi_core.admission import DELIVERY_BYTES, MAX_BODY_BYTES
-from xcapi_core.messages import NotADelivery, read_delivery
+from xcapi_core.deliveries.admission import DELIVERY_BYTES, MAX_BODY_BYTES
+from xcapi_core.pubsub import NotADelivery, read_delivery
+from xcapi_core.service import Service
 from xcapi_core.settings import Settings
-from xcapi_core.settings_reader import ConfigurationError, load_settings
-from xcapi_core.settings_summary import summary
+from xcapi_core.settings.reader import ConfigurationError, load_settings
+from xcapi_core.settings.summary import summary
 
 __all__ = ["send_conversions"]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.conversions_api import HttpRequest, HttpResponse, TransportFailure
-from xcapi_core.credentials import Credentials
-from xcapi_core.keyring import Secret, SecretUnavailable
-from xcapi_core.letters import DeadLetter
-from xcapi_core.messages import PubsubMessage
+from xcapi_core.deliveries.dead_letters import DeadLetter
+from xcapi_core.pubsub import PubsubMessage
+from xcapi_core.x_api.credential_cache import Secret, SecretUnavailable
+from xcapi_core.x_api.credentials import Credentials
+from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailure
 
 KEYS = b'{"consumer_key":"ck","consumer_secret":"cs","access_token":"at","access_token_secret":"ats"}'
 

@@ -30,7 +30,20 @@ IO_OF_THE_STANDARD_LIBRARY = {"ftplib", "http.client", "multiprocessing", "shuti
 IO_OF_THE_STANDARD_LIBRARY |= {"sqlite3", "ssl", "subprocess", "tempfile", "urllib.request", "webbrowser"}
 
 # Builds the adapters and hands them to the core; nobody else in the core knows them.
-WIRING = {"main", "xcapi_core.adapters.service"}
+WIRING = {"main", "xcapi_core.service"}
+
+# In the order in which a delivery passes: each may import those below it, and of its own line only itself.
+LAYERS = (
+    {"main"},
+    {"xcapi_core.service"},
+    {"xcapi_core.adapters"},
+    {"xcapi_core.deliveries"},
+    {"xcapi_core.events", "xcapi_core.x_api"},
+    {"xcapi_core.ledger", "xcapi_core.outcomes", "xcapi_core.pubsub"},
+    {"xcapi_core.conversions", "xcapi_core.settings"},
+    {"xcapi_core.logs", "xcapi_core.problems", "xcapi_core.records"},
+    {"xcapi_core"},
+)
 
 # What the sandbox and the local services share with the function that they are to judge: words for a problem, no rule.
 JUDGES_MAY_IMPORT = {"xcapi_core", "xcapi_core.problems"}
@@ -92,6 +105,7 @@ def deployed_modules() -> set[str]:
             continue
         reached.add(module)
         waiting += [name for name in imports_of(module) if name in FILES]
+        waiting += [module.rpartition(".")[0]] if "." in module else []  # a package's own module comes along
     return reached
 
 
@@ -115,6 +129,21 @@ def test_core_imports_no_client_and_no_framework(module: str) -> None:
 @pytest.mark.parametrize("module", CORE)
 def test_core_does_not_know_the_rooms_with_doors(module: str) -> None:
     assert not [name for name in imports_of(module) if name.startswith(DOORS)]
+
+
+def _layer_of(module: str) -> tuple[int, str]:
+    package = ".".join(module.split(".")[:2])
+    return next((depth, package) for depth, names in enumerate(LAYERS) if package in names)
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_imports_point_down_the_path_of_a_delivery(module: str) -> None:
+    if module.startswith(UNDEPLOYED):
+        return
+    depth, package = _layer_of(module)
+    for name in imports_of(module) & set(FILES):
+        below, imported = _layer_of(name)
+        assert below > depth or imported == package, f"{module} imports {name}"
 
 
 def test_function_reaches_nothing_that_is_not_deployed() -> None:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.conversions_api import build_request
 from xcapi_core.events import EventSource, read_event
-from xcapi_core.raw_events import decode_event
-from xcapi_core.settings_reader import read_settings
+from xcapi_core.events.splitting import decode_event
+from xcapi_core.settings.reader import read_settings
+from xcapi_core.x_api.protocol import build_request
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xcapi_core.adapters.dead_letters import FileDeadLetters, PubsubDeadLetters, open_dead_letters
-from xcapi_core.letters import MAX_REQUEST_BYTES, MAX_REQUEST_MESSAGES, DeadLetter, letter_batches
+from xcapi_core.deliveries.dead_letters import MAX_REQUEST_BYTES, MAX_REQUEST_MESSAGES, DeadLetter, letter_batches
 from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
 from xcapi_core.sandbox.services.ports import free_port
 from xcapi_core.sandbox.services.pubsub import DeliveryPath

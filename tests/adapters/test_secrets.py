@@ -11,9 +11,9 @@ import pytest
 
 from xcapi_core.adapters import secret_manager as adapter
 from xcapi_core.adapters.secrets import Secrets
-from xcapi_core.keyring import SecretUnavailable
 from xcapi_core.sandbox.services.ports import free_port
 from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
+from xcapi_core.x_api.credential_cache import SecretUnavailable
 
 SECRET = "projects/p/secrets/x-ads-o8z6j"
 LATEST = f"{SECRET}/versions/latest"

@@ -11,13 +11,13 @@ import requests
 from tests.adapters.stub_x import Received, StubX, answer_ok, http_answer, writing
 from tests.adapters.x_posts import KEYS, PATIENCE_S, PUBLISHED, TOKEN, VECTORS, answer_to, post, request_to
 from xcapi_core.adapters.x_session import XSession, _auth, _may_carry_token
-from xcapi_core.conversions_api import (
+from xcapi_core.sandbox.config import KeyRing, OAuthKeys
+from xcapi_core.sandbox.signatures import Authentication, NonceStore, authenticate
+from xcapi_core.x_api.credentials import Credentials
+from xcapi_core.x_api.protocol import (
     HttpResponse,
     TransportFailure,
 )
-from xcapi_core.credentials import Credentials
-from xcapi_core.sandbox.config import KeyRing, OAuthKeys
-from xcapi_core.sandbox.signatures import Authentication, NonceStore, authenticate
 
 KEYS_AT_X = OAuthKeys(
     consumer_key=KEYS.consumer_key,

@@ -15,7 +15,7 @@ from tests.adapters.stub_x import Answer, Received, StubX, for_ever, http_answer
 from tests.adapters.x_posts import KEYS, LIMIT_S, PATIENCE_S, answer_to, post, request_to
 from xcapi_core.adapters.abortable import Attempt, attempting
 from xcapi_core.adapters.x_session import XSession
-from xcapi_core.conversions_api import (
+from xcapi_core.x_api.protocol import (
     MAX_RESPONSE_BYTES,
     HttpResponse,
     TransportFailure,

@@ -11,8 +11,8 @@ from tests.adapters.certificates import self_signed
 from tests.adapters.stub_x import Received, StubX
 from tests.fakes import conversion
 from xcapi_core.adapters.x_session import XSession
-from xcapi_core.conversions_api import HttpRequest, HttpResponse, TransportFailure, build_request
-from xcapi_core.credentials import OAuth1Keys, PixelToken
+from xcapi_core.x_api.credentials import OAuth1Keys, PixelToken
+from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailure, build_request
 
 KEYS = OAuth1Keys(consumer_key="ck", consumer_secret="cs", access_token="at", access_token_secret="ats")
 TOKEN = PixelToken(pixel_token="a-pixel-token")

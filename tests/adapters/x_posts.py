@@ -7,8 +7,8 @@ from typing import Any
 from tests.adapters.stub_x import Answer, StubX
 from tests.fakes import conversion
 from xcapi_core.adapters.x_session import XSession
-from xcapi_core.conversions_api import HttpRequest, HttpResponse, TransportFailure, build_request
-from xcapi_core.credentials import Credentials, OAuth1Keys, PixelToken
+from xcapi_core.x_api.credentials import Credentials, OAuth1Keys, PixelToken
+from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailure, build_request
 
 __all__ = ["KEYS", "LIMIT_S", "PATIENCE_S", "PUBLISHED", "TOKEN", "VECTORS", "answer_to", "post", "request_to"]
 

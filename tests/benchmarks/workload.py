@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from xcapi_core.messages import PubsubMessage, read_delivery
+from xcapi_core.pubsub import PubsubMessage, read_delivery
 
 __all__ = ["NOW", "Sample", "array_of", "delivery_pieces", "next_number", "push_body", "pushed", "sale", "with_phone"]
 

@@ -143,8 +143,8 @@ def hasty(function_venv: FunctionVenv, tmp_path: Path) -> Iterator[Stack]:
             f"""
             import importlib.util, sys
             sys.path.insert(0, {str(repository_root())!r})
-            from xcapi_core import keyring
-            keyring.KEPT_S, keyring.RENEW_EVERY_S = 0.5, 3.0
+            from xcapi_core.x_api import credential_cache
+            credential_cache.KEPT_S, credential_cache.RENEW_EVERY_S = 0.5, 3.0
             spec = importlib.util.spec_from_file_location("function_main", {str(repository_root() / "main.py")!r})
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)

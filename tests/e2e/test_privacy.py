@@ -388,7 +388,7 @@ async def test_a_crash_inside_tells_no_text(function_venv: FunctionVenv, tmp_pat
         await watch.push(_personal())
         assert [one.status for one in crashed] == [500, 503, 503]
         assert crashed[0].reason == "internal_error"
-        for name in ("delivery.crashed", "lane.crashed", "process.output", "library.log", "thread.crashed"):
+        for name in ("delivery.crashed", "batcher.crashed", "process.output", "library.log", "thread.crashed"):
             assert stack.events_logged(name)
         watch.check()
 
@@ -397,7 +397,8 @@ _CRASHING_MAIN = textwrap.dedent(
     f"""
     import importlib.util, logging, os, sys, threading
     sys.path.insert(0, os.environ["REPOSITORY"])
-    from xcapi_core import reading, sending
+    from xcapi_core.events import reading
+    from xcapi_core.x_api import sending
     from xcapi_core.adapters import x_session
     SECRETS = {[value for what, value in SECRETS.items() if "part" not in what]!r}
     def crash(*things):
@@ -427,10 +428,10 @@ _CRASHING_MAIN = textwrap.dedent(
     reading.read_event = when(b"reading", reading.read_event)
     sending.Search = sending.Search
     x_session.XSession._post = when(b"x", x_session.XSession._post)
-    from xcapi_core import exchange
-    exchange.build_request = (lambda build: lambda **kw: (
+    from xcapi_core.x_api import client
+    client.build_request = (lambda build: lambda **kw: (
         crash(kw) if any(b"crash sending" in one.wire for one in kw["conversions"]) else build(**kw)))(
-        exchange.build_request)
+        client.build_request)
     spec = importlib.util.spec_from_file_location("function_main", os.environ["REPOSITORY"] + "/main.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

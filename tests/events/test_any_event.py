@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.events.sources import event_source
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
 from xcapi_core.events import read_event
+from xcapi_core.events.drops import Drop
 from xcapi_core.outcomes import Expired, Invalid, Skipped
 from xcapi_core.settings import PixelSettings, Settings
 

@@ -19,7 +19,7 @@ from xcapi_core.conversions import Conversion
 from xcapi_core.events import read_event
 from xcapi_core.outcomes import Expired, Invalid, Skipped
 from xcapi_core.problems import Problem
-from xcapi_core.settings_reader import read_settings
+from xcapi_core.settings.reader import read_settings
 
 _BASE = {
     "dead_letter_topic": "file:/dev/null",

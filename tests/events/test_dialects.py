@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.events.samples import SHAPES, typed_params
 from tests.events.sources import event_source
-from xcapi_core.consent import Consent, judge_consent
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
 from xcapi_core.events import read_event
+from xcapi_core.events.consent import Consent, judge_consent
+from xcapi_core.events.drops import Drop
 from xcapi_core.events.pages import click_id_of_query, click_id_of_url, page_url
 from xcapi_core.events.tags import SYNONYMS, find_tag
 from xcapi_core.outcomes import Expired, Invalid, Skipped

@@ -14,11 +14,11 @@ import pytest
 from tests.events.samples import SHAPES
 from tests.events.sources import event_source
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
 from xcapi_core.events import read_event
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.events.tags import SYNONYMS
-from xcapi_core.messages import PubsubMessage
-from xcapi_core.reading import ReadEvent, read_events
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import PixelSettings, Settings
 
 _DOCS = Path(__file__).parents[2] / "docs"

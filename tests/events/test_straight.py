@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from tests.events.samples import SHAPES
 from tests.events.sources import event_source, straight_reader
 from tests.events.test_dialects import _KEYS, _VALUES, _replace
-from xcapi_core.consent import CONSENT_FIELDS
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import read_event
+from xcapi_core.events.consent import CONSENT_FIELDS
+from xcapi_core.events.splitting import decode_event
 from xcapi_core.events.straight import StraightReader
 from xcapi_core.outcomes import Skipped, SkipReason
-from xcapi_core.raw_events import decode_event
 from xcapi_core.settings import PixelSettings, Settings
-from xcapi_core.settings_reader import read_settings
+from xcapi_core.settings.reader import read_settings
 
 _RECEIVED = datetime(2026, 4, 20, 12, 35, tzinfo=UTC)
 _PIXEL = PixelSettings(

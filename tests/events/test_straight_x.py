@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from tests.events.sources import event_source, straight_reader
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import read_event
+from xcapi_core.events.reading import read_events
+from xcapi_core.events.splitting import decode_event
 from xcapi_core.events.straight import StraightReader
-from xcapi_core.messages import PubsubMessage
 from xcapi_core.outcomes import Invalid
-from xcapi_core.raw_events import decode_event
-from xcapi_core.reading import read_events
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import Settings
-from xcapi_core.settings_reader import read_settings
+from xcapi_core.settings.reader import read_settings
 
 _NOW = datetime(2026, 4, 20, 12, 35, tzinfo=UTC)
 _PIXEL: dict[str, Any] = {"credentials": "env:KEYS", "event_ids": {"purchase": "tw-o8z6j-o8z21", "null": "o8z22"}}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cached_tools import ROOT
-from tests.mutants.__main__ import MODULES
+from tests.mutants.__main__ import MODULES, file_of
 from tests.mutants.trying import End, verdict
 
 ROWS = [json.loads(line) for line in (Path(__file__).parent / "equivalent.jsonl").read_text("utf-8").splitlines()]
@@ -14,7 +14,7 @@ ROWS = [json.loads(line) for line in (Path(__file__).parent / "equivalent.jsonl"
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['module']}: {row['after']}")
 def test_equivalent_mutant_is_of_a_line_that_is_there_and_argued(row: dict[str, str]) -> None:
-    source = (ROOT / "xcapi_core" / f"{row['module']}.py").read_text("utf-8")
+    source = file_of(row["module"]).read_text("utf-8")
     assert row["before"] in {line.strip() for line in source.splitlines()}
     assert row["before"] != row["after"]
     assert len(row["why"]) > 20
@@ -22,7 +22,7 @@ def test_equivalent_mutant_is_of_a_line_that_is_there_and_argued(row: dict[str, 
 
 def test_every_module_and_its_tests_are_there() -> None:
     for module, tests in MODULES.items():
-        assert (ROOT / "xcapi_core" / f"{module}.py").is_file()
+        assert file_of(module).is_file()
         assert all((ROOT / test).is_file() for test in tests)
 
 

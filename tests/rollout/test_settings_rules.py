@@ -14,9 +14,9 @@ import phonenumbers
 import pytest
 
 from tests.rollout.workspace import MODULE, TerraformError, run_terraform
-from tests.test_settings import ACCEPTED, CASES, at, changed
+from tests.settings.test_reader import ACCEPTED, CASES, at, changed
 from xcapi_core.settings import Settings
-from xcapi_core.settings_reader import ConfigurationError, read_settings
+from xcapi_core.settings.reader import ConfigurationError, read_settings
 
 REFUSALS = [json.loads(line) for line in (Path(__file__).parent / "refusals.jsonl").read_text().splitlines()]
 MINIMAL: Mapping[str, Any] = {

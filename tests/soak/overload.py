@@ -99,7 +99,7 @@ def run_overload(*, seconds: float, watcher: Watcher, keep_log: Path | None = No
     with _stage(watcher, keep_log, request_timeout_s=5.0, settle_timeout_s=30.0) as stage:
         stage.x.inject({"latency_s": 0.1})
         rounds.append(asyncio.run(_offer(stage, "ten times the budget, a backlog of a million", seconds, watcher)))
-    # Four requests of 500 at a time are all that a lane has under way.
+    # Four requests of 500 at a time are all that a batcher has under way.
     limit = int(min(RATE_EVENTS, _BATCH["max_conversions"] * _BATCH["max_in_flight"] * RATE_WINDOW_S / _SLOW_S))
     with _stage(watcher, keep_log, request_timeout_s=15.0, settle_timeout_s=50.0) as stage:
         stage.x.inject({"latency_s": _SLOW_S})

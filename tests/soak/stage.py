@@ -50,7 +50,7 @@ _PRIVATE: Final = (MARK, "NotAReal", "not-a-real", "oauth_signature")
 # Nothing but a bug writes these.
 _ALARMS: Final = (
     "delivery.crashed",
-    "lane.crashed",
+    "batcher.crashed",
     "process.crashed",
     "process.unraisable",
     "thread.crashed",

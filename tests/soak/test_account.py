@@ -122,7 +122,7 @@ IMBALANCES = {
         replace(GOOD, drive=replace(GOOD.drive, answers={"204": 2, "500 internal_error": 1})),
         "1 deliveries were answered 500",
     ),
-    "a bug in the log": (replace(GOOD, alarms={"lane.crashed": 3}), "the log says lane.crashed 3 times"),
+    "a bug in the log": (replace(GOOD, alarms={"batcher.crashed": 3}), "the log says batcher.crashed 3 times"),
     "a person in the log": (replace(GOOD, leaks=2), "2 lines of the log hold"),
 }
 

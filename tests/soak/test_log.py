@@ -28,12 +28,12 @@ def test_bugs_and_leaks_are_counted() -> None:
     log = Log()
     log.read(
         [
-            entry("lane.crashed"),
+            entry("batcher.crashed"),
             entry("batch.delivered"),
             "no JSON at all",
             f"Traceback: u1.2@{MARK}",
             entry("library.log", message="SandboxConsumerSecret0000NotARealSecret"),
         ]
     )
-    assert log.alarms == {"lane.crashed": 1}
+    assert log.alarms == {"batcher.crashed": 1}
     assert log.leaks == 2

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from xcapi_core.letters import DeadLetter
+from xcapi_core.deliveries.dead_letters import DeadLetter
 
 if TYPE_CHECKING:
     from google.pubsub_v1.services.publisher import PublisherClient

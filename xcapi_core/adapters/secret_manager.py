@@ -13,7 +13,7 @@ from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
 from xcapi_core.adapters.google_grpc import local_channel, status_name
-from xcapi_core.keyring import Secret, SecretUnavailable
+from xcapi_core.x_api.credential_cache import Secret, SecretUnavailable
 
 __all__ = ["SecretManager"]
 

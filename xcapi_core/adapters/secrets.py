@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xcapi_core.keyring import Secret, SecretUnavailable
-from xcapi_core.settings_rules import credentials_kind
+from xcapi_core.settings.rules import credentials_kind
+from xcapi_core.x_api.credential_cache import Secret, SecretUnavailable
 
 if TYPE_CHECKING:
     from xcapi_core.adapters.secret_manager import SecretManager

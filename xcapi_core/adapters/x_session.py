@@ -11,8 +11,8 @@ import requests
 from requests_oauthlib import OAuth1
 
 from xcapi_core.adapters.abortable import AbortableAdapter, Aborted, Attempt, attempting
-from xcapi_core.conversions_api import MAX_RESPONSE_BYTES, HttpRequest, HttpResponse, TransportFailure
-from xcapi_core.credentials import Credentials, PixelToken
+from xcapi_core.x_api.credentials import Credentials, PixelToken
+from xcapi_core.x_api.protocol import MAX_RESPONSE_BYTES, HttpRequest, HttpResponse, TransportFailure
 
 __all__ = ["XSession"]
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from xcapi_core.consent import may_send, says_nothing
 from xcapi_core.conversions import Conversion
+from xcapi_core.events.consent import may_send, says_nothing
+from xcapi_core.events.fields import is_object, kind_of
 from xcapi_core.events.ga4 import read_ga4
 from xcapi_core.events.pixels import choose_pixel
 from xcapi_core.events.segment import read_segment
@@ -14,7 +15,6 @@ from xcapi_core.events.x import read_x
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings
-from xcapi_core.values import is_object, kind_of
 
 __all__ = ["EventSource", "read_event"]
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from xcapi_core.events.fields import first_present, kind_of
 from xcapi_core.events.source import EventSource
+from xcapi_core.events.times import read_time
 from xcapi_core.outcomes import Expired
 from xcapi_core.problems import Problem
-from xcapi_core.times import read_time
-from xcapi_core.values import first_present, kind_of
 
 __all__ = ["event_time", "expired"]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from xcapi_core.events.fields import is_object, kind_of
 from xcapi_core.problems import Problem
-from xcapi_core.values import is_object, kind_of
 
 __all__ = ["only_event_of"]
 

@@ -1,10 +1,10 @@
 """What was bought: X's `contents`, from its own names and from those that shops and tag managers use."""
 
-from xcapi_core.drops import Drop
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import first_present, is_object, read_text
+from xcapi_core.events.money import read_amount, read_count, wire_amount
 from xcapi_core.events.shapes import Shapes, present
-from xcapi_core.money import read_amount, read_count, wire_amount
 from xcapi_core.records import Record
-from xcapi_core.values import first_present, is_object, read_text
 
 __all__ = ["LARGEST_SUM", "ContentLine", "read_content_ids", "read_contents", "sum_of_counts"]
 

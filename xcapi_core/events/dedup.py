@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from hashlib import sha256
 
+from xcapi_core.events.fields import read_text
 from xcapi_core.events.source import EventSource
-from xcapi_core.values import read_text
 
 __all__ = ["conversion_id", "derived_conversion_id"]
 

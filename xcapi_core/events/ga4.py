@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
 from xcapi_core.events.ages import event_time, expired
 from xcapi_core.events.contents import read_contents
 from xcapi_core.events.dedup import conversion_id
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import is_absent, is_object, kind_of, read_text
 from xcapi_core.events.ga4_shape import open_ga4
+from xcapi_core.events.identity import Identity
 from xcapi_core.events.pages import click_id_of_url
 from xcapi_core.events.parts import Place, compose, count_goods, read_identifiers, read_money, read_page, read_search
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import SYNONYMS, find_tag
-from xcapi_core.identity import Identity
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings
-from xcapi_core.values import is_absent, is_object, kind_of, read_text
 
 __all__ = ["read_ga4"]
 

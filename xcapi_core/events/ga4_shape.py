@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from xcapi_core.events.bodies import only_event_of
+from xcapi_core.events.fields import is_absent, is_object, kind_of
 from xcapi_core.problems import Problem
 from xcapi_core.records import Record
-from xcapi_core.values import is_absent, is_object, kind_of
 
 __all__ = ["Ga4Event", "open_ga4"]
 

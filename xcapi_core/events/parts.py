@@ -8,15 +8,15 @@ from typing import Final
 import msgspec
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
 from xcapi_core.events.contents import ContentLine, sum_of_counts
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import is_absent, kind_of, read_text
+from xcapi_core.events.identity import Identity, stands_alone
+from xcapi_core.events.money import read_amount, read_currency, wire_amount
 from xcapi_core.events.pages import page_url
-from xcapi_core.identity import Identity, stands_alone
-from xcapi_core.money import read_amount, read_currency, wire_amount
+from xcapi_core.events.times import wire_time
 from xcapi_core.outcomes import Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
-from xcapi_core.times import wire_time
-from xcapi_core.values import is_absent, kind_of, read_text
 
 __all__ = [
     "Place",

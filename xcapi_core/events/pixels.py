@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
+from xcapi_core.events.fields import is_absent, is_object, kind_of, read_text
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings
-from xcapi_core.values import is_absent, is_object, kind_of, read_text
 
 __all__ = ["choose_pixel"]
 

@@ -5,10 +5,13 @@ from decimal import Context, Decimal
 from typing import Final
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
 from xcapi_core.events.ages import event_time, expired
 from xcapi_core.events.contents import ContentLine, read_contents
 from xcapi_core.events.dedup import conversion_id
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import first_present, is_absent, is_object, kind_of, read_text
+from xcapi_core.events.identity import Identity
+from xcapi_core.events.money import read_amount, read_count
 from xcapi_core.events.pages import click_id_of_query, click_id_of_url
 from xcapi_core.events.parts import (
     compose,
@@ -22,12 +25,9 @@ from xcapi_core.events.parts import (
 from xcapi_core.events.segment_shape import SegmentCall, open_segment
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import SYNONYMS, find_tag
-from xcapi_core.identity import Identity
-from xcapi_core.money import read_amount, read_count
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings
-from xcapi_core.values import first_present, is_absent, is_object, kind_of, read_text
 
 __all__ = ["read_segment"]
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from xcapi_core.conversions import Conversion
+from xcapi_core.events.splitting import DECODING_ERRORS
 from xcapi_core.events.straight_ga4 import read_straight_ga4
 from xcapi_core.events.straight_segment import read_straight_segment
 from xcapi_core.events.straight_writer import Writers
 from xcapi_core.events.straight_x import read_straight_x
 from xcapi_core.outcomes import Skipped
-from xcapi_core.raw_events import DECODING_ERRORS
 
 __all__ = ["StraightReader"]
 

@@ -6,9 +6,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from xcapi_core.consent import CONSENT_FIELDS
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
+from xcapi_core.events.consent import CONSENT_FIELDS
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.identifiers import read_digest
 from xcapi_core.events.pages import click_id_of_url
 from xcapi_core.events.straight_writer import (
     UNWANTED,
@@ -21,7 +22,6 @@ from xcapi_core.events.straight_writer import (
     page_of,
     silent_except,
 )
-from xcapi_core.identifiers import read_digest
 from xcapi_core.outcomes import Skipped
 
 __all__ = ["read_straight_ga4"]

@@ -14,21 +14,21 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from xcapi_core.consent import CONSENT_FIELDS
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
+from xcapi_core.events.consent import CONSENT_FIELDS
 from xcapi_core.events.contents import LARGEST_SUM
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import read_text
+from xcapi_core.events.identifiers import hash_email, hash_phone, read_ip_address, read_twclid
+from xcapi_core.events.money import read_amount, read_count, read_currency, wire_amount
 from xcapi_core.events.pages import page_url
 from xcapi_core.events.pixels import choose_pixel
 from xcapi_core.events.tags import SYNONYMS, find_tag
+from xcapi_core.events.times import read_time, wire_time
 from xcapi_core.events.wire import WireConversion, WireIdentifier, WireLine, encode
-from xcapi_core.identifiers import hash_email, hash_phone, read_ip_address, read_twclid
-from xcapi_core.money import read_amount, read_count, read_currency, wire_amount
 from xcapi_core.outcomes import Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings
-from xcapi_core.times import read_time, wire_time
-from xcapi_core.values import read_text
 
 __all__ = [
     "UNWANTED",

@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from xcapi_core.conversions import Conversion
+from xcapi_core.events.fields import is_url, read_text
 from xcapi_core.events.straight_writer import Line, NotStraightError, Parts, Text, Writers, usable
-from xcapi_core.values import is_url, read_text
 
 __all__ = ["read_straight_x"]
 

@@ -5,21 +5,21 @@ from collections.abc import Mapping
 import msgspec
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
 from xcapi_core.events.ages import event_time, expired
 from xcapi_core.events.contents import ContentLine, read_content_ids, read_contents, sum_of_counts
 from xcapi_core.events.dedup import conversion_id
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import first_present, is_absent, is_url, kind_of, read_text
+from xcapi_core.events.money import read_amount, read_count, read_currency, read_micros, wire_amount
 from xcapi_core.events.shapes import Shapes, present
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import read_tag
+from xcapi_core.events.times import wire_time
 from xcapi_core.events.x_identifiers import IdentifierShape, identifier_shape_of, read_identifiers
-from xcapi_core.money import read_amount, read_count, read_currency, read_micros, wire_amount
 from xcapi_core.outcomes import Expired, Invalid
 from xcapi_core.problems import Problem
 from xcapi_core.records import Record
 from xcapi_core.settings import PixelSettings, Settings
-from xcapi_core.times import wire_time
-from xcapi_core.values import first_present, is_absent, is_url, kind_of, read_text
 
 __all__ = ["read_x"]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from xcapi_core.drops import Drop
-from xcapi_core.identifiers import hash_email, hash_phone, read_digest, read_ip_address, read_twclid
-from xcapi_core.identity import Identity, stands_alone
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import is_absent, is_object, read_text
+from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_ip_address, read_twclid
+from xcapi_core.events.identity import Identity, stands_alone
 from xcapi_core.records import Record
-from xcapi_core.values import is_absent, is_object, read_text
 
 __all__ = ["IdentifierShape", "identifier_shape_of", "read_identifiers"]
 

@@ -14,8 +14,8 @@ from tests.benchmarks.results import Result, Table
 from tests.benchmarks.running import Run
 from tests.fakes import conversion, ok
 from xcapi_core.adapters.x_session import XSession
-from xcapi_core.conversions_api import HttpRequest, TransportFailure, build_request
-from xcapi_core.credentials import OAuth1Keys
+from xcapi_core.x_api.credentials import OAuth1Keys
+from xcapi_core.x_api.protocol import HttpRequest, TransportFailure, build_request
 
 __all__ = ["measure"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from tests.benchmarks.details.measuring import detail
 from tests.benchmarks.results import Result, Table
 from tests.benchmarks.running import Run
-from xcapi_core.isolation import REQUEST_BUDGET, Search
-from xcapi_core.refusals import XError
+from xcapi_core.x_api.bisection import REQUEST_BUDGET, Search
+from xcapi_core.x_api.errors import XError
 
 __all__ = ["measure"]
 

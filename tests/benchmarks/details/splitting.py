@@ -5,9 +5,9 @@ import msgspec
 from tests.benchmarks.details.measuring import detail, medians_s
 from tests.benchmarks.results import Result, Table
 from tests.benchmarks.running import Run
-from tests.forwarding import event, message
-from xcapi_core.messages import PubsubMessage
-from xcapi_core.raw_events import RawMessage, split_message
+from tests.handling import event, message
+from xcapi_core.events.splitting import RawMessage, split_message
+from xcapi_core.pubsub import PubsubMessage
 
 __all__ = ["measure"]
 

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tests.benchmarks.functions.sampling import Sampler
-from xcapi_core.adapters import service
-from xcapi_core.conversions_api import HttpRequest, HttpResponse, TransportFailure
-from xcapi_core.credentials import Credentials
+from xcapi_core import service
+from xcapi_core.x_api.credentials import Credentials
+from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailure
 
 __all__ = ["send_conversions"]
 

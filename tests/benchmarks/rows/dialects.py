@@ -8,7 +8,7 @@ from tests.benchmarks.rows.packed import cpu_s_of_reading
 from tests.benchmarks.running import Run, medians
 from tests.benchmarks.workload import push_body
 from tests.events.samples import SHAPES, packed
-from xcapi_core.settings_reader import load_settings
+from xcapi_core.settings.reader import load_settings
 
 __all__ = ["measure"]
 

@@ -30,7 +30,7 @@ X_LATENCY_S = 0.05
 FLAT_WITHIN = 1.25
 _ROUNDS = 3
 # Two equal counts at X so far apart mean that nothing is under way. What is pushed has been answered by then; the load
-# generator leaves in the middle, and a lane may hold what waits for half a second.
+# generator leaves in the middle, and a batcher may hold what waits for half a second.
 _QUIET_S = 0.1
 _QUIET_AFTER_WRK_S = 0.8
 

@@ -12,11 +12,11 @@ from tests.benchmarks.results import CannotMeasureError, Result, Table, judged
 from tests.benchmarks.running import Run, medians
 from tests.benchmarks.workload import NOW, Sample, array_of, push_body, sale, with_phone
 from xcapi_core.conversions import Conversion
-from xcapi_core.conversions_api import build_request
-from xcapi_core.messages import read_delivery
-from xcapi_core.reading import ReadEvent, read_events
+from xcapi_core.events.reading import ReadEvent, read_events
+from xcapi_core.pubsub import read_delivery
 from xcapi_core.settings import Settings
-from xcapi_core.settings_reader import load_settings
+from xcapi_core.settings.reader import load_settings
+from xcapi_core.x_api.protocol import build_request
 
 __all__ = ["cpu_s_of_reading", "measure"]
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from tests.fakes import delivery
 from xcapi_core.cli.demo.planned import DeadLettered, Delivered
 from xcapi_core.cli.demo.story import EXAMPLE_ID, tell_story
-from xcapi_core.raw_bodies import split_bodies
-from xcapi_core.raw_events import RawMessage, split_message
+from xcapi_core.events.raw_bodies import split_bodies
+from xcapi_core.events.splitting import RawMessage, split_message
 
 ACTS = tell_story(datetime(2026, 4, 20, 12, 34, 56, tzinfo=UTC))
 EVENTS = [event for act in ACTS for event in act.events]

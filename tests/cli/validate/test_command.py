@@ -21,8 +21,8 @@ from xcapi_core.cli.validate.files import read_chunks
 from xcapi_core.cli.validate.output import Bar
 from xcapi_core.cli.validate.tally import Tally
 from xcapi_core.cli.validate.verdicts import DROPPED, judge, masked
-from xcapi_core.drops import Drop
-from xcapi_core.settings_reader import read_settings
+from xcapi_core.events.drops import Drop
+from xcapi_core.settings.reader import read_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {

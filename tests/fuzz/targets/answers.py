@@ -11,7 +11,10 @@ from tests.fuzz.inputs import chosen, joined, parted, texts
 from tests.fuzz.logged import LogTap
 from tests.fuzz.mutation import Words
 from tests.fuzz.planted import PERSONAL, assert_discreet
-from xcapi_core.conversions_api import (
+from xcapi_core.outcomes import Deferred, Delivered
+from xcapi_core.settings import RateSettings, Settings
+from xcapi_core.x_api.bisection import Search
+from xcapi_core.x_api.protocol import (
     Accepted,
     HttpResponse,
     NotFromX,
@@ -21,11 +24,8 @@ from xcapi_core.conversions_api import (
     Verdict,
     read_response,
 )
-from xcapi_core.isolation import Search
-from xcapi_core.outcomes import Deferred, Delivered
-from xcapi_core.pacing import Pacer, read_rate_hint
-from xcapi_core.settings import RateSettings, Settings
-from xcapi_core.verdicts import log_verdict, outcome_of
+from xcapi_core.x_api.rate_limiter import Pacer, read_rate_hint
+from xcapi_core.x_api.status_table import log_verdict, outcome_of
 
 __all__ = ["Answers"]
 

@@ -9,10 +9,10 @@ from tests.fuzz.inputs import joined, parted
 from tests.fuzz.logged import LogTap
 from tests.fuzz.mutation import Words
 from tests.fuzz.planted import SECRETS, Leaked, assert_discreet
-from tests.test_settings import CASES, changed
+from tests.settings.test_reader import CASES, changed
 from xcapi_core.settings import Settings
-from xcapi_core.settings_reader import ConfigurationError, read_settings
-from xcapi_core.settings_summary import summary
+from xcapi_core.settings.reader import ConfigurationError, read_settings
+from xcapi_core.settings.summary import summary
 
 __all__ = ["Configuration"]
 

@@ -9,22 +9,22 @@ from typing import Any
 import msgspec
 
 from tests.fakes import failed, ok
-from tests.forwarding import ForwarderRig
 from tests.fuzz.inputs import chosen, joined, parted, texts
 from tests.fuzz.logged import LogTap
 from tests.fuzz.mutation import Words
 from tests.fuzz.planted import assert_discreet, shows_planted
 from tests.fuzz.targets.reading import NAMES, RECEIVED, VALUES, assert_x_takes, case_events
+from tests.handling import HandlerRig
 from tests.virtual_time import VirtualLoop
 from xcapi_core.conversions import Conversion
-from xcapi_core.conversions_api import HttpRequest, HttpResponse, TransportFailure
-from xcapi_core.credentials import Credentials
-from xcapi_core.delivery import Answer
+from xcapi_core.deliveries.dead_letters import DeadLetter
+from xcapi_core.deliveries.delivery import Answer
+from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.ledger import Ledger
-from xcapi_core.letters import DeadLetter
-from xcapi_core.messages import NotADelivery, PubsubMessage, read_delivery
 from xcapi_core.outcomes import Skipped
-from xcapi_core.reading import ReadEvent, read_events
+from xcapi_core.pubsub import NotADelivery, PubsubMessage, read_delivery
+from xcapi_core.x_api.credentials import Credentials
+from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailure
 
 __all__ = ["Deliveries"]
 
@@ -177,7 +177,7 @@ class Deliveries:
             # Pub/Sub makes the ids, which are logged; chance has put a planted word where no publisher can.
             message = msgspec.structs.replace(message, message_id="17")
         x = _X(chosen(head, "x", _MOODS))
-        rig = ForwarderRig(
+        rig = HandlerRig(
             transport=x,
             ledger=Ledger(capacity=256),
             clock=self._loop.time,
@@ -202,20 +202,20 @@ class Deliveries:
                 self._repeat(rig, message, x, log)
         return mood, *(answer.cause or answer.status for answer in answers), *sorted(self._facts)
 
-    def _repeat(self, rig: ForwarderRig, message: PubsubMessage, x: _X, log: LogTap) -> None:
+    def _repeat(self, rig: HandlerRig, message: PubsubMessage, x: _X, log: LogTap) -> None:
         """Deliver once more what was acked: Pub/Sub does so, at least once is its promise."""
         before = x.requests, len(rig.letters.letters)
         assert self._deliver(rig, message, log).is_ack, "what was settled is nacked"
         if message.message_id:
             assert (x.requests, len(rig.letters.letters)) == before, "a duplicate is sent or dead-lettered again"
 
-    def _deliver(self, rig: ForwarderRig, message: PubsubMessage, log: LogTap) -> Answer:
+    def _deliver(self, rig: HandlerRig, message: PubsubMessage, log: LogTap) -> Answer:
         started = self._loop.time()
-        answer = self._loop.run(rig.forwarder.forward(message))
+        answer = self._loop.run(rig.handler.forward(message))
         assert answer.status in (204, 429, 503), f"a status that the contract does not know: {answer.status}"
         assert self._loop.time() - started <= _SETTLE_TIMEOUT_S + 1, "open longer than settle_timeout_s"
         for line in log.lines():
-            assert line["event"] != "lane.crashed"
+            assert line["event"] != "batcher.crashed"
             if line["event"].startswith("delivery."):
                 self._facts.update(line)
         return answer
@@ -244,7 +244,7 @@ def _identity(pixel_id: str, sent: Mapping[str, Any]) -> tuple[str, str, str]:
     return pixel_id, sent["event_id"].removeprefix(f"tw-{pixel_id}-"), sent["conversion_id"]
 
 
-def _assert_account(rig: ForwarderRig, message: PubsubMessage, x: _X, *, unclear: bool) -> None:
+def _assert_account(rig: HandlerRig, message: PubsubMessage, x: _X, *, unclear: bool) -> None:
     """Every event is with X, in a letter or skipped, and nothing is there twice."""
     letters = rig.letters.letters
     events = list(read_events(message, rig.settings, received_at=RECEIVED, settled=frozenset()))

@@ -21,11 +21,11 @@ from tests.fuzz.targets.reading import (
     shown_safely,
 )
 from xcapi_core.conversions import Conversion
-from xcapi_core.messages import PubsubMessage
+from xcapi_core.events.reading import ReadEvent, read_events
+from xcapi_core.events.splitting import Unreadable, decode_event
 from xcapi_core.outcomes import Skipped, SkipReason
 from xcapi_core.problems import Problem
-from xcapi_core.raw_events import Unreadable, decode_event
-from xcapi_core.reading import ReadEvent, read_events
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import Settings
 
 __all__ = ["Events"]

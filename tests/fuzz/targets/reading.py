@@ -10,8 +10,8 @@ import msgspec
 
 from tests.fuzz.planted import PERSONAL, assert_discreet
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
-from xcapi_core.reading import ReadEvent
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.reading import ReadEvent
 from xcapi_core.sandbox.config import SandboxPixel
 from xcapi_core.sandbox.rules import judge
 from xcapi_core.settings import PixelSettings

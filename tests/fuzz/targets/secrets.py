@@ -10,8 +10,8 @@ from tests.fuzz.logged import LogTap
 from tests.fuzz.mutation import Words
 from tests.fuzz.planted import SECRETS, assert_discreet
 from tests.virtual_time import VirtualLoop
-from xcapi_core.credentials import Credentials, CredentialsError, OAuth1Keys, PixelToken, read_credentials
-from xcapi_core.keyring import CredentialsUnavailable, Keyring, Secret
+from xcapi_core.x_api.credential_cache import CredentialsUnavailable, Keyring, Secret
+from xcapi_core.x_api.credentials import Credentials, CredentialsError, OAuth1Keys, PixelToken, read_credentials
 
 __all__ = ["Secrets"]
 

@@ -15,7 +15,7 @@ from xcapi_core.cli.validate.output import Bar, JsonOutput, Output, PeopleOutput
 from xcapi_core.cli.validate.tally import Tally
 from xcapi_core.cli.validate.verdicts import Verdict, judge
 from xcapi_core.settings import Settings
-from xcapi_core.settings_reader import ConfigurationError, load_settings, read_settings
+from xcapi_core.settings.reader import ConfigurationError, load_settings, read_settings
 
 __all__ = ["validate"]
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from xcapi_core.cli.validate.tally import Tally
 from xcapi_core.cli.validate.verdicts import DROPPED, End, Verdict
-from xcapi_core.drops import Drop
+from xcapi_core.events.drops import Drop
 
 __all__ = ["Bar", "JsonOutput", "Output", "PeopleOutput"]
 

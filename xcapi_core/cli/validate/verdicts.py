@@ -10,16 +10,16 @@ import msgspec
 
 from xcapi_core.cli.validate.files import Chunk
 from xcapi_core.conversions import Conversion
-from xcapi_core.drops import Drop
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import is_object
 from xcapi_core.events.ga4_shape import open_ga4
+from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.events.segment_shape import open_segment
-from xcapi_core.messages import PubsubMessage
+from xcapi_core.events.splitting import Unreadable, decode_event
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
-from xcapi_core.raw_events import Unreadable, decode_event
-from xcapi_core.reading import ReadEvent, read_events
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import Settings
-from xcapi_core.values import is_object
 
 __all__ = ["DROPPED", "End", "Verdict", "judge", "masked"]
 

@@ -1,0 +1,117 @@
+"""Normalising and hashing: the published vectors, and what the case tables cannot hold."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.identifiers import hash_email, hash_phone, is_digest, read_digest, read_ip_address, read_twclid
+
+_VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "hashes.json").read_text())
+
+
+@pytest.mark.parametrize("vector", _VECTORS["email"], ids=lambda vector: vector["source"])
+def test_email_hashes_to_the_published_digest(vector: dict[str, str]) -> None:
+    assert hash_email(vector["input"]) == vector["sha256"]
+
+
+@pytest.mark.parametrize("vector", _VECTORS["phone"], ids=lambda vector: vector["source"])
+def test_phone_hashes_to_the_published_digest(vector: dict[str, str]) -> None:
+    assert hash_phone(vector["input"], None) == vector["sha256"]
+
+
+@pytest.mark.parametrize("vector", _VECTORS["email"] + _VECTORS["phone"], ids=lambda vector: vector["source"])
+def test_digest_is_never_hashed_again(vector: dict[str, str]) -> None:
+    for digest in (vector["sha256"], vector["sha256"].upper()):
+        assert hash_email(digest) == vector["sha256"]
+        assert hash_phone(digest, "US") == vector["sha256"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "@",
+        "a@",
+        "@example.com",
+        "a@b@example.com",
+        "a b@example.com",
+        "a@example..com",
+        "a@.example.com",
+        "a@example.com.",
+        "<a@example.com>",
+        "mailto:a@example.com",
+        "a@exam\ufffdple.com",
+        f"{'a' * 250}@example.com",
+    ],
+)
+def test_what_is_no_email_address_is_dropped(text: str) -> None:
+    assert hash_email(text) is Drop.INVALID_EMAIL
+
+
+def test_email_address_may_have_254_characters_and_no_more() -> None:
+    longest = f"{'a' * 242}@example.com"
+    assert len(longest) == 254
+    assert hash_email(longest) == sha256(longest.encode()).hexdigest()
+    assert hash_email(f"a{longest}") is Drop.INVALID_EMAIL
+
+
+def test_email_address_as_long_as_a_digest_is_an_address() -> None:
+    address = f"{'a' * 52}@example.com"
+    assert len(address) == 64
+    assert hash_email(address) == sha256(address.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("text", ["a" * 63, "a" * 65, "g" * 64, ""])
+def test_digest_has_64_hex_digits(text: str) -> None:
+    assert not is_digest(text)
+    assert read_digest(text, Drop.INVALID_HASHED_EMAIL) is Drop.INVALID_HASHED_EMAIL
+    assert hash_email(text) is Drop.INVALID_EMAIL
+    assert hash_phone(text, "US") is Drop.INVALID_PHONE
+
+
+@pytest.mark.parametrize(
+    "cookie", ['{"twclid": "a%2Bb"}', "%7B%22twclid%22%3A%22a%252Bb%22%7D", "%7b%22twclid%22:%22a%252Bb%22%7d"]
+)
+def test_cookie_is_decoded_once(cookie: str) -> None:
+    assert read_twclid(cookie) == "a%2Bb"
+
+
+def test_region_makes_a_national_number_international() -> None:
+    national, international = "(415) 555-2671", "+1 415-555-2671"
+    assert hash_phone(national, None) is Drop.PHONE_WITHOUT_REGION
+    assert hash_phone(national, "US") == hash_phone(international, None) == hash_phone(international, "DE")
+    assert hash_phone(national, "US") == "cb6880e416769253645cb9c6b8989154bf66a56a77fc14c81fb1019663cbb928"  # sha256sum
+
+
+# The edges of each block of IANA's IPv4 special-purpose registry, and their public neighbours.
+@pytest.mark.parametrize(
+    ("first", "last", "neighbours"),
+    [
+        ("0.0.0.0", "0.255.255.255", ["1.0.0.0"]),
+        ("10.0.0.0", "10.255.255.255", ["9.255.255.255", "11.0.0.0"]),
+        ("100.64.0.0", "100.127.255.255", ["100.63.255.255", "100.128.0.0"]),
+        ("127.0.0.0", "127.255.255.255", ["126.255.255.255", "128.0.0.0"]),
+        ("169.254.0.0", "169.254.255.255", ["169.253.255.255", "169.255.0.0"]),
+        ("172.16.0.0", "172.31.255.255", ["172.15.255.255", "172.32.0.0"]),
+        ("192.0.0.0", "192.0.0.255", ["191.255.255.255", "192.0.1.0"]),
+        ("192.168.0.0", "192.168.255.255", ["192.167.255.255", "192.169.0.0"]),
+        ("198.18.0.0", "198.19.255.255", ["198.17.255.255", "198.20.0.0"]),
+        ("224.0.0.0", "255.255.255.255", ["223.255.255.255"]),
+    ],
+)
+def test_special_purpose_block_is_private_and_its_neighbours_are_not(
+    first: str, last: str, neighbours: list[str]
+) -> None:
+    assert read_ip_address(first) is Drop.PRIVATE_IP_ADDRESS
+    assert read_ip_address(last) is Drop.PRIVATE_IP_ADDRESS
+    assert [read_ip_address(address) for address in neighbours] == neighbours
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4:443", "1.2.3.4, 5.6.7.8", "::1", "x", "a.host.203.0.113.7"]
+)
+def test_what_is_no_ipv4_address_is_dropped(text: str) -> None:
+    assert read_ip_address(text) is Drop.INVALID_IP_ADDRESS

@@ -1,0 +1,322 @@
+"""What is a Pub/Sub delivery, in the forms it comes in, and what is none."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xcapi_core.pubsub import (
+    NotADelivery,
+    PubsubMessage,
+    delivery_key,
+    original_publish_time,
+    parse_publish_time,
+    read_delivery,
+    replayed_conversion_id,
+)
+
+# Google's example of a push body: "Receive push messages" in Pub/Sub's documentation, with both spellings.
+PUSH: dict[str, Any] = {
+    "deliveryAttempt": 5,
+    "message": {
+        "attributes": {"key": "value"},
+        "data": "SGVsbG8gQ2xvdWQgUHViL1N1YiEgSGVyZSBpcyBteSBtZXNzYWdlIQ==",
+        "messageId": "2070443601311540",
+        "message_id": "2070443601311540",
+        "orderingKey": "key",
+        "publishTime": "2021-02-26T19:13:55.749Z",
+        "publish_time": "2021-02-26T19:13:55.749Z",
+    },
+    "subscription": "projects/myproject/subscriptions/mysubscription",
+}
+READ = PubsubMessage(
+    message_id="2070443601311540",
+    publish_time="2021-02-26T19:13:55.749Z",
+    data=b"Hello Cloud Pub/Sub! Here is my message!",
+    attributes={"key": "value"},
+    subscription="projects/myproject/subscriptions/mysubscription",
+    ordering_key="key",
+    delivery_attempt=5,
+)
+JSON = {"content-type": "application/json"}
+# A CloudEvent as Eventarc sends it: "HTTP protocol binding" in binary mode, its body is the push body.
+BINARY_EVENT = {
+    "content-type": "application/json",
+    "ce-id": "2070443601311540",
+    "ce-source": "//pubsub.googleapis.com/projects/myproject/topics/mytopic",
+    "ce-specversion": "1.0",
+    "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
+}
+STRUCTURED_EVENT = {"content-type": "application/cloudevents+json; charset=utf-8"}
+ATTRIBUTES = {"specversion": "1.0", "type": "google.cloud.pubsub.topic.v1.messagePublished", "id": "1", "source": "s"}
+
+
+def body(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def message(**fields: Any) -> PubsubMessage:
+    empty: dict[str, Any] = {
+        "message_id": "",
+        "publish_time": "",
+        "data": b"",
+        "attributes": {},
+        "subscription": "",
+        "ordering_key": "",
+        "delivery_attempt": None,
+    }
+    return PubsubMessage(**(empty | fields))
+
+
+@pytest.mark.parametrize(
+    ("headers", "request_body"),
+    [
+        pytest.param(JSON, body(PUSH), id="push"),
+        pytest.param({}, body(PUSH), id="push without a content type"),
+        pytest.param(BINARY_EVENT, body(PUSH), id="Eventarc, binary mode"),
+        pytest.param(STRUCTURED_EVENT, body(ATTRIBUTES | {"data": PUSH}), id="structured mode"),
+        pytest.param(
+            {"content-type": "Application/CloudEvents+JSON"},
+            body(ATTRIBUTES | {"data_base64": base64.b64encode(body(PUSH)).decode()}),
+            id="structured mode with bytes",
+        ),
+    ],
+)
+def test_the_same_message_is_read_from_every_form(headers: dict[str, str], request_body: bytes) -> None:
+    assert read_delivery(headers, request_body) == READ
+
+
+@pytest.mark.parametrize("missing", ["attributes", "data", "messageId", "publishTime", "orderingKey"])
+@pytest.mark.parametrize("null", [False, True])
+def test_what_a_message_lacks_is_empty(missing: str, *, null: bool) -> None:
+    envelope = json.loads(body(PUSH))
+    del envelope["message"]["message_id"], envelope["message"]["publish_time"], envelope["message"][missing]
+    if null:
+        envelope["message"][missing] = None
+    read = read_delivery(JSON, body(envelope))
+    field = {"messageId": "message_id", "publishTime": "publish_time", "orderingKey": "ordering_key"}.get(
+        missing, missing
+    )
+    empty: object = {"attributes": {}, "data": b""}.get(field, "")
+    assert getattr(read, field) == empty
+
+
+def test_an_empty_message_is_a_delivery() -> None:
+    assert read_delivery(JSON, b'{"message": {}}') == message()
+
+
+def test_names_in_snake_case_alone_are_read() -> None:
+    envelope = {"message": {"message_id": "7", "publish_time": "t", "ordering_key": "o"}, "delivery_attempt": 0}
+    read = read_delivery(JSON, body(envelope))
+    assert (read.message_id, read.publish_time, read.ordering_key, read.delivery_attempt) == ("7", "t", "o", 0)
+
+
+BAD_BODIES = {
+    "nothing": b"",
+    "no JSON": b"hello alice@example.com",
+    "JSON cut off": body(PUSH)[:-1],
+    "two documents": body(PUSH) + body(PUSH),
+    "no UTF-8": b'{"message": {"attributes": {"a": "\xff"}}}',
+    "a lone surrogate": b'{"message": {"attributes": {"a": "\\ud800"}}}',
+    "NaN": b'{"message": {}, "deliveryAttempt": NaN}',
+    "an array": body([PUSH]),
+    "a number": b"5",
+    "null": b"null",
+    "no message": body({"subscription": "s"}),
+    "message null": body({"message": None}),
+    "message is text": body({"message": "alice@example.com"}),
+    "an event, pushed without its envelope": body({"event": "purchase", "email": "alice@example.com"}),
+    "data is no base64": body({"message": {"data": "alice@example.com"}}),
+    "data is base64 for URLs": body({"message": {"data": "_-8="}}),
+    "data lacks its padding": body({"message": {"data": "YWI"}}),
+    "data is an object": body({"message": {"data": {"email": "alice@example.com"}}}),
+    "attributes are a list": body({"message": {"attributes": ["alice@example.com"]}}),
+    "an attribute is a number": body({"message": {"attributes": {"alice@example.com": 5}}}),
+    "an attribute is null": body({"message": {"attributes": {"alice@example.com": None}}}),
+    "the id is a number": body({"message": {"messageId": 2070443601311540}}),
+    "the time is a number": body({"message": {"publishTime": 1614366835}}),
+    "the subscription is an object": body({"message": {}, "subscription": {}}),
+    "the attempt is text": body({"message": {}, "deliveryAttempt": "5"}),
+    "the attempt is negative": body({"message": {}, "deliveryAttempt": -1}),
+    "the attempt is true": body({"message": {}, "deliveryAttempt": True}),
+    "the attempt is huge": b'{"message": {}, "deliveryAttempt": ' + b"9" * 1_000_000 + b"}",
+    "a nesting bomb": b'{"message": ' * 100_000 + b"null" + b"}" * 100_000,
+    "a nesting bomb in what nobody reads": b'{"message": {}, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("request_body", [pytest.param(value, id=name) for name, value in BAD_BODIES.items()])
+@pytest.mark.parametrize("headers", [JSON, BINARY_EVENT], ids=["push", "CloudEvent"])
+def test_what_is_no_delivery_is_refused_without_quoting_it(headers: dict[str, str], request_body: bytes) -> None:
+    with pytest.raises(NotADelivery) as caught:
+        read_delivery(headers, request_body)
+    assert caught.value.reason.startswith("the body is ")
+    assert "alice" not in caught.value.reason
+    assert len(caught.value.reason) < 200
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        pytest.param(body(PUSH), id="a push body"),
+        pytest.param(body(ATTRIBUTES), id="no data"),
+        pytest.param(body(ATTRIBUTES | {"data": None}), id="data null"),
+        pytest.param(body(ATTRIBUTES | {"data": "text"}), id="data is text"),
+        pytest.param(body(ATTRIBUTES | {"data_base64": "!"}), id="no base64"),
+        pytest.param(body(ATTRIBUTES | {"data_base64": "YWJj"}), id="no JSON in base64"),
+        pytest.param(body([ATTRIBUTES | {"data": PUSH}]), id="a batch of events"),
+    ],
+)
+def test_a_structured_event_without_an_envelope_is_no_delivery(request_body: bytes) -> None:
+    with pytest.raises(NotADelivery):
+        read_delivery(STRUCTURED_EVENT, request_body)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from([JSON, STRUCTURED_EVENT]), st.binary(max_size=100))
+def test_any_bytes_are_a_delivery_or_are_refused(headers: dict[str, str], request_body: bytes) -> None:
+    with pytest.raises(NotADelivery):
+        read_delivery(headers, request_body)
+
+
+@given(st.sampled_from(["data", "attributes", "messageId", "publishTime", "orderingKey", "other"]), JSON_VALUES)
+def test_any_value_of_any_field_is_read_or_refused(field: str, value: object) -> None:
+    try:
+        read = read_delivery(JSON, body({"message": {field: value}}))
+    except NotADelivery:
+        return
+    assert isinstance(read.data, bytes)
+    assert all(isinstance(text, str) for pair in read.attributes.items() for text in pair)
+    assert delivery_key(read) is None or field == "messageId"
+
+
+@given(st.binary(max_size=100), st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3))
+def test_data_and_attributes_arrive_as_they_were_sent(data: bytes, attributes: dict[str, str]) -> None:
+    envelope = {"message": {"data": base64.b64encode(data).decode(), "attributes": attributes}}
+    try:
+        read = read_delivery(JSON, body(envelope))
+    except NotADelivery:  # lone surrogates, which Pub/Sub does not take either
+        assert any("\ud800" <= character <= "\udfff" for character in str(attributes))
+    else:
+        assert (read.data, read.attributes) == (data, attributes)
+
+
+def test_a_message_prints_neither_its_data_nor_its_attributes() -> None:
+    told = repr(message(message_id="7", data=b"alice@example.com", attributes={"phone": "+4915112345678"}))
+    assert "7" in told
+    assert "alice" not in told
+    assert "4915" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2021-02-26T19:13:55.749Z", datetime(2021, 2, 26, 19, 13, 55, 749_000, tzinfo=UTC)),
+        ("2021-02-26T19:13:55Z", datetime(2021, 2, 26, 19, 13, 55, tzinfo=UTC)),
+        ("2021-02-26t19:13:55z", datetime(2021, 2, 26, 19, 13, 55, tzinfo=UTC)),
+        ("2021-02-26T19:13:55.123456789Z", datetime(2021, 2, 26, 19, 13, 55, 123_456, tzinfo=UTC)),
+        ("2021-02-26T19:13:55.1+02:00", datetime(2021, 2, 26, 17, 13, 55, 100_000, tzinfo=UTC)),
+        ("2021-02-26T19:13:55-00:30", datetime(2021, 2, 26, 19, 43, 55, tzinfo=UTC)),
+        ("", None),
+        ("2021-02-26", None),
+        ("2021-02-26T19:13:55", None),
+        ("2021-02-26 19:13:55Z", None),
+        ("2021-02-30T19:13:55Z", None),
+        ("2021-02-26T24:13:55Z", None),
+        ("2021-02-26T19:13:55.1234567891Z", None),
+        ("0001-01-01T00:00:00+01:00", None),
+        ("9999-12-31T23:59:59-01:00", None),
+        ("2021-02-26T19:13:55Z\n", None),
+        ("२०२१-02-26T19:13:55Z", None),
+    ],
+)
+def test_publish_times_are_rfc_3339(text: str, expected: datetime | None) -> None:
+    assert parse_publish_time(text) == expected
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_time_or_none(text: str) -> None:
+    assert parse_publish_time(text) is None
+
+
+@given(st.datetimes(), st.integers(min_value=-720, max_value=720))
+def test_a_time_in_any_zone_is_the_same_instant(local: datetime, offset_minutes: int) -> None:
+    time = local.replace(tzinfo=timezone(timedelta(minutes=offset_minutes)))
+    parsed = parse_publish_time(time.isoformat())
+    assert parsed is None or parsed == time
+
+
+OURS, PUBSUBS = "xcapi_publish_time", "CloudPubSubDeadLetterSourceTopicPublishTime"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({}, "2026-01-01T00:00:00.250Z"),
+        ({OURS: "2025-12-01T00:00:00Z"}, "2025-12-01T00:00:00.000Z"),
+        ({PUBSUBS: "2025-12-01T01:00:00.5+01:00"}, "2025-12-01T00:00:00.500Z"),
+        ({OURS: "2025-12-01T00:00:00Z", PUBSUBS: "2025-12-02T00:00:00Z"}, "2025-12-01T00:00:00.000Z"),
+        ({OURS: "yesterday", PUBSUBS: "2025-12-02T00:00:00Z"}, "2025-12-02T00:00:00.000Z"),
+        ({OURS: ""}, "2026-01-01T00:00:00.250Z"),
+    ],
+)
+def test_a_message_that_comes_back_keeps_its_first_publish_time(attributes: dict[str, str], expected: str) -> None:
+    read = message(publish_time="2026-01-01T00:00:00.25Z", attributes=attributes)
+    assert original_publish_time(read) == expected
+    assert original_publish_time(message(attributes={OURS: expected})) == expected
+
+
+def test_a_publish_time_that_is_none_stays_as_it_is() -> None:
+    assert original_publish_time(message(publish_time="soon")) == "soon"
+    assert original_publish_time(message()) == ""
+
+
+def test_the_instant_alone_decides_however_pubsub_writes_it() -> None:
+    """Else a derived conversion id would change when Pub/Sub forwards a message to the dead-letter topic."""
+    first = original_publish_time(message(publish_time="2021-02-26T19:13:55.749Z"))
+    forwarded = original_publish_time(message(attributes={PUBSUBS: "2021-02-26T19:13:55.749000123+00:00"}))
+    assert first == forwarded
+
+
+def test_a_replayed_letter_brings_its_conversion_id() -> None:
+    assert replayed_conversion_id(message(attributes={"xcapi_conversion_id": "order-1"})) == "order-1"
+    assert replayed_conversion_id(message(attributes={"xcapi_conversion_id": ""})) is None
+    assert replayed_conversion_id(message()) is None
+
+
+def test_a_redelivery_has_the_key_of_the_first_delivery() -> None:
+    fields: dict[str, Any] = {"message_id": "7", "subscription": "s", "data": b"d", "attributes": {"a": "1", "b": "2"}}
+    first = message(**fields, delivery_attempt=1)
+    again = message(**fields | {"attributes": {"b": "2", "a": "1"}}, delivery_attempt=2)
+    assert delivery_key(first) == delivery_key(again) is not None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"message_id": "8"},
+        {"subscription": "t"},
+        {"data": b"e"},
+        {"attributes": {"a": "2"}},
+        {"attributes": {"a1": ""}},
+        {"attributes": {}},
+        {"message_id": "7s", "subscription": ""},
+    ],
+)
+def test_another_message_has_another_key(other: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {"message_id": "7", "subscription": "s", "data": b"d", "attributes": {"a": "1"}}
+    assert delivery_key(message(**fields)) != delivery_key(message(**fields | other))
+
+
+def test_a_message_without_an_id_has_no_key() -> None:
+    assert delivery_key(message(data=b"d")) is None

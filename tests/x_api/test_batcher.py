@@ -1,0 +1,486 @@
+"""Group commit: lone events leave at once, floods fill batches, and nobody sinks with a neighbour."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.fakes import FakeSecrets, FakeX, Handler, conversion, failed, ok
+from xcapi_core.conversions import Conversion
+from xcapi_core.ledger import Ledger
+from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, Delivered, Outcome, Rejected
+from xcapi_core.settings import BatchSettings, PixelSettings, RateSettings, Settings
+from xcapi_core.x_api.batcher import SUSPECT_BATCH, Batcher
+from xcapi_core.x_api.client import Exchange
+from xcapi_core.x_api.credential_cache import Keyring
+from xcapi_core.x_api.protocol import HttpResponse, TransportFailure
+from xcapi_core.x_api.rate_limiter import Pacer
+from xcapi_core.x_api.sending import Sender
+
+INVALID = {"code": "INVALID_PARAMETER", "message": "At least one user identifier must be provided", "parameter": ""}
+
+
+class Rig:
+    """A batcher with all that belongs to it, over a fake X."""
+
+    def __init__(
+        self,
+        x: FakeX,
+        secrets: FakeSecrets | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        **settings: object,
+    ) -> None:
+        self.x = x
+        self.clock = clock
+        self.secrets = secrets or FakeSecrets()
+        pixel = PixelSettings(pixel_id="o8z6j", credentials="projects/p/secrets/s/versions/latest", event_ids={})
+        self.settings = Settings(dead_letter_topic="file:x", pixels={"o8z6j": pixel}, **settings)  # type: ignore[arg-type]
+        self.ledger = Ledger()
+        self.pacer = Pacer(self.settings.rate)
+        self.keyring = Keyring(pixel_id="o8z6j", reference=pixel.credentials, reader=self.secrets, clock=clock)
+        exchange = Exchange(
+            settings=self.settings,
+            pixel_id="o8z6j",
+            keyring=self.keyring,
+            transport=x,
+            pacer=self.pacer,
+            clock=clock,
+        )
+        sender = Sender(settings=self.settings, pixel_id="o8z6j", exchange=exchange, pacer=self.pacer, clock=clock)
+        self.batcher = Batcher(
+            batch=self.settings.batch,
+            pixel_id="o8z6j",
+            sender=sender,
+            pacer=self.pacer,
+            ledger=self.ledger,
+            clock=clock,
+        )
+
+    def submit(self, item: Conversion, within_s: float = 30.0) -> "asyncio.Future[Outcome]":
+        key = self.ledger.digest(item.pixel_id, item.event_tag, item.conversion_id)
+        return self.batcher.submit(item, key, latest_start=self.clock() + within_s)
+
+    async def outcomes(self, items: Sequence[Conversion], within_s: float = 30.0) -> list[Outcome]:
+        return await asyncio.gather(*(self.submit(item, within_s) for item in items))
+
+
+def numbered(count: int, start: int = 0) -> list[Conversion]:
+    return [conversion(f"c{number}") for number in range(start, start + count)]
+
+
+def refusing(bad: set[str], *, named: bool = False) -> Handler:
+    def handler(conversions: list[dict[str, object]]) -> HttpResponse:
+        errors = [
+            {**INVALID, "message": f"conversion_id ({item['conversion_id']}) is no good"} if named else INVALID
+            for item in conversions
+            if item["conversion_id"] in bad
+        ]
+        return failed(400, *errors) if errors else ok(len(conversions))
+
+    return handler
+
+
+async def test_lone_event_is_sent_at_once() -> None:
+    rig = Rig(FakeX())
+    assert await rig.outcomes(numbered(1)) == [Delivered()]
+    assert rig.x.sizes == [1]
+
+
+async def test_events_of_one_turn_of_the_loop_share_a_request() -> None:
+    rig = Rig(FakeX())
+    assert await rig.outcomes(numbered(400)) == [Delivered()] * 400
+    assert rig.x.sizes == [400]
+
+
+async def test_what_arrives_while_a_request_is_in_flight_goes_out_together_when_it_returns() -> None:
+    rig = Rig(FakeX(latency_s=0.05))
+    first = rig.submit(conversion("first"))
+    await asyncio.sleep(0.01)
+    rest = [rig.submit(item) for item in numbered(124)]
+    await asyncio.gather(first, *rest)
+    assert rig.x.sizes == [1, 124]
+    assert rig.x.most_open == 1
+
+
+async def test_full_batches_open_further_requests_up_to_the_limit() -> None:
+    rig = Rig(FakeX(latency_s=0.05), batch=BatchSettings(max_conversions=10, max_in_flight=3))
+    assert await rig.outcomes(numbered(45)) == [Delivered()] * 45
+    assert rig.x.most_open == 3
+    assert rig.x.sizes == [10, 10, 10, 10, 5]
+
+
+async def test_slow_request_does_not_hold_up_those_behind_it_for_ever() -> None:
+    rig = Rig(FakeX(latency_s=1.5))
+    rig.submit(conversion("slow"))
+    await asyncio.sleep(0.05)
+    rig.x.latency_s = 0.0
+    started = asyncio.get_running_loop().time()
+    assert await rig.submit(conversion("behind")) == Delivered()
+    assert asyncio.get_running_loop().time() - started < 1.4, "it waited for the slow request"
+
+
+async def test_only_the_refused_conversion_is_rejected_with_x_s_words() -> None:
+    rig = Rig(FakeX(refusing({"c250"})))
+    outcomes = await rig.outcomes(numbered(500))
+    assert outcomes[250] == Rejected(
+        reason=DeadLetterReason.REJECTED,
+        http_status=400,
+        error_code="INVALID_PARAMETER",
+        error_message="At least one user identifier must be provided",
+    )
+    assert outcomes.count(Delivered()) == 499
+    assert len(rig.x.requests) <= 12
+    delivered = [name for request in rig.x.requests for name in request if "c250" not in request]
+    assert len(delivered) == len(set(delivered)) == 499
+
+
+async def test_named_conversion_costs_two_requests() -> None:
+    rig = Rig(FakeX(refusing({"c7"}, named=True)))
+    outcomes = await rig.outcomes(numbered(500))
+    assert isinstance(outcomes[7], Rejected)
+    assert rig.x.sizes == [500, 499]
+
+
+async def test_search_beyond_its_budget_keeps_its_verdicts_and_defers_the_rest() -> None:
+    bad = {f"c{number}" for number in range(0, 500, 5)}
+    rig = Rig(FakeX(refusing(bad)))
+    outcomes = await rig.outcomes(numbered(500))
+    assert 30 <= len(rig.x.requests) <= 40
+    assert Deferred(nack_status=503, cause="searching") in outcomes
+    assert any(isinstance(outcome, Rejected) for outcome in outcomes)
+
+
+async def test_what_a_search_left_goes_out_in_small_batches_and_good_neighbours_beside_it_in_large_ones() -> None:
+    bad = {f"c{number}" for number in range(0, 500, 5)}
+    rig = Rig(FakeX(refusing(bad)))
+    items = numbered(500)
+    first = await rig.outcomes(items)
+    again = [item for item, outcome in zip(items, first, strict=True) if isinstance(outcome, Deferred)]
+    rig.x.requests.clear()
+    second = await asyncio.gather(rig.outcomes(again), rig.outcomes(numbered(300, start=1000)))
+    assert 300 in rig.x.sizes
+    assert all(size <= SUSPECT_BATCH for size in rig.x.sizes if size != 300)
+    by_name = {
+        item.conversion_id: outcome
+        for item, outcome in [*zip(items, first, strict=True), *zip(again, second[0], strict=True)]
+    }
+    assert {name for name, outcome in by_name.items() if isinstance(outcome, Rejected)} == bad
+    assert sum(isinstance(outcome, Delivered) for outcome in by_name.values()) == 400
+
+
+@pytest.mark.parametrize(
+    ("answer", "requests"),
+    [
+        (failed(404, {"code": "ROUTE_NOT_FOUND", "message": "The requested resource could not be found"}), 1),
+        (failed(404, {"code": "NOT_FOUND", "message": "User 1 does not have access to account 2"}), 1),
+        (failed(400, {"code": "", "message": "Conversion count limit is 500"}), 1),
+        (failed(413), 1),
+        (failed(415), 1),
+        (failed(403, {"code": "UNAUTHORIZED_CLIENT_APPLICATION", "message": "no access"}), 2),
+        (failed(401, {"code": "UNAUTHORIZED_ACCESS", "message": "no"}), 2),
+    ],
+)
+async def test_what_no_conversion_causes_costs_one_or_two_requests(answer: HttpResponse, requests: int) -> None:
+    rig = Rig(FakeX(lambda _: answer))
+    outcomes = await rig.outcomes(numbered(500))
+    assert all(isinstance(outcome, Rejected) and outcome.http_status == answer.status for outcome in outcomes)
+    assert len(rig.x.requests) == requests
+
+
+@pytest.mark.parametrize("status", [408, 423, 500, 502, 503])
+async def test_transient_errors_defer_and_are_not_searched(status: int) -> None:
+    rig = Rig(FakeX(lambda _: failed(status)))
+    assert set(await rig.outcomes(numbered(20))) == {Deferred(nack_status=503, cause="x_unavailable")}
+    assert len(rig.x.requests) == 1
+
+
+async def test_wrong_count_is_unconfirmed_and_is_not_taken_for_delivered() -> None:
+    rig = Rig(FakeX(lambda conversions: ok(len(conversions) - 1)))
+    outcomes = await rig.outcomes(numbered(3))
+    assert {outcome.reason for outcome in outcomes if isinstance(outcome, Rejected)} == {DeadLetterReason.UNCONFIRMED}
+    assert not rig.ledger.has(rig.ledger.digest("o8z6j", "o8z21", "c0"), time.monotonic())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HttpResponse(status=200, headers={}, body=b"<html>hello</html>"),
+        HttpResponse(status=200, headers={}, body=b"{}"),
+        HttpResponse(status=200, headers={}, body=b"[" * 100_000),
+        HttpResponse(status=302, headers={"location": "https://elsewhere.example"}, body=b""),
+    ],
+)
+async def test_an_answer_that_is_not_x_s_defers(answer: HttpResponse) -> None:
+    rig = Rig(FakeX(lambda _: answer))
+    assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=503, cause="not_from_x")]
+
+
+async def test_429_closes_the_gate_and_those_who_can_wait_are_sent_after_it() -> None:
+    answers: list[HttpResponse | TransportFailure] = [failed(429, retry_after="1")]
+    rig = Rig(FakeX(lambda conversions: answers.pop() if answers else ok(len(conversions))))
+    assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=429, cause="rate_limited")]
+    started = time.monotonic()
+    waiting = rig.outcomes(numbered(5, start=1), within_s=20)
+    hurried = rig.outcomes(numbered(5, start=10), within_s=0.5)
+    outcomes = await asyncio.gather(waiting, hurried)
+    assert outcomes[0] == [Delivered()] * 5
+    assert outcomes[1] == [Deferred(nack_status=429, cause="rate_limited")] * 5
+    assert time.monotonic() - started >= 0.95
+    assert rig.x.sizes == [1, 5]
+
+
+async def test_after_a_closed_gate_a_single_request_asks_first() -> None:
+    answers = [failed(429, retry_after="1")]
+    rig = Rig(
+        FakeX(lambda conversions: answers.pop() if answers else ok(len(conversions)), latency_s=0.05),
+        batch=BatchSettings(max_conversions=5, max_in_flight=4),
+    )
+    await rig.outcomes(numbered(1))
+    rig.x.most_open = 0
+    first_after: list[int] = []
+
+    def noting(conversions: list[dict[str, object]]) -> HttpResponse:
+        first_after.append(rig.x.most_open)
+        return ok(len(conversions))
+
+    rig.x.handler = noting
+    await rig.outcomes(numbered(20, start=1))
+    assert first_after[0] == 1
+    assert max(first_after) > 1
+
+
+async def test_spent_budget_answers_at_once_those_who_could_not_be_sent_in_time() -> None:
+    rig = Rig(FakeX(), rate=RateSettings(events=10, window_s=900))
+    outcomes = await rig.outcomes(numbered(25))
+    assert outcomes == [Delivered()] * 10 + [Deferred(nack_status=429, cause="rate_budget_spent")] * 15
+
+
+async def test_twins_in_flight_are_sent_once() -> None:
+    rig = Rig(FakeX(latency_s=0.02))
+    same = conversion("order-1")
+    assert await rig.outcomes([same, same, same]) == [Delivered(), AlreadyDelivered(), AlreadyDelivered()]
+    assert rig.x.sizes == [1]
+
+
+async def test_corrected_twin_of_a_refused_conversion_is_judged_for_itself() -> None:
+    def handler(conversions: list[dict[str, object]]) -> HttpResponse:
+        return failed(400, INVALID) if any("value" not in item for item in conversions) else ok(len(conversions))
+
+    rig = Rig(FakeX(handler, latency_s=0.02))
+    outcomes = await rig.outcomes([conversion("order-1"), conversion("order-1", value="1.00")])
+    assert isinstance(outcomes[0], Rejected)
+    assert outcomes[1] == Delivered()
+
+
+async def test_stop_answers_whoever_waits_and_lets_the_request_in_flight_finish() -> None:
+    rig = Rig(FakeX(latency_s=0.1))
+    first = rig.submit(conversion("in-flight"))
+    await asyncio.sleep(0.02)
+    waiting = rig.submit(conversion("waiting"))
+    await asyncio.sleep(0.01)
+    rig.batcher.stop()
+    assert await asyncio.wait_for(waiting, 0.05) == Deferred(nack_status=503, cause="shutting_down")
+    assert await first == Delivered()
+
+
+async def test_stop_during_a_search_answers_those_who_are_not_in_its_running_trial() -> None:
+    rig = Rig(FakeX(refusing({"c0"}), latency_s=0.1))
+    outcomes = [rig.submit(item) for item in numbered(100)]
+    await asyncio.sleep(0.15)
+    assert rig.x.sizes == [100, 50]
+    rig.batcher.stop()
+    shutting_down = Deferred(nack_status=503, cause="shutting_down")
+    assert {future.result() for future in outcomes if future.done()} == {shutting_down}
+    assert [future.done() for future in outcomes] == [False] * 50 + [True] * 50
+    assert set(await asyncio.gather(*outcomes)) == {shutting_down}
+    assert rig.x.sizes == [100, 50]
+
+
+async def test_stop_answers_those_who_wait_for_keys() -> None:
+    secrets = FakeSecrets()
+    secrets.gate = asyncio.Event()
+    rig = Rig(FakeX(), secrets)
+    waiting = rig.submit(conversion("no-keys-yet"))
+    await asyncio.sleep(0.01)
+    rig.batcher.stop()
+    assert await asyncio.wait_for(waiting, 0.05) == Deferred(nack_status=503, cause="shutting_down")
+    secrets.gate.set()
+    await asyncio.sleep(0.02)
+    assert rig.x.requests == []
+
+
+async def test_no_request_starts_when_the_keys_came_too_late() -> None:
+    secrets = FakeSecrets()
+    secrets.gate = asyncio.Event()
+    rig = Rig(FakeX(), secrets)
+    outcome = rig.submit(conversion("late"), within_s=0.05)
+    assert await asyncio.wait_for(outcome, 1) == Deferred(nack_status=503, cause="credentials_unavailable")
+    assert rig.x.requests == []
+
+
+async def test_rotated_keys_are_read_after_a_refusal_and_the_batch_is_sent_again() -> None:
+    secrets = FakeSecrets()
+    rig = Rig(FakeX(), secrets)
+    await rig.outcomes(numbered(1))
+    old = rig.x.credentials[0]
+    secrets.payload = b'{"pixel_token":"fresh"}'
+    rig.x.handler = lambda conversions: failed(401) if rig.x.credentials[-1] is old else ok(len(conversions))
+    assert await rig.outcomes(numbered(10, start=1)) == [Delivered()] * 10
+    assert secrets.reads == 2
+
+
+async def test_keys_refused_again_within_30_s_are_not_read_again() -> None:
+    secrets = FakeSecrets()
+    rig = Rig(FakeX(lambda _: failed(401)), secrets)
+    await rig.outcomes(numbered(1))
+    await rig.outcomes(numbered(1, start=1))
+    assert secrets.reads == 2
+    assert len(rig.x.requests) == 3
+
+
+async def test_requeue_closes_the_gate_after_a_refusal_of_the_keys() -> None:
+    rig = Rig(FakeX(lambda _: failed(403)), on_unauthorized="requeue")
+    unauthorized = Deferred(nack_status=503, cause="unauthorized")
+    assert await rig.outcomes(numbered(1)) == [unauthorized]
+    assert await rig.outcomes(numbered(3, start=1), within_s=40) == [unauthorized] * 3
+    assert len(rig.x.requests) == 2
+
+
+async def test_refused_keys_while_secret_manager_is_down_defer() -> None:
+    secrets = FakeSecrets()
+    rig = Rig(FakeX(lambda _: failed(401)), secrets)
+    rig.x.handler = lambda conversions: ok(len(conversions))
+    await rig.outcomes(numbered(1))
+    secrets.payload = None
+    rig.x.handler = lambda _: failed(401)
+    deferred = await rig.outcomes(numbered(1, start=1))
+    assert deferred == [Deferred(nack_status=503, cause="credentials_unavailable")]
+
+
+async def test_delivered_conversion_enters_the_ledger_even_when_nobody_waits_any_more() -> None:
+    rig = Rig(FakeX(latency_s=0.05))
+    item = conversion("given-up")
+    future = rig.submit(item)
+    await asyncio.sleep(0.01)
+    future.cancel()
+    await asyncio.sleep(0.1)
+    assert rig.ledger.has(rig.ledger.digest("o8z6j", "o8z21", "given-up"), time.monotonic())
+
+
+async def test_large_conversions_fill_a_request_by_bytes_before_they_do_by_number() -> None:
+    rig = Rig(FakeX())
+    items = [conversion(f"c{number}", description="x" * 900_000) for number in range(5)]
+    assert await rig.outcomes(items) == [Delivered()] * 5
+    assert rig.x.sizes == [2, 2, 1]
+
+
+async def test_leftovers_of_a_search_go_out_beside_a_flood_of_fresh_ones() -> None:
+    bad = {f"c{number}" for number in range(0, 500, 5)}
+    rig = Rig(FakeX(refusing(bad)))
+    items = numbered(500)
+    first = await rig.outcomes(items)
+    leftovers = [item for item, outcome in zip(items, first, strict=True) if isinstance(outcome, Deferred)][:20]
+    rig.x.latency_s = 0.01
+    flood = [rig.submit(item) for item in numbered(20_000, start=1000)]
+    outcomes = await rig.outcomes(leftovers)
+    assert not any(isinstance(outcome, Deferred) for outcome in outcomes)
+    assert not all(future.done() for future in flood), "they did not wait for the flood's end"
+    assert set(await asyncio.gather(*flood)) == {Delivered()}
+
+
+async def test_neighbours_of_a_named_conversion_are_not_suspected_when_x_fails_then() -> None:
+    """In batches of ten they would wait behind each other for minutes while X is unwell."""
+    rig = Rig(FakeX(refusing({"c0"}, named=True)))
+    refuse = rig.x.handler
+
+    def refuse_then_fail(conversions: list[dict[str, object]]) -> HttpResponse | TransportFailure:
+        return refuse(conversions) if len(rig.x.requests) == 1 else failed(503)
+
+    rig.x.handler = refuse_then_fail
+    first = await rig.outcomes(numbered(100))
+    assert isinstance(first[0], Rejected)
+    assert set(first[1:]) == {Deferred(nack_status=503, cause="x_unavailable")}
+    rig.x.handler = refuse
+    assert await rig.outcomes(numbered(99, 1)) == [Delivered()] * 99
+    assert rig.x.sizes == [100, 99, 99]
+
+
+async def test_everybody_is_suspected_when_x_fails_while_it_is_not_known_which_is_bad() -> None:
+    rig = Rig(FakeX())
+    answers = [failed(400, INVALID), failed(400, INVALID), failed(503)]
+    rig.x.handler = lambda conversions: answers.pop(0) if answers else ok(len(conversions))
+    await rig.outcomes(numbered(100))
+    assert rig.x.sizes == [100, 50, 25]
+    assert await rig.outcomes(numbered(100)) == [Delivered()] * 100
+    assert rig.x.sizes[3:] == [SUSPECT_BATCH] * 10
+
+
+async def test_single_slot_is_shared_between_leftovers_and_fresh_ones() -> None:
+    bad = {f"c{number}" for number in range(0, 500, 5)}
+    rig = Rig(FakeX(refusing(bad)), batch=BatchSettings(max_in_flight=1))
+    items = numbered(500)
+    first = await rig.outcomes(items)
+    leftovers = [item for item, outcome in zip(items, first, strict=True) if isinstance(outcome, Deferred)][:20]
+    await asyncio.gather(rig.outcomes(leftovers), rig.outcomes(numbered(3000, start=1000)))
+    assert rig.x.most_open == 1
+
+
+async def test_outage_leaves_the_budget_for_the_time_after_it() -> None:
+    rig = Rig(FakeX(lambda _: failed(503)), rate=RateSettings(events=10, window_s=900))
+    for start in range(0, 100, 10):
+        assert set(await rig.outcomes(numbered(10, start))) == {Deferred(nack_status=503, cause="x_unavailable")}
+    rig.x.handler = lambda conversions: ok(len(conversions))
+    assert await rig.outcomes(numbered(10)) == [Delivered()] * 10
+
+
+async def test_timed_out_request_counts_since_x_may_have_counted_it() -> None:
+    rig = Rig(
+        FakeX(latency_s=0.1), rate=RateSettings(events=1, window_s=900), request_timeout_s=0.02, settle_timeout_s=1.0
+    )
+    assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=503, cause="x_timeout")]
+    assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=429, cause="rate_budget_spent")]
+
+
+@pytest.mark.parametrize(("kind", "left"), [("broken", 0), ("connection", 5)])
+async def test_request_whose_connection_broke_counts_and_one_without_a_connection_does_not(
+    kind: str, left: int
+) -> None:
+    rig = Rig(FakeX(lambda _: TransportFailure(kind)), rate=RateSettings(events=5, window_s=900))
+    await rig.outcomes(numbered(5))
+    rig.x.handler = lambda conversions: ok(len(conversions))
+    assert (await rig.outcomes(numbered(5))).count(Delivered()) == left
+
+
+async def test_crash_while_a_request_is_out_does_not_hold_its_events_for_ever() -> None:
+    def crash(_: list[dict[str, object]]) -> HttpResponse:
+        raise RuntimeError("a bug")
+
+    rig = Rig(FakeX(crash), rate=RateSettings(events=5, window_s=0.2))
+    await rig.outcomes(numbered(5))
+    rig.x.handler = lambda conversions: ok(len(conversions))
+    assert await rig.outcomes(numbered(5), within_s=5.0) == [Delivered()] * 5
+
+
+async def test_probe_of_refused_keys_is_one_request_with_keys_read_afresh() -> None:
+    rig = Rig(FakeX(lambda _: failed(403)), on_unauthorized="requeue")
+    await rig.outcomes(numbered(1))
+    rig.x.requests.clear()
+    # A minute later.
+    rig.pacer._closed_until = -1.0
+    rig.keyring._renew_again_at = -1.0
+    reads = rig.secrets.reads
+    assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=503, cause="unauthorized")]
+    assert len(rig.x.requests) == 1
+    assert rig.secrets.reads == reads + 1
+
+
+async def test_requeue_closes_the_gate_also_when_secret_manager_cannot_be_asked() -> None:
+    rig = Rig(FakeX(), on_unauthorized="requeue")
+    await rig.outcomes(numbered(1))
+    rig.secrets.payload = None
+    rig.x.handler = lambda _: failed(401)
+    for number in range(1, 6):
+        await rig.outcomes(numbered(1, start=number))
+    assert len(rig.x.requests) == 2

@@ -1,0 +1,337 @@
+"""Group commit to the hundredth of a second, on a clock that jumps: when requests start, and when waiting ends."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tests.fakes import FakeX, conversion, failed, ok
+from tests.virtual_time import VirtualLoop
+from tests.x_api.test_batcher import Rig, numbered, refusing
+from xcapi_core.conversions import Conversion
+from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, Delivered, Outcome, Rejected
+from xcapi_core.settings import BatchSettings, RateSettings
+from xcapi_core.x_api.credentials import Credentials
+from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailure
+
+
+class TimedX(FakeX):
+    """Notes when each request started, in seconds since the first look at the clock."""
+
+    def __init__(self, loop: VirtualLoop, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]  # a test's options, by name
+        self._loop = loop
+        self._began = loop.time()
+        self.starts: list[float] = []
+
+    async def post(
+        self, request: HttpRequest, credentials: Credentials, timeout_s: float
+    ) -> HttpResponse | TransportFailure:
+        self.starts.append(round(self._loop.time() - self._began, 2))
+        return await super().post(request, credentials, timeout_s)
+
+
+@pytest.fixture
+def loop() -> Iterator[VirtualLoop]:
+    loop = VirtualLoop()
+    yield loop
+    loop.close()
+
+
+def timed(loop: VirtualLoop, *, latency_s: float = 0.0, **settings: object) -> tuple[Rig, TimedX]:
+    x = TimedX(loop, latency_s=latency_s)
+    return Rig(x, clock=loop.time, **settings), x  # type: ignore[arg-type]  # a test's settings, by name
+
+
+async def at(moments: dict[float, Sequence[Conversion]], rig: Rig, within_s: float = 30.0) -> list[list[Outcome]]:
+    """Submit groups at their moments; return each group's outcomes."""
+
+    async def later(moment: float, items: Sequence[Conversion]) -> list[Outcome]:
+        await asyncio.sleep(moment)
+        return await rig.outcomes(items, within_s)
+
+    return await asyncio.gather(*(later(moment, items) for moment, items in moments.items()))
+
+
+def test_half_a_second_after_the_last_start_a_further_request_opens(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=5.0)
+    loop.run(at({0.0: numbered(1), 0.1: numbered(2, 10), 0.6: numbered(3, 20)}, rig))
+    assert x.starts == [0.0, 0.5, 1.0]
+    assert x.sizes == [1, 2, 3]
+
+
+def test_patience_ends_at_the_limit_of_requests_at_once(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_in_flight=2))
+    loop.run(at({0.0: numbered(1), 0.1: numbered(2, 10), 0.6: numbered(3, 20)}, rig))
+    assert x.starts == [0.0, 0.5, 5.0]
+    assert x.most_open == 2
+
+
+@pytest.mark.parametrize("most", [9, 10, 12])
+def test_quarter_of_a_full_batch_waits_for_nobody(most: int, loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_conversions=most))
+    loop.run(at({0.0: numbered(1), 0.1: numbered(2, 10), 0.2: numbered(1, 20), 0.3: numbered(1, 30)}, rig))
+    assert x.starts == [0.0, 0.2, 0.7], "three at once, then patience for the fourth"
+    assert x.sizes == [1, 3, 1]
+
+
+def test_less_than_a_quarter_of_a_full_batch_waits(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_conversions=13))
+    loop.run(at({0.0: numbered(1), 0.1: numbered(3, 10), 0.2: numbered(1, 20)}, rig))
+    assert x.starts == [0.0, 0.2]
+
+
+def test_batch_is_full_at_its_limit(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_conversions=9, max_in_flight=3))
+    loop.run(at({0.0: numbered(1), 0.1: numbered(11, 10), 0.2: numbered(1, 30)}, rig))
+    assert x.starts == [0.0, 0.1, 0.2]
+    assert x.sizes == [1, 9, 3]
+
+
+def test_after_a_429_nothing_starts_beside_what_is_still_in_flight(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=0.2, batch=BatchSettings(max_conversions=2))
+    answers = [failed(429, retry_after="1")]
+    x.handler = lambda conversions: answers.pop() if answers else ok(len(conversions))
+
+    async def deliver() -> None:
+        first = rig.outcomes(numbered(2))
+        slow = at({0.1: numbered(4, 10)}, rig)
+        later = at({0.3: numbered(1, 20)}, rig)
+        asyncio.get_running_loop().call_later(0.05, setattr, x, "latency_s", 8.0)
+        await asyncio.gather(first, slow, later)
+
+    loop.run(deliver())
+    assert x.starts == [0.0, 0.1, 0.1, 8.1]
+
+
+def test_request_that_returns_takes_along_all_that_waits(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=0.3)
+    loop.run(at({0.0: numbered(1), 0.1: numbered(2, 10), 0.2: numbered(3, 20)}, rig))
+    assert x.starts == [0.0, 0.3]
+    assert x.sizes == [1, 5]
+
+
+def test_whoever_waits_for_a_slot_is_answered_when_the_time_is_up(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=9.0, batch=BatchSettings(max_in_flight=1))
+
+    async def deliver() -> tuple[Outcome, float]:
+        first = rig.submit(conversion("first"))
+        await asyncio.sleep(0.1)
+        outcome = await rig.submit(conversion("second"), within_s=3.0)
+        waited_s = loop.time()
+        await first
+        return outcome, waited_s
+
+    began = loop.time()
+    outcome, ended = loop.run(deliver())
+    assert outcome == Deferred(nack_status=503, cause="no_time_left")
+    assert ended - began == pytest.approx(3.1, abs=0.01)
+    assert len(x.starts) == 1
+
+
+def test_closed_gate_opens_to_the_second(loop: VirtualLoop) -> None:
+    rig, x = timed(loop)
+    x.handler = lambda _: failed(429, retry_after="5")
+    loop.run(rig.outcomes(numbered(1)))
+    x.handler = lambda conversions: ok(len(conversions))
+    assert loop.run(rig.outcomes(numbered(2, 10))) == [Delivered()] * 2
+    assert x.starts == [0.0, 5.0]
+
+
+def test_lane_sleeps_while_nothing_can_change(loop: VirtualLoop) -> None:
+    rig, x = timed(loop)
+    x.handler = lambda _: failed(429, retry_after="20")
+    loop.run(rig.outcomes(numbered(1)))
+    x.handler = lambda conversions: ok(len(conversions))
+    before = loop.naps
+    loop.run(rig.outcomes(numbered(2, 10)))
+    assert loop.naps - before < 10
+
+
+def test_budget_that_comes_back_is_used_at_once(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, rate=RateSettings(events=10, window_s=60))
+    outcomes = loop.run(rig.outcomes(numbered(15), within_s=100.0))
+    assert outcomes == [Delivered()] * 15
+    assert x.starts == [0.0, 61.0]
+    assert x.sizes == [10, 5]
+
+
+def test_search_without_budget_goes_on_when_it_is_back_in_the_order_of_arrival(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, rate=RateSettings(events=12, window_s=60))
+    x.handler = refusing({"c3"})
+
+    async def deliver() -> list[Outcome]:
+        waiting = asyncio.ensure_future(rig.outcomes(numbered(10), within_s=100.0))
+        await asyncio.sleep(1.0)
+        x.handler = lambda conversions: ok(len(conversions))
+        return await waiting
+
+    assert loop.run(deliver()) == [Delivered()] * 10
+    everyone = [f"c{number}" for number in range(10)]
+    assert [conversion_id for request in x.requests for conversion_id in request] == everyone * 2
+    assert x.starts[0] == 0.0
+
+
+def submitted(rig: Rig, items: Sequence[Conversion], *, more_to_come: bool) -> list["asyncio.Future[Outcome]"]:
+    keys = [rig.ledger.digest(*item.identity) for item in items]
+    latest_start = rig.clock() + 30.0
+    return [
+        rig.batcher.submit(item, key, latest_start=latest_start, more_to_come=more_to_come)
+        for item, key in zip(items, keys, strict=True)
+    ]
+
+
+def test_batch_that_is_not_full_waits_for_the_rest_of_its_message(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, batch=BatchSettings(max_conversions=4))
+
+    async def deliver() -> None:
+        first = submitted(rig, numbered(3), more_to_come=True)
+        await asyncio.sleep(2.0)
+        assert not x.starts, "three of four left without the rest"
+        rig.batcher.wake()
+        await asyncio.gather(*first)
+        await asyncio.gather(*submitted(rig, numbered(4, 10), more_to_come=True))
+        await asyncio.gather(*submitted(rig, numbered(5, 20), more_to_come=True))
+        await asyncio.gather(*submitted(rig, numbered(1, 30), more_to_come=False))
+
+    loop.run(deliver())
+    assert x.starts[:4] == [2.0] * 4, "a full batch leaves by itself, and a rest with it"
+    assert x.sizes == [3, 4, 4, 1, 1]
+
+
+# --- what a search left over: in small batches ---
+
+BAD = {f"c{number}" for number in range(0, 500, 5)}
+
+
+def leave_some(loop: VirtualLoop, rig: Rig, x: TimedX) -> list[Conversion]:
+    """Have X refuse more than a search can find; return those that come back."""
+    x.handler = refusing(BAD)
+    items = numbered(500)
+    outcomes = loop.run(rig.outcomes(items))
+    x.handler = lambda conversions: ok(len(conversions))
+    x.requests.clear()
+    x.starts.clear()
+    x.most_open = 0
+    return [item for item, outcome in zip(items, outcomes, strict=True) if isinstance(outcome, Deferred)]
+
+
+@pytest.mark.parametrize(("max_in_flight", "at_once"), [(1, 1), (2, 1), (3, 2), (4, 3)])
+def test_leftovers_leave_a_slot_for_fresh_ones(loop: VirtualLoop, max_in_flight: int, at_once: int) -> None:
+    rig, x = timed(loop, batch=BatchSettings(max_in_flight=max_in_flight))
+    leftovers = leave_some(loop, rig, x)[:60]
+    x.latency_s = 1.0
+    assert loop.run(rig.outcomes(leftovers)) == [Delivered()] * 60
+    assert x.sizes == [10] * 6
+    assert x.most_open == at_once
+
+
+def test_one_small_batch_at_a_time_goes_beside_a_flood(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, batch=BatchSettings(max_conversions=100, max_in_flight=4))
+    leftovers = leave_some(loop, rig, x)[:30]
+    x.latency_s = 1.0
+
+    async def deliver() -> None:
+        await asyncio.gather(rig.outcomes(numbered(900, 1000)), rig.outcomes(leftovers))
+
+    loop.run(deliver())
+    assert x.sizes == [10, 100, 100, 100] * 3
+    assert x.most_open == 4
+
+
+def test_leftovers_and_fresh_ones_take_turns_at_a_single_slot(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, batch=BatchSettings(max_conversions=100, max_in_flight=1))
+    leftovers = leave_some(loop, rig, x)[:30]
+    x.latency_s = 0.1
+
+    async def deliver() -> None:
+        await asyncio.gather(rig.outcomes(numbered(400, 1000)), rig.outcomes(leftovers))
+
+    loop.run(deliver())
+    assert x.most_open == 1
+    small = [size == 10 for size in x.sizes]
+    assert small in ([True, False] * 3 + [False], [False, True] * 3 + [False])
+
+
+def test_leftovers_that_x_judged_travel_with_the_others_again(loop: VirtualLoop) -> None:
+    rig, x = timed(loop)
+    leftovers = leave_some(loop, rig, x)[:20]
+    loop.run(rig.outcomes(leftovers))
+    loop.run(rig.outcomes(leftovers))
+    assert x.sizes == [10, 10, 20]
+
+
+def test_small_batch_keeps_to_the_budget(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, rate=RateSettings(events=10_000, window_s=60))
+    leftovers = leave_some(loop, rig, x)[:10]
+    spent = rig.pacer.allowance(loop.time()) - 4
+    rig.pacer.note_sent(spent)
+    rig.pacer.note_done(loop.time(), spent, counted=True)
+    loop.run(rig.outcomes(leftovers, within_s=100.0))
+    assert x.sizes[0] == 4
+
+
+# --- twins, and what goes wrong inside ---
+
+
+def test_twin_shares_an_unclear_answer_whatever_it_says_itself(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=0.1)
+    x.handler = lambda conversions: ok(len(conversions) + 1)
+    first, twin = loop.run(rig.outcomes([conversion("A-1"), conversion("A-1", value="2.00")]))
+    assert isinstance(first, Rejected)
+    assert first.reason is DeadLetterReason.UNCONFIRMED
+    assert twin == first
+    assert len(x.requests) == 1
+
+
+def test_twin_is_deferred_with_the_first(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=0.1)
+    x.handler = lambda _: failed(503)
+    outcomes = loop.run(rig.outcomes([conversion("A-1"), conversion("A-1", value="2.00")]))
+    assert outcomes == [Deferred(nack_status=503, cause="x_unavailable")] * 2
+    assert len(x.requests) == 1
+
+
+def test_equal_twin_of_a_refused_conversion_is_refused_with_it(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=0.1)
+    x.handler = refusing({"A-1"})
+    first, twin = loop.run(rig.outcomes([conversion("A-1"), conversion("A-1")]))
+    assert isinstance(first, Rejected)
+    assert twin == first
+    assert len(x.requests) == 1
+
+
+@pytest.mark.parametrize("corrected", [{}, {"value": "2.00"}, {"value": "0.50"}])
+def test_differing_twin_of_a_refused_conversion_is_judged_for_itself(
+    loop: VirtualLoop, corrected: dict[str, str]
+) -> None:
+    rig, x = timed(loop, latency_s=0.1)
+    x.handler = lambda sent: (
+        failed(400, {"code": "X"}) if any(c.get("value") == "1.00" for c in sent) else ok(len(sent))
+    )
+    first, twin = loop.run(rig.outcomes([conversion("A-1", value="1.00"), conversion("A-1", **corrected)]))
+    assert isinstance(first, Rejected)
+    assert twin == Delivered()
+
+
+def test_conversion_that_comes_again_after_its_end_is_sent_again(loop: VirtualLoop) -> None:
+    """The batcher knows what is open; what is done is the ledger's business."""
+    rig, x = timed(loop)
+    item = conversion("A-1")
+    assert loop.run(rig.outcomes([item])) == [Delivered()]
+    assert loop.run(rig.outcomes([item, item])) == [Delivered(), AlreadyDelivered()]
+    assert len(x.requests) == 2
+
+
+def test_bug_in_a_request_defers_its_conversions_and_nobody_else(loop: VirtualLoop) -> None:
+    rig, x = timed(loop)
+    usual = x.handler
+
+    def crash(_: list[dict[str, object]]) -> HttpResponse:
+        raise ZeroDivisionError
+
+    x.handler = crash
+    assert loop.run(rig.outcomes(numbered(3))) == [Deferred(nack_status=503, cause="internal_error")] * 3
+    x.handler = usual
+    assert loop.run(rig.outcomes(numbered(3))) == [Delivered()] * 3
+    assert x.sizes == [3, 3]

@@ -1,0 +1,47 @@
+"""One batch to X and back. What its verdicts lead to is in test_batching.py and test_forwarder.py."""
+
+import math
+
+import pytest
+
+from tests.fakes import FakeSecrets, FakeX, conversion, failed
+from xcapi_core.settings import PixelSettings, RateSettings, Settings
+from xcapi_core.x_api.client import Answered, Exchange, SendWindow
+from xcapi_core.x_api.credential_cache import Keyring
+from xcapi_core.x_api.rate_limiter import Pacer
+
+SPENT = {"code": "TOO_MANY_REQUESTS", "message": "", "parameter": ""}
+
+
+class HaltingMachine:
+    """Two clocks of one machine, which halts for half a second after each look at either."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        self.now += 0.5
+        return self.now
+
+    def epoch(self) -> float:
+        return 1_790_000_000.0 + self.monotonic()
+
+
+@pytest.mark.parametrize("header", ["x_account_rate_limit_reset", "x_rate_limit_reset"])
+async def test_gate_never_opens_before_the_moment_that_x_named(header: str) -> None:
+    machine = HaltingMachine()
+    reset_at = machine.now + 60
+    pixel = PixelSettings(pixel_id="o8z6j", credentials="env:KEYS", event_ids={})
+    pacer = Pacer(RateSettings())
+    exchange = Exchange(
+        settings=Settings(dead_letter_topic="file:x", pixels={"o8z6j": pixel}),
+        pixel_id="o8z6j",
+        keyring=Keyring(pixel_id="o8z6j", reference="env:KEYS", reader=FakeSecrets(), clock=machine.monotonic),
+        transport=FakeX(lambda _: failed(429, SPENT, **{header: str(1_790_000_000.0 + reset_at)})),
+        pacer=pacer,
+        clock=machine.monotonic,
+        epoch_clock=machine.epoch,
+    )
+    answer = await exchange.send([conversion("c1")], SendWindow(math.inf, lambda: True))
+    assert isinstance(answer, Answered)
+    assert reset_at <= pacer.opens_at(0.0) <= reset_at + 1

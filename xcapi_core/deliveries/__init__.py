@@ -1,0 +1,1 @@
+"""One delivery from start to ack or nack."""

@@ -1,0 +1,164 @@
+"""The identifiers of one conversion: gathered from wherever an event has them, merged as X wants them."""
+
+from collections.abc import Callable
+
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import is_absent, read_text
+from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_ip_address, read_twclid
+
+__all__ = ["Identity", "stands_alone"]
+
+# A person has a few addresses. What a list holds beyond this is another kind of list.
+_MOST_PER_KIND = 10
+
+
+def stands_alone(identifier: dict[str, str]) -> bool:
+    """Tell whether X accepts this element of `identifiers` by itself; X judges each element so."""
+    return (
+        "twclid" in identifier
+        or "hashed_email" in identifier
+        or "hashed_phone_number" in identifier
+        or ("ip_address" in identifier and "user_agent" in identifier)
+    )
+
+
+class Identity:
+    """What is known of one person, filled field by field and read out once with `objects`.
+
+    Every `add_…` takes a raw JSON value, or a list of them, and notes in `dropped` what it had to leave out. It
+    holds personal data and therefore has no `repr` of its own.
+    """
+
+    __slots__ = (
+        "_phone_region",
+        "digests_of_emails",
+        "digests_of_phones",
+        "dropped",
+        "emails",
+        "ip_address",
+        "phones",
+        "twclid",
+        "user_agent",
+    )
+
+    def __init__(self, phone_region: str | None, dropped: list[Drop]) -> None:
+        self.dropped = dropped
+        self._phone_region = phone_region
+        self.emails: list[str] = []
+        self.phones: list[str] = []
+        # Apart from the plain ones: a plain value beats a digest that somebody else made.
+        self.digests_of_emails: list[str] = []
+        self.digests_of_phones: list[str] = []
+        self.twclid = self.ip_address = self.user_agent = ""
+
+    def add_email(self, value: object) -> None:
+        """Add plain e-mail addresses."""
+        self._add(self.emails, value, hash_email, Drop.INVALID_EMAIL)
+
+    def add_hashed_email(self, value: object) -> None:
+        """Add SHA-256 hex digests of e-mail addresses."""
+        self._add(self.digests_of_emails, value, _hashed_email, Drop.INVALID_HASHED_EMAIL)
+
+    def add_phone(self, value: object) -> None:
+        """Add plain phone numbers, E.164 or national."""
+        self._add(self.phones, value, self._hash_phone, Drop.INVALID_PHONE)
+
+    def add_hashed_phone_number(self, value: object) -> None:
+        """Add SHA-256 hex digests of E.164 numbers."""
+        self._add(self.digests_of_phones, value, _hashed_phone, Drop.INVALID_HASHED_PHONE_NUMBER)
+
+    def add_twclid(self, value: object) -> None:
+        """Add a click id, or the `_twclid` cookie."""
+        for item in self._items(value):
+            twclid = read_twclid(item)
+            if isinstance(twclid, Drop):
+                self.dropped.append(twclid)
+            else:
+                self.twclid = self._only(self.twclid, twclid, Drop.EXTRA_TWCLID)
+
+    def add_ip_address(self, value: object) -> None:
+        """Add a public IPv4 address."""
+        for item in self._items(value):
+            text = item if isinstance(item, str) else ""
+            address = read_ip_address(text.strip())
+            if isinstance(address, Drop):
+                self.dropped.append(address)
+            else:
+                self.ip_address = self._only(self.ip_address, address, Drop.EXTRA_IP_ADDRESS)
+
+    def add_user_agent(self, value: object) -> None:
+        """Add a user agent, as the browser sent it."""
+        for item in self._items(value):
+            user_agent = read_text(item) if isinstance(item, str) else None
+            if user_agent is None:
+                self.dropped.append(Drop.INVALID_USER_AGENT)
+            else:
+                self.user_agent = self._only(self.user_agent, user_agent, Drop.EXTRA_USER_AGENT)
+
+    def absorb(self, other: "Identity") -> None:
+        """Take over what `other` holds; what is here already comes first."""
+        self.emails += other.emails
+        self.phones += other.phones
+        self.digests_of_emails += other.digests_of_emails
+        self.digests_of_phones += other.digests_of_phones
+        self.twclid = self._only(self.twclid, other.twclid, Drop.EXTRA_TWCLID)
+        self.ip_address = self._only(self.ip_address, other.ip_address, Drop.EXTRA_IP_ADDRESS)
+        self.user_agent = self._only(self.user_agent, other.user_agent, Drop.EXTRA_USER_AGENT)
+
+    def objects(self) -> list[dict[str, str]]:
+        """Return X's identifier objects: one merged, then one for each further e-mail and phone.
+
+        The first may be empty, or short of what X asks of an element: `stands_alone` tells.
+        """
+        emails = list(dict.fromkeys(self.emails or self.digests_of_emails))
+        phones = list(dict.fromkeys(self.phones or self.digests_of_phones))
+        merged: dict[str, str] = {}
+        if self.twclid:
+            merged["twclid"] = self.twclid
+        if emails:
+            merged["hashed_email"] = emails[0]
+        if phones:
+            merged["hashed_phone_number"] = phones[0]
+        if self.ip_address:
+            merged["ip_address"] = self.ip_address
+        if self.user_agent:
+            merged["user_agent"] = self.user_agent
+        return [
+            merged,
+            *({"hashed_email": email} for email in emails[1:]),
+            *({"hashed_phone_number": phone} for phone in phones[1:]),
+        ]
+
+    def _hash_phone(self, text: str) -> str | Drop:
+        return hash_phone(text, self._phone_region)
+
+    def _add(self, digests: list[str], value: object, read: Callable[[str], str | Drop], unreadable: Drop) -> None:
+        for item in self._items(value):
+            text = read_text(item)
+            digest = unreadable if text is None else read(text)
+            if isinstance(digest, Drop):
+                self.dropped.append(digest)
+            else:
+                digests.append(digest)
+
+    def _items(self, value: object) -> list[object]:
+        """Return the values of a list, or a lone value as a list; without those that say nothing."""
+        if not isinstance(value, list):
+            return [] if is_absent(value) else [value]
+        items = [item for item in value if not is_absent(item)]
+        if len(items) > _MOST_PER_KIND:
+            self.dropped.append(Drop.TOO_MANY_IDENTIFIERS)
+        return items[:_MOST_PER_KIND]
+
+    def _only(self, known: str, further: str, extra: Drop) -> str:
+        if known and further and known != further:
+            self.dropped.append(extra)
+        return known or further
+
+
+def _hashed_email(text: str) -> str | Drop:
+    return read_digest(text, Drop.INVALID_HASHED_EMAIL)
+
+
+def _hashed_phone(text: str) -> str | Drop:
+    return read_digest(text, Drop.INVALID_HASHED_PHONE_NUMBER)

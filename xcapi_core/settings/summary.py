@@ -1,0 +1,28 @@
+"""The part of the configuration that may be shown to whoever asks."""
+
+import msgspec
+
+from xcapi_core.settings import Settings
+from xcapi_core.settings.rules import credentials_kind
+
+__all__ = ["summary"]
+
+
+def summary(settings: Settings) -> dict[str, object]:
+    """Return what `GET /` shows of the configuration: JSON values, of credentials and topic only where they live."""
+    pixels = {
+        pixel.pixel_id: {
+            "credentials": credentials_kind(pixel.credentials),
+            "events": sorted(pixel.event_ids),
+            "conversion_id_from": pixel.conversion_id_from and list(pixel.conversion_id_from),
+            "consent_categories": list(pixel.consent_categories),
+        }
+        for pixel in settings.pixels.values()
+    }
+    shown: dict[str, object] = msgspec.structs.asdict(settings)
+    return shown | {
+        "dead_letter_topic": "file" if settings.dead_letter_topic.startswith("file:") else "pubsub",
+        "pixels": pixels,
+        "batch": msgspec.structs.asdict(settings.batch),
+        "rate": msgspec.structs.asdict(settings.rate),
+    }

@@ -1,0 +1,1 @@
+"""Conversions → X → outcomes: batches, budget, signature, and which conversion X refused."""
