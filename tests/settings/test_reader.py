@@ -179,6 +179,7 @@ def test_summary_shows_what_runs_and_no_reference() -> None:
     shown = json.dumps(summary(read_settings(json.dumps(document))))
     assert json.loads(shown) == {
         "dead_letter_topic": "pubsub",
+        "remainder_topic": None,
         "pixels": {
             "o8z6j": {
                 "credentials": "secret_manager",
@@ -201,6 +202,7 @@ def test_summary_shows_what_runs_and_no_reference() -> None:
         "request_timeout_s": 10.0,
         "settle_timeout_s": 50.0,
         "batch": {"max_conversions": 500, "max_in_flight": 4},
+        "log_conversion_ids": "digest",
         "rate": {"events": 60000, "window_s": 900.0},
     }
     assert not any(part in shown for part in ("my-project", "x-ads", "X_KEYS", "/etc"))
@@ -211,7 +213,8 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
-KEYS = ["dead_letter_topic", "pixels", "default_pixel", "default_phone_region", "default_currency", "consent"]
+KEYS = ["dead_letter_topic", "remainder_topic", "log_conversion_ids"]
+KEYS += ["pixels", "default_pixel", "default_phone_region", "default_currency", "consent"]
 KEYS += ["on_unauthorized", "max_event_age_hours", "dry_run", "api_base_url", "api_version", "request_timeout_s"]
 KEYS += ["settle_timeout_s", "batch", "rate", "pixels.o8z6j", "pixels.o8z6j.credentials", "pixels.o8z6j.event_ids"]
 KEYS += ["pixels.o8z6j.conversion_id_from", "pixels.o8z6j.consent_categories", "pixels.o8z6j.event_ids.purchase"]

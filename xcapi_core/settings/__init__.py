@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     dead_letter_topic: str
     pixels: Mapping[str, PixelSettings]
+    remainder_topic: str | None = None
     default_pixel: str | None = None
     default_phone_region: str | None = None
     default_currency: str | None = None
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_s: float = 10.0
     settle_timeout_s: float = 50.0
     batch: BatchSettings = BatchSettings()
+    log_conversion_ids: Literal["digest", "plain", "off"] = "digest"
     rate: RateSettings = RateSettings()
 
     def consent_categories_of(self, pixel: PixelSettings | None) -> tuple[str, ...]:
@@ -58,6 +60,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dead_letter_project(self) -> str | None:
-        """The project of the dead-letter topic; None where letters go to a file."""
+        """The project of the dead-letter topic; None where dead letters go to a file."""
         kind, _, rest = self.dead_letter_topic.partition("/")
         return rest.partition("/")[0] if kind == "projects" else None

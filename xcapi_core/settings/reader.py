@@ -84,6 +84,7 @@ def _read_document(document: Section) -> Settings:
     currency = document.text("default_currency", 'a currency\'s ISO 4217 code, as "EUR"', rules.is_currency)
     settings = Settings(
         dead_letter_topic=document.text("dead_letter_topic", rules.TOPIC_FORM, rules.is_topic, required=True) or "",
+        remainder_topic=document.text("remainder_topic", rules.TOPIC_FORM, rules.is_topic),
         pixels=pixels,
         default_pixel=_read_default_pixel(document, pixels),
         default_phone_region=region and region.upper(),
@@ -99,8 +100,14 @@ def _read_document(document: Section) -> Settings:
         or _DEFAULTS.request_timeout_s,
         settle_timeout_s=document.positive_number("settle_timeout_s", _LONGEST_TIMEOUT_S) or _DEFAULTS.settle_timeout_s,
         batch=_read_batch(document),
+        log_conversion_ids=document.choice(
+            "log_conversion_ids", ("digest", "plain", "off"), _DEFAULTS.log_conversion_ids
+        ),
         rate=_read_rate(document),
     )
+    if settings.remainder_topic and settings.remainder_topic == settings.dead_letter_topic:
+        # What must wait would never be sent, and a replay of the dead letters would send it twice.
+        document.wrong("remainder_topic", "the dead-letter topic", "a topic of its own")
     if settings.settle_timeout_s <= settings.request_timeout_s:
         # No POST could ever start: each needs request_timeout_s of the time that its delivery has left.
         expected = f"more than request_timeout_s, which is {settings.request_timeout_s:g}"

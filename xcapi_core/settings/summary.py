@@ -21,8 +21,13 @@ def summary(settings: Settings) -> dict[str, object]:
     }
     shown: dict[str, object] = msgspec.structs.asdict(settings)
     return shown | {
-        "dead_letter_topic": "file" if settings.dead_letter_topic.startswith("file:") else "pubsub",
+        "dead_letter_topic": _topic_kind(settings.dead_letter_topic),
+        "remainder_topic": settings.remainder_topic and _topic_kind(settings.remainder_topic),
         "pixels": pixels,
         "batch": msgspec.structs.asdict(settings.batch),
         "rate": msgspec.structs.asdict(settings.rate),
     }
+
+
+def _topic_kind(topic: str) -> str:
+    return "file" if topic.startswith("file:") else "pubsub"

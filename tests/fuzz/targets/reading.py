@@ -91,7 +91,9 @@ def pixel_settings() -> dict[str, PixelSettings]:
 def case_events() -> Iterator[object]:
     """Yield the events of the case tables, and each with planted personal data in place of its own."""
     files = sorted((TESTS / "events" / "cases").glob("*.jsonl"))
-    for line in (line for file in [*files, TESTS / "consent_cases.jsonl"] for line in file.read_bytes().splitlines()):
+    for line in (
+        line for file in [*files, TESTS / "events" / "consent_cases.jsonl"] for line in file.read_bytes().splitlines()
+    ):
         event = json.loads(line)["event"]
         yield event
         if isinstance(event, dict) and not PERSONAL.keys().isdisjoint(event):
