@@ -2,6 +2,8 @@
 
 import sys
 
+from xcapi_core.cli.standard_output import ending_with_the_output
+
 __all__ = ["main"]
 
 
@@ -13,7 +15,8 @@ def main() -> None:
         if error.name != "click":
             raise
         sys.exit("xcapi needs its command-line extra: pip install '.[cli,sandbox]', in a checkout")
-    xcapi(prog_name="xcapi")
+    with ending_with_the_output():
+        xcapi(prog_name="xcapi")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import ipaddress
 import json
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import click
 
 from xcapi_core.cli.sandbox_output import JsonOutput, Output, PeopleOutput, QuietOutput
+from xcapi_core.cli.standard_output import discard_output
 from xcapi_core.cli.stop import Stop
 from xcapi_core.sandbox.config import SandboxConfig
 from xcapi_core.sandbox.config_reader import read_config
@@ -69,7 +69,9 @@ def sandbox(
         signal.signal(number, lambda *_: stop.tell())
     config = _config(config_file, any_tag=any_tag, any_pixel=any_pixel)
     output: Output = JsonOutput() if as_json else QuietOutput() if quiet else PeopleOutput()
-    server = SandboxServer(config, host=host, port=port, on_request=_until_the_reader_is_gone(output, stop))
+    failures: list[OSError] = []
+    on_request = _until_the_output_fails(output, stop, failures)
+    server = SandboxServer(config, host=host, port=port, on_request=on_request)
     try:
         server.start()
     except PortTakenError as error:
@@ -87,13 +89,17 @@ def sandbox(
         output.started(server, config_file)
         while server.is_alive and not stop.wait(1.0):
             pass
-    except BrokenPipeError:
+    except OSError as error:
+        failures.append(error)
         stop.tell()
     finally:
         server.stop()
     if not stop.is_told:
         raise click.ClickException("The sandbox's server ended by itself.")
-    _leave_quietly()
+    if failures:
+        if not isinstance(failures[0], BrokenPipeError):
+            raise failures[0]
+        discard_output()
 
 
 def _config(config_file: Path | None, *, any_tag: bool, any_pixel: bool) -> SandboxConfig:
@@ -117,12 +123,13 @@ def _config(config_file: Path | None, *, any_tag: bool, any_pixel: bool) -> Sand
     return replace(config, any_tag=config.any_tag or any_tag, any_pixel=config.any_pixel or any_pixel)
 
 
-def _until_the_reader_is_gone(output: Output, stop: Stop) -> Callable[[RequestRecord], None]:
+def _until_the_output_fails(output: Output, stop: Stop, failures: list[OSError]) -> Callable[[RequestRecord], None]:
     def on_request(record: RequestRecord) -> None:
         try:
             output.request(record)
-        except BrokenPipeError:
+        except OSError as error:
             # `xcapi sandbox | head`: nobody reads any more, so that is the end of the session.
+            failures.append(error)
             stop.tell()
 
     return on_request
@@ -133,12 +140,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _leave_quietly() -> None:
-    """Flush what can be flushed; a pipe that is gone is no error of ours."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The interpreter flushes once more at exit.
-        sys.stdout = None

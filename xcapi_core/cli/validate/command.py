@@ -5,11 +5,12 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
 
 import click
 from rich.console import Console
 
+from xcapi_core.cli.standard_output import discard_output
 from xcapi_core.cli.validate.files import Chunk, InputError, InputFormat, read_chunks
 from xcapi_core.cli.validate.output import Bar, JsonOutput, Output, PeopleOutput
 from xcapi_core.cli.validate.tally import Tally
@@ -106,7 +107,8 @@ def validate(
         output.summary(tally)
         sys.stdout.flush()
     except BrokenPipeError:
-        _leave_a_broken_pipe()
+        discard_output()  # end as `… | head` wants it: quietly
+        sys.exit(0)
     sys.exit(0 if tally.is_well else 1)
 
 
@@ -129,12 +131,14 @@ def _validate(
                             output.verdict(verdict)
                             if tally.events % _EVENTS_A_STEP == 0:
                                 bar.advance(_position(stream), tally.events)
-            except BrokenPipeError:
-                raise
-            except (InputError, OSError) as error:
+            except InputError as error:
                 tally.files_unread += 1
-                problem = str(error) if isinstance(error, InputError) else (error.strerror or "unreadable")
-                output.trouble(file, problem)
+                output.trouble(file, str(error))
+            except OSError as error:
+                if error.filename is None:  # the output's
+                    raise
+                tally.files_unread += 1
+                output.trouble(file, error.strerror or "unreadable")
     return tally
 
 
@@ -165,9 +169,3 @@ def _position(stream: IO[bytes]) -> int:
         return stream.tell()
     except OSError:  # a pipe has none
         return 0
-
-
-def _leave_a_broken_pipe() -> NoReturn:
-    """End as `… | head` wants it: quietly."""
-    sys.stdout = None
-    sys.exit(0)

@@ -49,9 +49,9 @@ def read_chunks(stream: IO[bytes], name: str, form: InputFormat) -> Iterator[Chu
     InputError.
     """
     buffered = _buffered(stream)
-    if buffered.peek(2)[:2] == _GZIP:
-        buffered = _buffered(gzip.open(buffered))  # noqa: SIM115 - ends with the stream below it, which is the caller's
     try:
+        if buffered.peek(2)[:2] == _GZIP:
+            buffered = _buffered(gzip.open(buffered))  # noqa: SIM115 - ends with the stream below it, the caller's
         first = buffered.readline(LONGEST_LINE + 1)
         before = 1
         while first and not first.removeprefix(_BOM).strip(_SPACE):

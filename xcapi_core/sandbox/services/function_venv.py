@@ -101,6 +101,8 @@ class FunctionVenv:
                     _install(folder, requirements, total=len(_PINNED.findall(pinned.decode())), on_step=on_step)
                     (folder / _FINISHED).touch()
         except OSError as error:
+            if error.filename is None:  # not of a file of ours: `on_step` cannot print
+                raise
             raise _failure(str(error), folder) from error
         return cls(folder=folder)
 

@@ -1,0 +1,97 @@
+"""Where a command's output goes may be gone or full: every command ends, and none with a traceback."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from xcapi_core.cli.group import xcapi
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGURATION = {
+    "dead_letter_topic": "file:dead-letters.jsonl",
+    "pixels": {"o8z6j": {"credentials": "env:X_KEYS", "event_ids": {"purchase": "tw-o8z6j-o8z21"}}},
+}
+EVENT = json.dumps({"event": "purchase", "order_id": "10001", "email": "jane@example.com"})
+
+HELP = [(name, "--help") for name in xcapi.list_commands(None)]  # type: ignore[arg-type]  # it does not look at it
+COMMANDS = [
+    ("--help",),
+    ("--version",),
+    *HELP,
+    ("demo",),
+    *[("sandbox", "--port", "0", *more) for more in ([], ["--quiet"], ["--json"])],
+    *[("validate", "events.jsonl", *more) for more in ([], ["--quiet"], ["--json"])],
+]
+
+each_command = pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+buffered_or_not = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+
+
+@pytest.fixture(scope="module", name="folder")
+def folder_with_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("events")
+    (folder / "events.jsonl").write_text(f"{EVENT}\n" * 2_000)
+    return folder
+
+
+def run(arguments: Sequence[str], folder: Path, stdout: int, **environment: str) -> tuple[int, str]:
+    """Run a command that ends by itself; return its exit code and what it says on stderr."""
+    process = subprocess.run(
+        [sys.executable, "-m", "xcapi_core", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "XCAPI_CONFIG": json.dumps(CONFIGURATION), **environment},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return process.returncode, process.stderr
+
+
+@each_command
+@buffered_or_not
+def test_reader_that_has_gone_ends_it_quietly(arguments: tuple[str, ...], unbuffered: str, folder: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end) as pipe:
+        exit_code, said = run(arguments, folder, pipe.fileno(), PYTHONUNBUFFERED=unbuffered)
+    assert said == ""
+    assert exit_code in (0, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@each_command
+@buffered_or_not
+def test_full_disk_is_one_sentence(arguments: tuple[str, ...], unbuffered: str, folder: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        exit_code, said = run(arguments, folder, full.fileno(), PYTHONUNBUFFERED=unbuffered)
+    assert re.fullmatch(r"Error: The output cannot be written: [^\n]+\.\n", said)
+    assert exit_code == 1
+
+
+@pytest.mark.parametrize("arguments", [("--help",), *HELP, ("validate", "events.jsonl")], ids=" ".join)
+def test_closed_output_is_discarded(arguments: tuple[str, ...], folder: Path) -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "xcapi_core", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "XCAPI_CONFIG": json.dumps(CONFIGURATION)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here that opens and cannot be read")
+def test_file_that_cannot_be_read_is_no_fault_of_the_output(folder: Path) -> None:
+    exit_code, said = run(("validate", "/proc/self/mem", "events.jsonl"), folder, subprocess.DEVNULL)
+    assert (exit_code, said) == (1, "")
