@@ -1,0 +1,221 @@
+"""The documents' snippets run where they can run here; of the others, commands and flags are those that exist."""
+
+import ast
+import gzip
+import json
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import requests
+
+from tests.e2e.deployment import PROJECT
+from tests.sandbox.client import PIXEL_TOKEN, conversion
+from tests.services import emulator, unavailable
+from tests.snippets import Snippet, commands_in, snippets
+from xcapi_core.cli.group import xcapi
+from xcapi_core.sandbox.server import SandboxServer
+from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
+from xcapi_core.sandbox.services.pubsub import DeadLetter, DeliveryPath
+from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
+
+__all__ = ["emulator"]
+
+PYTHON = snippets("python")
+SHELL = snippets("sh")
+COMMANDS = [(snippet, words) for snippet in SHELL for words in commands_in(snippet.text)]
+
+
+def commands(program: str) -> list[Any]:
+    """Return each call of a program as a parameter of a test, its own name left out."""
+    found = [(snippet, words[1:]) for snippet, words in COMMANDS if Path(words[0]).name == program]
+    assert found, program
+    return [pytest.param(words, id=f"{snippet} {' '.join(words)[:50]}") for snippet, words in found]
+
+
+def the_one(language: str, words: str) -> Snippet:
+    """Return the one snippet with these words in it."""
+    (found,) = [snippet for snippet in snippets(language) if words in snippet.text]
+    return found
+
+
+# --- Python ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("snippet", PYTHON, ids=str)
+def test_python_is_python(snippet: Snippet) -> None:
+    ast.parse(snippet.text)
+
+
+@pytest.mark.parametrize("snippet", PYTHON, ids=str)
+def test_what_is_published_is_waited_for(snippet: Snippet) -> None:
+    """A publisher sends in the background: a process that ends, or is throttled, takes along what it still holds."""
+    tree = ast.parse(snippet.text)
+    published = [ast.unparse(node) for node in ast.walk(tree) if is_call_of(node, "publish")]
+    waited_for = [ast.unparse(node) for node in ast.walk(tree) if is_call_of(node, "result")]
+    assert [call for call in published if not any(call in one for one in waited_for)] == []
+
+
+def is_call_of(node: ast.AST, method: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
+
+
+class Topic:
+    """The topic of the documents' examples, on a Pub/Sub of this process."""
+
+    def __init__(self, pubsub: EmbeddedPubsub) -> None:
+        self._pubsub = pubsub
+        unused = DeliveryPath.named("my-project", "unused", "http://127.0.0.1:9/")
+        self._path = replace(unused, dead_letter_topic="projects/my-project/topics/x-conversions")
+        pubsub.provision(self._path)
+
+    def run(self, script: str, folder: Path) -> int:
+        """Run Python in a process of its own, which publishes to this topic, and return its exit code."""
+        environment = {**os.environ, "PUBSUB_EMULATOR_HOST": self._pubsub.address}
+        command = [sys.executable, "-c", script]
+        return subprocess.run(command, cwd=folder, env=environment, check=False, timeout=60).returncode
+
+    def messages(self) -> list[DeadLetter]:
+        """Return what has been published."""
+        return self._pubsub.pull(self._path.dead_letter_subscription, timeout_s=0)
+
+
+@pytest.fixture
+def topic() -> Iterator[Topic]:
+    with EmbeddedPubsub() as pubsub:
+        yield Topic(pubsub)
+
+
+def test_app_s_message_has_arrived_when_its_request_is_answered(topic: Topic, tmp_path: Path) -> None:
+    """An instance that is throttled, exits or is killed right after it answered does nothing more."""
+    snippet = the_one("python", "def on_order")
+    script = f"{snippet.text}\nimport os, signal\non_order({{'client_id': '1'}})\nos.kill(os.getpid(), signal.SIGKILL)"
+    assert topic.run(script, tmp_path) == -signal.SIGKILL
+    (message,) = topic.messages()
+    assert (json.loads(message.data), message.attributes) == ({"client_id": "1"}, {"format": "ga4"})
+
+
+def test_files_of_an_export_are_published_whole(topic: Topic, tmp_path: Path) -> None:
+    rows = [json.dumps({"event_name": "purchase", "event_params": [], "n": n}) for n in range(1_200)]
+    for name, part in (("20260420-000.json.gz", rows[:1_100]), ("20260420-001.json.gz", rows[1_100:])):
+        (tmp_path / name).write_bytes(gzip.compress(("\n".join(part) + "\n").encode()))
+    snippet = the_one("python", "gzip.open")
+    assert topic.run(f"{snippet.text}\nimport os\nos._exit(0)", tmp_path) == 0
+    arrived = topic.messages()
+    assert {message.attributes["format"] for message in arrived} == {"ga4"}
+    assert sorted(row["n"] for message in arrived for row in json.loads(message.data)) == list(range(1_200))
+
+
+LETTERS = [
+    (b"\xff\xfe no text", {"xcapi_reason": "invalid_message"}),
+    (b"[" + b" " * 150_000 + b"]", {"xcapi_reason": "rejected", "xcapi_event_indices": "0-3,7", "note": "a;;b=c,d"}),
+    (b"{}", {"xcapi_reason": "invalid_event", "format": "ga4", "retry": "a name of the client's own"}),
+]
+
+
+@pytest.mark.e2e
+def test_dead_letters_are_sent_again_whole(emulator: PubsubEmulator) -> None:
+    path = DeliveryPath.named(PROJECT, f"replay-{os.getpid()}", "http://127.0.0.1:9/")
+    emulator.provision(path)
+    # The topic's messages are looked at through the dead letters' subscription of a second path.
+    seen = DeliveryPath.named(PROJECT, f"replayed-{os.getpid()}", "http://127.0.0.1:9/")
+    seen = replace(seen, dead_letter_topic=path.topic)
+    emulator.provision(seen)
+    for data, attributes in [*LETTERS, (b"{}", {"xcapi_reason": "unconfirmed"})]:
+        emulator.publish(path.dead_letter_topic, data, attributes)
+    head, _, script = the_one("sh", "acknowledge(").text.removesuffix("EOF\n").partition("\n")
+    assert head.endswith("my-project x-conversions x-conversions-dead-letter <<'EOF'")
+    assert script.index("publisher.publish(") < script.index("subscriber.acknowledge(")
+    names = [name.rpartition("/")[2] for name in (path.topic, path.dead_letter_subscription)]
+    environment = {**os.environ, "PUBSUB_EMULATOR_HOST": emulator.address}
+    subprocess.run([sys.executable, "-c", script, PROJECT, *names], env=environment, check=True, timeout=60)
+    arrived = [(one.data, dict(one.attributes)) for one in emulator.pull(seen.dead_letter_subscription, timeout_s=5)]
+    assert sorted(arrived, key=repr) == sorted(LETTERS, key=repr)
+
+
+def test_sandbox_in_a_test_works_as_shown(tmp_path: Path) -> None:
+    def send_my_conversions(api_base_url: str) -> None:
+        body = {"conversions": [conversion(conversion_id="order-1")]}
+        url = f"{api_base_url}/12/measurement/conversions/o8z6j"
+        requests.post(url, json=body, headers={"X-Pixel-Token": PIXEL_TOKEN}, timeout=10)
+
+    file = tmp_path / "snippet.py"
+    file.write_text(the_one("python", "send_my_conversions").text)
+    runpy.run_path(str(file), {"send_my_conversions": send_my_conversions})
+
+
+# --- The shell ------------------------------------------------------------------------------------------------------
+
+
+def test_calls_of_curl_work_on_a_sandbox() -> None:
+    if shutil.which("curl") is None:
+        unavailable("curl is not installed")
+    blocks = [snippet for snippet in SHELL if "curl " in snippet.text]
+    assert len(blocks) > 2
+    with SandboxServer() as sandbox:
+        for block in blocks:
+            script = block.text.replace("http://127.0.0.1:8089", sandbox.url).replace("curl -s", "curl --fail -sS")
+            done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=False, timeout=60)
+            assert (done.returncode, done.stderr) == (0, ""), block
+
+
+@pytest.mark.parametrize("words", commands("xcapi"))
+def test_options_of_xcapi_exist(words: list[str]) -> None:
+    command: click.Command = xcapi
+    rest = list(words)
+    while isinstance(command, click.Group) and rest:
+        found = command.get_command(click.Context(command), rest.pop(0))
+        assert found is not None, words
+        command = found
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
+    assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= known
+
+
+@pytest.fixture(scope="module", name="gcloud")
+def commands_and_flags_of_gcloud() -> Mapping[str, Any]:
+    """Give gcloud's own tree of what can be typed, which it completes words by."""
+    program = shutil.which("gcloud")
+    if program is None:
+        unavailable("gcloud is not installed")
+    file = Path(program).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
+    if not file.exists():
+        unavailable("this gcloud does not say which commands it has")
+    tree: Mapping[str, Any] = runpy.run_path(str(file))["STATIC_COMPLETION_CLI_TREE"]
+    return tree
+
+
+@pytest.mark.parametrize("words", commands("gcloud"))
+def test_commands_and_flags_of_gcloud_exist(words: list[str], gcloud: Mapping[str, Any]) -> None:
+    node, known = gcloud, set(gcloud["flags"])
+    for word in words:
+        if word.startswith("--"):
+            break
+        if word not in node["commands"]:
+            assert not node["commands"], f"{word} is no command of gcloud"
+            break
+        node = node["commands"][word]
+        known |= set(node["flags"])
+    flags = {word.partition("=")[0] for word in words if word.startswith("--")}
+    assert {flag for flag in flags if flag not in known and flag.replace("--no-", "--", 1) not in known} == set()
+
+
+def test_every_shell_snippet_can_be_read_by_a_shell() -> None:
+    for snippet in SHELL:
+        done = subprocess.run(["sh", "-n"], input=snippet.text, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), snippet
+
+
+def test_keys_are_removed_only_when_they_are_stored() -> None:
+    """A newline before `rm`, or a comment on a command's own line, which zsh takes for arguments, loses the keys."""
+    for snippet in SHELL:
+        for line in snippet.text.replace("\\\n", " ").splitlines():
+            assert not line.strip().startswith("rm "), f"{snippet}: {line}"
