@@ -264,7 +264,7 @@ _START = """
 import sys
 import main
 heavy = {"google.cloud.secretmanager_v1", "google.pubsub_v1", "phonenumbers"}
-print(*sorted(heavy & set(sys.modules)), file=sys.__stdout__)
+print(*sorted(heavy & set(sys.modules)), file=sys.__stdout__, flush=True)
 """
 _SECRETS = "projects/p/secrets/s/versions/latest"
 

@@ -1,15 +1,14 @@
 """What `xcapi sandbox` prints: for people, for scripts, or next to nothing."""
 
 import json
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from rich.console import Console
 from rich.text import Text
 
+from xcapi_core.cli.console import OutputConsole
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, DEMO_PIXEL_TOKENS, SandboxConfig
 from xcapi_core.sandbox.recorder import RequestRecord
 from xcapi_core.sandbox.server import SandboxServer
@@ -54,7 +53,7 @@ class PeopleOutput:
     """How to use it, then a line a request: in colour on a terminal, plain in a pipe."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = OutputConsole(highlight=False, soft_wrap=True)
 
     def started(self, server: SandboxServer, config_file: Path | None) -> None:
         """Print how to use it."""
@@ -66,11 +65,7 @@ class PeopleOutput:
         self._print(_request_line(record))
 
     def _print(self, line: Text | str) -> None:
-        # Rich leaves the process by itself when a pipe breaks; here that is the caller's to see.
-        with self._console.capture() as rendered:
-            self._console.print(line, markup=False)
-        sys.stdout.write(rendered.get())
-        sys.stdout.flush()
+        self._console.print(line, markup=False)
 
 
 def _banner(url: str, config: SandboxConfig, config_file: Path | None) -> list[Text | str]:

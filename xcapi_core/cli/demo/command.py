@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 from rich.console import Console
 
+from xcapi_core.cli.console import OutputConsole
 from xcapi_core.cli.demo.performance import Report, perform
 from xcapi_core.cli.demo.rendering import as_json, show
 from xcapi_core.cli.demo.stage import PubsubChoice, open_stage
@@ -51,7 +52,7 @@ Exits with 0 if every event ended where it should, 1 otherwise, 2 for wrong usag
 def demo(*, json_output: bool, pubsub: PubsubChoice, timeout: float) -> None:
     """Run the demo; see the help text above."""
     # A script reads stdout: whoever watches it at a terminal watches stderr.
-    console = Console(stderr=json_output)
+    console = OutputConsole(stderr=json_output)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
     try:

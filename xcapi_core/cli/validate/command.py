@@ -10,6 +10,7 @@ from typing import IO
 import click
 from rich.console import Console
 
+from xcapi_core.cli.console import OutputConsole
 from xcapi_core.cli.standard_output import discard_output
 from xcapi_core.cli.validate.files import Chunk, InputError, InputFormat, read_chunks
 from xcapi_core.cli.validate.output import Bar, JsonOutput, Output, PeopleOutput
@@ -94,7 +95,7 @@ def validate(
     if pixel is not None and pixel not in settings.pixels:
         raise click.BadParameter(f"none of the configured pixels: {', '.join(settings.pixels)}", param_hint="--pixel")
     attributes = {key: value for key, value in (("format", format_), ("pixel_id", pixel)) if value}
-    console = Console()
+    console = OutputConsole()
     output: Output = JsonOutput(only_bad=quiet) if as_json else PeopleOutput(console, only_bad=quiet)
     try:
         tally = _validate(

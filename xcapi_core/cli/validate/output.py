@@ -126,7 +126,7 @@ class PeopleOutput:
         if self._console.is_terminal:
             self._console.print(shown, highlight=False, soft_wrap=not isinstance(shown, Table))
             return
-        # Tables pad their cells, and a pipe that is gone is the caller's to see, not rich's.
+        # Tables pad their cells.
         with self._console.capture() as rendered:
             self._console.print(shown, highlight=False, soft_wrap=not isinstance(shown, Table))
         for line in rendered.get().splitlines() or [""]:
