@@ -166,7 +166,7 @@ class Delivery:
         self._undeliverable.append(
             Undeliverable(
                 event_index=event.event_index,
-                event_bytes=event.event_bytes,
+                event_bytes=event.message_data(),
                 reason=rejected.reason,
                 http_status=rejected.http_status,
                 error_code=rejected.error_code,
@@ -189,7 +189,7 @@ class Delivery:
         self._undeliverable.append(
             Undeliverable(
                 event_index=event.event_index,
-                event_bytes=event.event_bytes,
+                event_bytes=event.message_data(),
                 reason=reason,
                 error_parameter=parameter,
                 error_message=words,

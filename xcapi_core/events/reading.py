@@ -7,6 +7,7 @@ from typing import ClassVar
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import EventSource, read_event
 from xcapi_core.events.consent import may_send
+from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.pixels import choose_pixel
 from xcapi_core.events.raw_bodies import split_bodies
 from xcapi_core.events.splitting import RawMessage, Unreadable, decode_event, split_message
@@ -45,6 +46,11 @@ class ReadEvent(Record, frozen=True, kw_only=True, gc=False):
     pixel_id: str = ""
     conversion_id: str = ""
     format: str = ""
+    envelope: Envelope | None = None
+
+    def message_data(self) -> bytes:
+        """Return the event as the data of a message of its own: with its envelope around it, or as it came alone."""
+        return self.event_bytes if self.envelope is None else self.envelope.around([self.event_bytes])
 
 
 def read_events(
