@@ -18,7 +18,8 @@ __all__ = ["Configuration"]
 
 _WORDS = Words(
     names="""
-        dead_letter_topic remainder_topic log_conversion_ids pixels default_pixel default_phone_region default_currency consent on_unauthorized
+        dead_letter_topic remainder_topic log_conversion_ids pixels default_pixel
+        default_phone_region default_currency consent on_unauthorized
         max_event_age_hours dry_run api_base_url api_version request_timeout_s settle_timeout_s batch max_conversions
         max_in_flight rate events window_s credentials event_ids conversion_id_from consent_categories o8z6j purchase
         o8z6j2 Pixels rates
