@@ -280,8 +280,8 @@ async def test_dead_letters_of_a_pack_are_its_elements_and_carry_xs_words(stack:
     by_reason = {letter.attributes["xcapi_reason"]: letter for letter in stack.letters(2)}
     rejected, invalid = by_reason["rejected"], by_reason["invalid_event"]
     assert rejected.data == bad
-    assert rejected.attributes["xcapi_http_status"] == "400"
-    assert rejected.attributes["xcapi_error_code"] == "INVALID_PARAMETER"
+    assert rejected.attributes["xcapi_http_status"] == "404"
+    assert rejected.attributes["xcapi_error_code"] == "NOT_FOUND"
     assert rejected.attributes["xcapi_error_parameter"] == "event_id"
     assert "is not a single event tag (SET)" in rejected.attributes["xcapi_error_message"]
     assert "does not belong to provided account" in rejected.attributes["xcapi_error_message"]

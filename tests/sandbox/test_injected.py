@@ -143,7 +143,7 @@ def test_success_with_a_wrong_count(sandbox: SandboxServer) -> None:
 
 def test_wrong_count_does_not_hide_a_refusal(sandbox: SandboxServer) -> None:
     inject(sandbox, {"processed": 1})
-    assert post(sandbox, conversion(event_id="nope")).status_code == 400
+    assert post(sandbox, conversion(event_id="nope")).status_code == 404
 
 
 def test_redirect(sandbox: SandboxServer) -> None:

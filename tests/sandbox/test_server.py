@@ -53,4 +53,4 @@ def test_listener_hears_of_each_request() -> None:
         post(sandbox, conversion())
         post(sandbox, conversion(event_id="nope"))
         requests.get(f"{sandbox.url}/sandbox/conversions", timeout=10)
-    assert heard == [200, 400]
+    assert heard == [200, 404]

@@ -56,7 +56,10 @@ ROUTE_NOT_FOUND: Final = ApiError("ROUTE_NOT_FOUND", "The requested resource cou
 UNAUTHORIZED: Final = ApiError("UNAUTHORIZED_ACCESS", "This request is not properly authenticated")
 NO_ADS_API_ACCESS: Final = ApiError(
     "UNAUTHORIZED_CLIENT_APPLICATION",
-    "The client application making this request does not have access to the X Ads API",
+    # As X writes it, empty brackets and all.
+    "The client application with id <> making this request does not have access to Twitter Ads API. Ensure your "
+    "application has advertiser-api access. Use 'twurl accounts' and 'twurl set default <username> <key>' to change "
+    "the application you're using.",
 )
 CONVERSION_LIMIT: Final = ApiError("INVALID_PARAMETER", "Conversion count limit is 500", "conversions")
 TOO_MANY_REQUESTS: Final = ApiError(
@@ -90,7 +93,12 @@ STATUS_ERRORS: Final[Mapping[int, ApiError]] = MappingProxyType(
 
 def no_account_access(user_id: str, account_id: str) -> ApiError:
     """Return the 404 for a pixel whose account the user cannot see."""
-    return ApiError("NOT_FOUND", f"User {user_id} does not have access to account {account_id}", "account_id")
+    message = (
+        f"User {user_id} does not have access to account {account_id}. "
+        f"Type 'sn {user_id}’ to get the handle of the user. "
+        "Use 'twurl accounts' and 'twurl set default <username> <key>' to change the user you're using."
+    )
+    return ApiError("NOT_FOUND", message, "account_id")
 
 
 def error_answer(

@@ -172,8 +172,10 @@ class Engine:
         ]
         injected = self.faults.refusals(pixel.pixel_id, conversions)
         errors = [error for finding in findings for error in finding.errors]
-        # A well-formed batch that only a fault refuses is answered with the fault's status.
-        status = 400 if errors or not injected else next(iter(injected.values()))[1]
+        if errors:  # X: an unknown event tag is a 404
+            status = 404 if any(error.code == "NOT_FOUND" for error in errors) else 400
+        else:  # a well-formed batch that only a fault refuses is answered with the fault's status
+            status = next(iter(injected.values()))[1] if injected else 400
         for index, (error, _) in sorted(injected.items()):
             findings[index] = Finding((*findings[index].errors, error), findings[index].warnings)
             errors.append(error)

@@ -14,7 +14,9 @@ from xcapi_core.sandbox.wording import Words, shown
 
 __all__ = ["Finding", "judge", "short_tag"]
 
-_TIME_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+# X: "Expected Time in yyyy-MM-ddTHH:mm:ss.SSSZ"; one of X's own examples leaves the milliseconds out.
+_TIME_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
+_TIMESTAMP_FORM = re.compile(r"\d{13}", re.ASCII)
 _SHA256_FORM = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _DECIMAL_FORM = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _CURRENCY_FORM = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -67,6 +69,9 @@ def judge(raw: object, pixel: SandboxPixel, *, any_tag: bool, named: bool) -> Fi
     _judge_money(conversion, words, errors.append, warnings.append)
     _judge_strings(conversion, _STRINGS, words, errors.append)
     _judge_count(conversion, "number_items", words, errors.append)
+    _judge_count(conversion, "number_item", words, errors.append)
+    if "number_item" in conversion:
+        warnings.append("number_item stands in X's example; its table of fields has number_items: send that")
     _judge_contents(conversion, words, errors.append, warnings.append)
     if not conversion.get("conversion_id"):
         warnings.append("no conversion_id: X cannot drop a repetition")
@@ -76,12 +81,21 @@ def judge(raw: object, pixel: SandboxPixel, *, any_tag: bool, named: bool) -> Fi
 
 
 _TOP_LEVEL: Final = frozenset(
-    {"conversion_time", "event_id", "identifiers", "value", "price_currency", "number_items", "contents", *_STRINGS}
+    {
+        *("conversion_time", "conversion_timestamp", "event_id", "identifiers", "value", "price_currency"),
+        *("number_items", "number_item", "contents", *_STRINGS),
+    }
 )
 
 
 def _judge_time(conversion: Mapping[str, object], words: Words, report: _Report) -> None:
     found = conversion.get("conversion_time")
+    timestamp = conversion.get("conversion_timestamp")
+    if found is None and timestamp is not None:
+        # Epoch milliseconds, as X's own GTM template sends them.
+        if isinstance(timestamp, bool) or not _TIMESTAMP_FORM.fullmatch(str(timestamp)):
+            report(words.expected("Long", timestamp, "conversion_timestamp"))
+        return
     if not (isinstance(found, str) and _TIME_FORM.fullmatch(found) and _is_a_moment(found)):
         report(words.expected("Time in yyyy-MM-ddTHH:mm:ss.SSSZ", found, "conversion_time"))
 
@@ -104,10 +118,11 @@ def _judge_tag(
     if not isinstance(found, str):
         report(words.expected("String", found, "event_id"))
         return
-    if not any_tag and short_tag(found, pixel.pixel_id) not in pixel.event_tags:
-        # X sends the two together.
-        report(words.invalid("event_id", found, "is not a single event tag (SET)"))
+    if any_tag or short_tag(found, pixel.pixel_id) in pixel.event_tags:
+        return
+    if found != pixel.pixel_id:  # the pixel's own id belongs to the account, and is no event tag
         report(words.invalid("event_id", found, "does not belong to provided account", code="NOT_FOUND"))
+    report(words.invalid("event_id", found, "is not a single event tag (SET)"))
 
 
 def _judge_identifiers(found: object, words: Words, report: _Report, warn: _Warn) -> None:
