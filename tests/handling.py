@@ -16,12 +16,9 @@ from xcapi_core.deliveries.publishing import DeadLetterPublisher, Mailer
 from xcapi_core.ledger import Ledger
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import PixelSettings, Settings
-from xcapi_core.x_api.batcher import Batcher
-from xcapi_core.x_api.client import Exchange, XTransport
-from xcapi_core.x_api.credential_cache import Keyring
+from xcapi_core.x_api.assembly import build_batchers
+from xcapi_core.x_api.client import XTransport
 from xcapi_core.x_api.protocol import HttpResponse, TransportFailure
-from xcapi_core.x_api.rate_limiter import Pacer
-from xcapi_core.x_api.sending import Sender
 
 __all__ = [
     "ACK",
@@ -104,7 +101,13 @@ class HandlerRig:
         self.mailer = Mailer(publisher=publisher or self.letters, ledger=self.ledger, clock=clock)
         self.handler = DeliveryHandler(
             settings=self.settings,
-            batchers={pixel_id: self._batcher(pixel_id, transport or self.x, clock) for pixel_id in pixels},
+            batchers=build_batchers(
+                self.settings,
+                secrets=self.secrets,
+                transport=transport or self.x,
+                ledger=self.ledger,
+                clock=clock,
+            ),
             ledger=self.ledger,
             mailer=self.mailer,
             clock=clock,
@@ -129,26 +132,6 @@ class HandlerRig:
     def reasons(self) -> list[str]:
         """The reasons of the letters that were published."""
         return [letter.attributes["xcapi_reason"] for letter in self.letters.letters]
-
-    def _batcher(self, pixel_id: str, transport: XTransport, clock: Callable[[], float]) -> Batcher:
-        pacer = Pacer(self.settings.rate)
-        exchange = Exchange(
-            settings=self.settings,
-            pixel_id=pixel_id,
-            keyring=Keyring(pixel_id=pixel_id, reference="env:KEYS", reader=self.secrets, clock=clock),
-            transport=transport,
-            pacer=pacer,
-            clock=clock,
-        )
-        sender = Sender(settings=self.settings, pixel_id=pixel_id, exchange=exchange, pacer=pacer, clock=clock)
-        return Batcher(
-            batch=self.settings.batch,
-            pixel_id=pixel_id,
-            sender=sender,
-            pacer=pacer,
-            ledger=self.ledger,
-            clock=clock,
-        )
 
 
 def logged(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

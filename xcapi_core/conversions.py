@@ -14,6 +14,8 @@ class Conversion(Record, frozen=True, kw_only=True, gc=False):
     them with other things, addresses included, so neither shows in a `repr`. `wire` is the JSON
     object of X's `conversions` array, encoded once; it holds identifiers, so it never shows in a `repr`.
     `dropped` are stable codes of what was left out ("invalid_phone", "value_without_currency", …), for counting.
+    `identifiers` are the kinds of identifiers in `wire` ("twclid", "hashed_email", …), and `has_derived_id` tells that
+    nobody gave the dedup key; both are for counting, too.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("pixel_id", "dropped")
@@ -23,6 +25,8 @@ class Conversion(Record, frozen=True, kw_only=True, gc=False):
     conversion_id: str
     wire: bytes
     dropped: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
+    has_derived_id: bool = False
 
     @property
     def identity(self) -> tuple[str, str, str]:

@@ -88,10 +88,12 @@ class Deferred(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Not now: the message goes back to its queue with this HTTP status.
 
     `cause` is a stable word for logs and the nack's body ("rate_limited", "x_unavailable", "shutting_down", …).
+    `suspect` marks what an unfinished bisection left: it is sent next in small batches.
     """
 
     nack_status: Literal[429, 503]
     cause: str
+    suspect: bool = False
 
 
 Outcome = Delivered | AlreadyDelivered | Skipped | Invalid | Expired | Rejected | Deferred

@@ -18,11 +18,7 @@ from xcapi_core.deliveries.publishing import Mailer
 from xcapi_core.ledger import Ledger
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import Settings
-from xcapi_core.x_api.batcher import Batcher
-from xcapi_core.x_api.client import Exchange
-from xcapi_core.x_api.credential_cache import Keyring
-from xcapi_core.x_api.rate_limiter import Pacer
-from xcapi_core.x_api.sending import Sender
+from xcapi_core.x_api.assembly import build_batchers
 
 __all__ = ["Service"]
 
@@ -63,23 +59,8 @@ class Service:
         self.readers: set[asyncio.Task[object]] = set()
         self._transport = XSession(max_in_flight=settings.batch.max_in_flight * len(settings.pixels))
         ledger = Ledger()
-        secrets = Secrets()
         self._mailer = Mailer(publisher=open_dead_letters(settings.dead_letter_topic), ledger=ledger, clock=clock)
-        batchers = {}
-        for pixel_id, pixel in settings.pixels.items():
-            pacer = Pacer(settings.rate)
-            exchange = Exchange(
-                settings=settings,
-                pixel_id=pixel_id,
-                keyring=Keyring(pixel_id=pixel_id, reference=pixel.credentials, reader=secrets, clock=clock),
-                transport=self._transport,
-                pacer=pacer,
-                clock=clock,
-            )
-            sender = Sender(settings=settings, pixel_id=pixel_id, exchange=exchange, pacer=pacer, clock=clock)
-            batchers[pixel_id] = Batcher(
-                batch=settings.batch, pixel_id=pixel_id, sender=sender, pacer=pacer, ledger=ledger, clock=clock
-            )
+        batchers = build_batchers(settings, secrets=Secrets(), transport=self._transport, ledger=ledger, clock=clock)
         self._handler = DeliveryHandler(
             settings=settings, batchers=batchers, ledger=ledger, mailer=self._mailer, clock=clock
         )

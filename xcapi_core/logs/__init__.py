@@ -1,14 +1,17 @@
 """JSON lines in Cloud Logging's fields, and nothing else: what this program says, and what its libraries say."""
 
 from xcapi_core.logs.capture import install
+from xcapi_core.logs.conversion_ids import HowToName, emit_naming
 from xcapi_core.logs.exceptions import format_exception
 from xcapi_core.logs.lines import Scalar, Severity, emit, set_trace, trace_from_headers
 from xcapi_core.logs.redaction import redact
 
 __all__ = [
+    "HowToName",
     "Scalar",
     "Severity",
     "emit",
+    "emit_naming",
     "format_exception",
     "install",
     "redact",

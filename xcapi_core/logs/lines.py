@@ -6,7 +6,7 @@ import os
 import re
 import select
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -50,7 +50,13 @@ def _renew_lock() -> None:
 os.register_at_fork(after_in_child=_renew_lock)
 
 
-def emit(severity: Severity, event: str, error: BaseException | None = None, /, **fields: Scalar) -> None:
+# The only lists that a line may hold; logs.conversion_ids says what may stand in them.
+_NAME_LISTS = frozenset({"conversion_digests", "conversion_ids"})
+
+
+def emit(
+    severity: Severity, event: str, error: BaseException | None = None, /, **fields: Scalar | Sequence[str]
+) -> None:
     """Write one line.
 
     `event` is a stable dotted name ("batch.delivered"); `fields` are counts, statuses, durations (with their unit in
@@ -62,7 +68,7 @@ def emit(severity: Severity, event: str, error: BaseException | None = None, /, 
         shown["hidden_fields"] = ",".join(sorted(hidden))
     if error is not None:
         shown.setdefault("error", type(error).__qualname__)
-    words = [event, *(f"{name}={value}" for name, value in shown.items() if value is not None)]
+    words = [event, *(f"{name}={value}" for name, value in shown.items() if not (value is None or name in _NAME_LISTS))]
     write_entry(severity, " ".join(words), event, shown, "" if error is None else format_exception(error))
 
 
@@ -84,7 +90,11 @@ def trace_from_headers(headers: Mapping[str, str], project: str | None) -> str |
 
 
 def write_entry(
-    severity: Severity, message: str, event: str, fields: Mapping[str, Scalar], stack_trace: str = ""
+    severity: Severity,
+    message: str,
+    event: str,
+    fields: Mapping[str, Scalar | Sequence[str]],
+    stack_trace: str = "",
 ) -> None:
     """Write one entry as it is, with the time and the trace."""
     entry: dict[str, object] = {
@@ -112,8 +122,8 @@ def _names_a_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def _presentable(fields: Mapping[str, object]) -> tuple[dict[str, Scalar], list[str]]:
-    shown: dict[str, Scalar] = {}
+def _presentable(fields: Mapping[str, object]) -> tuple[dict[str, Scalar | Sequence[str]], list[str]]:
+    shown: dict[str, Scalar | Sequence[str]] = {}
     hidden: list[str] = []
     for name, value in fields.items():
         match value:
@@ -121,6 +131,8 @@ def _presentable(fields: Mapping[str, object]) -> tuple[dict[str, Scalar], list[
                 hidden.append(name)
             case _ if name in _RESERVED:
                 hidden.append(name)
+            case list() if name in _NAME_LISTS:
+                shown[name] = value
             case str():
                 shown[name] = mask_identifiers(value)
             case float() if not math.isfinite(value):
