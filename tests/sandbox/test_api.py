@@ -130,7 +130,6 @@ def test_pixel_of_an_account_that_the_user_cannot_see_is_404() -> None:
         ("POST", "/12/measurement/conversions/"),
         ("POST", "/12/measurement/conversions/o8z6j/"),
         ("POST", "/11/measurement/conversions/o8z6j"),
-        ("GET", "/12/accounts"),
         ("PATCH", "/sandbox/faults"),
     ],
 )

@@ -1,10 +1,12 @@
+from typing import Any
+
 import pytest
 
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, KeyRing, OAuthKeys, SandboxConfig
 from xcapi_core.sandbox.config_reader import read_config
 from xcapi_core.sandbox.key_reader import read_keys
 
-FOUR = {"consumer_key": "a", "consumer_secret": "b", "access_token": "c", "access_token_secret": "d"}
+FOUR: dict[str, Any] = {"consumer_key": "a", "consumer_secret": "b", "access_token": "c", "access_token_secret": "d"}
 CURRENT = KeyRing(oauth=(DEMO_OAUTH_KEYS,), pixel_tokens={"o8z6j": ("t1",), "p9q7k": ("t2",)})
 
 

@@ -16,10 +16,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Scope
 
+from xcapi_core.sandbox.ads_routes import ads_routes
 from xcapi_core.sandbox.answers import ROUTE_NOT_FOUND, Answer, error_answer, success_answer
 from xcapi_core.sandbox.control import Control
 from xcapi_core.sandbox.engine import Engine, Processed, ReceivedRequest
 from xcapi_core.sandbox.faults import Fault, announcement, fault_answer
+from xcapi_core.sandbox.http import as_response, signed_url
 from xcapi_core.sandbox.masking import masked_headers
 from xcapi_core.sandbox.recorder import RequestRecord
 
@@ -51,6 +53,7 @@ def build_app(
     app = Starlette(
         routes=[
             Route("/{api_version}/measurement/conversions/{pixel_id}", conversions.respond, methods=["POST"]),
+            *ads_routes(engine, clock),
             Route("/sandbox/conversions", control.conversions, methods=["GET", "DELETE"]),
             Route("/sandbox/faults", control.faults, methods=["GET", "POST", "DELETE"]),
             Route("/sandbox/keys", control.keys, methods=["PUT", "POST"]),
@@ -62,11 +65,7 @@ def build_app(
 
 
 async def _route_not_found(_request: Request, _exception: Exception) -> Response:
-    return _response(error_answer(404, [ROUTE_NOT_FOUND]))
-
-
-def _response(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
+    return as_response(error_answer(404, [ROUTE_NOT_FOUND]))
 
 
 @dataclass(slots=True)
@@ -98,7 +97,7 @@ class _ConversionsEndpoint:
             return Response()
         if fault is not None and (fault.endless_body or fault.slow_body_s):
             return self._dribble(request, processed.answer, fault)
-        return _response(processed.answer)
+        return as_response(processed.answer)
 
     async def _receive(self, request: Request) -> ReceivedRequest:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers.raw}
@@ -115,21 +114,13 @@ class _ConversionsEndpoint:
             body = bytes(parts) if len(parts) <= limit else None
         return ReceivedRequest(
             request_id=next(self._request_ids),
-            url=self._signed_url(request),
+            url=signed_url(request, self.engine.config.public_url),
             api_version=request.path_params["api_version"],
             pixel_id=request.path_params["pixel_id"],
             headers=headers,
             body=body,
             received_at=self.clock(),
         )
-
-    def _signed_url(self, request: Request) -> str:
-        """Return the URL as the client signed it: its own spelling of the path, the host that it asked for."""
-        scope = request.scope
-        base = self.engine.config.public_url or f"{scope['scheme']}://{request.headers.get('host', '')}"
-        query = scope["query_string"]
-        url: bytes = scope["raw_path"] + (b"?" + query if query else b"")
-        return base.rstrip("/") + url.decode("latin-1")
 
     def _process(self, received: ReceivedRequest, fault: Fault | None) -> Processed:
         now = received.received_at

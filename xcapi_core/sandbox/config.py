@@ -20,19 +20,20 @@ class SandboxPixel:
     """One pixel, the ad account that it belongs to, and the account's event tags.
 
     `event_tags` are short tags ("o8z21"), each with a name for people. A conversion may spell its tag so or as
-    `tw-{pixel_id}-{tag}`.
+    `tw-{pixel_id}-{tag}`. `tag_types` are X's types of those whose name is not their type.
     """
 
     pixel_id: str
     account_id: str
     event_tags: Mapping[str, str]
+    tag_types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthKeys:
     """The four OAuth 1.0a keys of one app and user, and what X lets them do.
 
-    `pixel_ids` is None where the user has access to every account.
+    `pixel_ids` is None where the user has access to every account; `permissions` are the user's roles there.
     """
 
     consumer_key: str
@@ -42,6 +43,7 @@ class OAuthKeys:
     user_id: str = "1234567890"
     ads_api_access: bool = True
     pixel_ids: frozenset[str] | None = None
+    permissions: tuple[str, ...] = ("ACCOUNT_ADMIN",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

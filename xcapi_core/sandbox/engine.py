@@ -85,7 +85,7 @@ class Engine:
         self.random = random.Random(config.random_seed)  # noqa: S311
         self.faults = FaultPlan(self.random.random)
         self.patience = Patience()
-        self._nonces = NonceStore()
+        self.nonces = NonceStore()
 
     def reset(self) -> None:
         """Forget what was seen and spent; keys, faults and nonces stay."""
@@ -98,6 +98,21 @@ class Engine:
         pixel = self.config.pixel(pixel_id)
         return self.budget.allowance(pixel.account_id, now) if pixel else None
 
+    def authenticate(
+        self, url: str, method: str, headers: Mapping[str, str], pixel_id: str, now: float
+    ) -> Authentication:
+        """Find out who signed a request; see `signatures.authenticate`."""
+        return authenticate(
+            url=url,
+            method=method,
+            headers=headers,
+            pixel_id=pixel_id,
+            keys=self.keys,
+            nonces=self.nonces,
+            now=now,
+            tolerance_s=self.config.timestamp_tolerance_s,
+        )
+
     def process(self, request: ReceivedRequest) -> Processed:
         """Answer a request as X does, and remember its conversions.
 
@@ -105,16 +120,7 @@ class Engine:
         """
         if request.api_version != self.config.api_version:
             return Processed(answer=error_answer(404, [ROUTE_NOT_FOUND]), auth="none", hint="unknown API version")
-        sender = authenticate(
-            url=request.url,
-            method="POST",
-            headers=request.headers,
-            pixel_id=request.pixel_id,
-            keys=self.keys,
-            nonces=self._nonces,
-            now=request.received_at,
-            tolerance_s=self.config.timestamp_tolerance_s,
-        )
+        sender = self.authenticate(request.url, "POST", request.headers, request.pixel_id, request.received_at)
         pixel = self.config.pixel(request.pixel_id)
         headers: dict[str, str] = {}
         if pixel is not None:
@@ -212,11 +218,10 @@ class Engine:
         for index, (raw, finding) in enumerate(zip(batch.conversions, batch.findings, strict=True)):
             assert isinstance(raw, dict)  # noqa: S101  anything else was refused
             conversion_id = raw.get("conversion_id") or ""
+            event_tag = short_tag(raw["event_id"], request.pixel_id)
+            self.recorder.track(request.pixel_id, event_tag, request.received_at)
             duplicate = conversion_id != "" and self.recorder.is_repetition(
-                request.pixel_id,
-                short_tag(raw["event_id"], request.pixel_id),
-                conversion_id,
-                request.received_at,
+                request.pixel_id, event_tag, conversion_id, request.received_at
             )
             note = ("the same event and conversion_id came within 48 h: X counts it once",) if duplicate else ()
             records.append(

@@ -46,6 +46,7 @@ _OAUTH_FIELDS: Final[Fields] = {
     "user_id": STRING,
     "ads_api_access": BOOLEAN,
     "pixel_ids": (lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v), "a list of pixel ids"),
+    "permissions": (lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v), "a list of roles"),
 }
 _FOUR_KEYS: Final = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
 
@@ -66,4 +67,6 @@ def _read_oauth(found: object, path: str, problems: list[Problem]) -> OAuthKeys 
     values = dict(found)
     if "pixel_ids" in values:
         values["pixel_ids"] = frozenset(values["pixel_ids"])
+    if "permissions" in values:
+        values["permissions"] = tuple(values["permissions"])
     return OAuthKeys(**values)

@@ -117,6 +117,17 @@ class Recorder:
         self._counts: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._known_ids: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._tracked: dict[tuple[str, str], float] = {}
+
+    def track(self, pixel_id: str, event_tag: str, now: float) -> None:
+        """Remember that X took a conversion with this (short) tag."""
+        with self._lock:
+            self._tracked[pixel_id, event_tag] = now
+
+    def last_tracked(self, pixel_id: str, event_tag: str) -> float | None:
+        """Return when X last took a conversion with this (short) tag, in epoch seconds."""
+        with self._lock:
+            return self._tracked.get((pixel_id, event_tag))
 
     def is_repetition(self, pixel_id: str, event_tag: str, conversion_id: str, now: float) -> bool:
         """Say whether X took this conversion within 48 h, and remember that it comes (again) now."""
@@ -178,3 +189,4 @@ class Recorder:
             self._counts.clear()
             self._statuses.clear()
             self._known_ids.clear()
+            self._tracked.clear()

@@ -1,5 +1,7 @@
 """Who sends this request? OAuth 1.0a, verified by oauthlib's server side, or the pixel token."""
 
+# ruff: noqa: D102 - the validator's methods are oauthlib's, and described there
+
 import hmac
 import sys
 from collections import OrderedDict
@@ -13,7 +15,7 @@ from oauthlib.oauth1 import RequestValidator, SignatureOnlyEndpoint
 
 from xcapi_core.sandbox.config import KeyRing, OAuthKeys
 
-__all__ = ["AuthKind", "Authentication", "NonceStore", "authenticate"]
+__all__ = ["AuthKind", "Authentication", "KeysValidator", "NonceStore", "authenticate"]
 
 AuthKind = Literal["oauth1", "pixel_token", "none"]
 
@@ -75,7 +77,7 @@ def authenticate(
     """
     authorization = headers.get("authorization", "")
     if authorization.lower().startswith("oauth "):
-        return _verify_oauth(_Validator(keys, nonces, now, tolerance_s), url, method, authorization)
+        return _verify_oauth(KeysValidator(keys, nonces, now, tolerance_s), url, method, authorization)
     token = headers.get("x-pixel-token")
     if token is None:
         reason = "no OAuth Authorization header and no X-Pixel-Token"
@@ -91,7 +93,7 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode())
 
 
-def _verify_oauth(validator: "_Validator", url: str, method: str, authorization: str) -> Authentication:
+def _verify_oauth(validator: "KeysValidator", url: str, method: str, authorization: str) -> Authentication:
     # Only the Authorization header: with a content type, oauthlib would read a form body into the base string,
     # and X's JSON body is not part of it (RFC 5849 section 3.4.1.3.1).
     signed = {"Authorization": authorization}
@@ -109,7 +111,7 @@ def _verify_oauth(validator: "_Validator", url: str, method: str, authorization:
     return Authentication(kind="oauth1", refused_because=_explain(request, validator, url))
 
 
-def _explain(request: Request, validator: "_Validator", url: str) -> str:
+def _explain(request: Request, validator: "KeysValidator", url: str) -> str:
     """Say in the sandbox's log what X leaves its users to find out."""
     if request.signature_method not in validator.allowed_signature_methods:
         return "the signature method is not HMAC-SHA1"
@@ -128,7 +130,7 @@ def _explain(request: Request, validator: "_Validator", url: str) -> str:
     )
 
 
-class _Validator(RequestValidator):
+class KeysValidator(RequestValidator):
     """oauthlib's view of one request: the keys that X knows now, the clock, and the nonces used."""
 
     def __init__(self, keys: KeyRing, nonces: NonceStore, now: float, tolerance_s: float) -> None:
