@@ -4,13 +4,11 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 import requests
-from requests_oauthlib import OAuth1
 
 from xcapi_core.adapters.abortable import AbortableAdapter, Aborted, Attempt, attempting
+from xcapi_core.adapters.signing import may_carry_token, signer_of
 from xcapi_core.x_api.credentials import Credentials, PixelToken
 from xcapi_core.x_api.protocol import MAX_RESPONSE_BYTES, HttpRequest, HttpResponse, TransportFailure
 
@@ -43,7 +41,7 @@ class XSession:
         self, request: HttpRequest, credentials: Credentials, timeout_s: float
     ) -> HttpResponse | TransportFailure:
         """Sign and send; return X's answer, or why there is none. The limit holds for everything together."""
-        if isinstance(credentials, PixelToken) and not _may_carry_token(request.url):
+        if isinstance(credentials, PixelToken) and not may_carry_token(request.url):
             return TransportFailure("insecure")
         attempt = Attempt()
         self._attempts.add(attempt)
@@ -77,7 +75,9 @@ class XSession:
         if time.monotonic() > latest_start:
             return TransportFailure("timeout")
         prepared = self._session.prepare_request(
-            requests.Request("POST", request.url, headers=request.headers, data=request.body, auth=_auth(credentials))
+            requests.Request(
+                "POST", request.url, headers=request.headers, data=request.body, auth=signer_of(credentials)
+            )
         )
         try:
             with (
@@ -115,27 +115,6 @@ class _Session(requests.Session):
         """Return where the answer leads: nowhere."""
 
 
-class _TokenAuth(requests.auth.AuthBase):
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["X-Pixel-Token"] = self._token
-        return request
-
-
-def _auth(credentials: Credentials) -> requests.auth.AuthBase:
-    """X: "Creating a signature": HMAC-SHA1 over oauth_* only; a JSON body is no part of it (RFC 5849 §3.4.1.3.1)."""
-    if isinstance(credentials, PixelToken):
-        return _TokenAuth(credentials.pixel_token)
-    return OAuth1(
-        credentials.consumer_key,
-        client_secret=credentials.consumer_secret,
-        resource_owner_key=credentials.access_token,
-        resource_owner_secret=credentials.access_token_secret,
-    )
-
-
 def _read_body(response: requests.Response) -> bytes:
     """Read up to the limit and no further; an endless or broken body ends here, with what came of it.
 
@@ -150,15 +129,3 @@ def _read_body(response: requests.Response) -> bytes:
     except requests.RequestException:
         pass
     return bytes(body)
-
-
-def _may_carry_token(url: str) -> bool:
-    """Tell whether a token is safe on the way: it is its own proof, and plain http gives it away."""
-    parts = urlsplit(url)
-    if parts.scheme == "https":
-        return True
-    host = parts.hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
