@@ -10,7 +10,8 @@ import requests
 
 from tests.adapters.stub_x import Received, StubX, answer_ok, http_answer, writing
 from tests.adapters.x_posts import KEYS, PATIENCE_S, PUBLISHED, TOKEN, VECTORS, answer_to, post, request_to
-from xcapi_core.adapters.x_session import XSession, _auth, _may_carry_token
+from xcapi_core.adapters.signing import may_carry_token, signer_of
+from xcapi_core.adapters.x_session import XSession
 from xcapi_core.sandbox.config import KeyRing, OAuthKeys
 from xcapi_core.sandbox.signatures import Authentication, NonceStore, authenticate
 from xcapi_core.x_api.credentials import Credentials
@@ -61,7 +62,7 @@ async def test_signature_is_accepted_by_oauthlib_s_server_side(session: XSession
 
 @pytest.mark.parametrize("name", list(VECTORS))
 def test_keys_sign_the_published_vectors(name: str) -> None:
-    auth = _auth(KEYS)
+    auth = signer_of(KEYS)
     auth.client.nonce, auth.client.timestamp = PUBLISHED["nonce"], PUBLISHED["timestamp"]  # type: ignore[attr-defined]  # requests-oauthlib's, untyped
     vector = VECTORS[name]
     if "form_body" in vector:
@@ -119,7 +120,7 @@ async def test_pixel_token_travels_in_its_header_and_nothing_is_signed(session: 
     ],
 )
 def test_token_is_shown_to_https_and_to_loopback_alone(url: str, may: bool) -> None:  # noqa: FBT001 - a table's column
-    assert _may_carry_token(url) is may
+    assert may_carry_token(url) is may
 
 
 async def test_token_is_refused_over_plain_http_without_a_connection(session: XSession) -> None:
