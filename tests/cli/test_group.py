@@ -1,5 +1,6 @@
 """The `xcapi` group: help, version, and sentences where something is missing."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,33 @@ def test_unknown_command_and_option_are_wrong_usage() -> None:
     assert run("nope").returncode == 2
     assert run("sandbox", "--nope").returncode == 2
     assert run("sandbox", "--port", "65536").returncode == 2
+
+
+def test_wrong_name_is_answered_with_the_one_that_was_meant() -> None:
+    assert "Did you mean validate?" in run("valdate").stderr
+    assert "--config" in run("validate", "--confg", "x", "-").stderr
+    nothing_near = run("zzzz").stderr
+    assert "No such command: zzzz." in nothing_near
+    assert "mean" not in nothing_near
+
+
+def test_shell_completes_commands_and_options() -> None:
+    def completions(words: str) -> list[str]:
+        environment = {"_XCAPI_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        code = "from xcapi_core.cli.__main__ import main; main()"
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+        )
+        return [line.partition(",")[2] for line in result.stdout.splitlines()]
+
+    assert completions("xcapi val") == ["validate"]
+    assert "--config" in completions("xcapi validate --con")
 
 
 def test_missing_extra_is_one_sentence_that_says_what_to_install() -> None:

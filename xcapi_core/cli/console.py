@@ -1,8 +1,13 @@
 """Rich's console, for commands that decide themselves what a reader who has gone means."""
 
+import os
+from typing import Final
+
 from rich.console import Console
 
-__all__ = ["OutputConsole"]
+__all__ = ["OutputConsole", "is_animated", "new_console"]
+
+_PLAIN_WIDTH: Final = 120
 
 
 class OutputConsole(Console):
@@ -11,3 +16,19 @@ class OutputConsole(Console):
     def on_broken_pipe(self) -> None:
         """Pass the error on; rich calls this while it is handled."""
         raise  # noqa: PLE0704
+
+
+def new_console(*, stderr: bool = False) -> OutputConsole:
+    """Return a console: no escape codes in a pipe, on a dumb terminal or with NO_COLOR; 120 columns in a pipe."""
+    console = OutputConsole(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        return OutputConsole(stderr=stderr, highlight=False, color_system=None, width=_PLAIN_WIDTH)
+    if console.is_dumb_terminal or os.environ.get("NO_COLOR"):
+        # Rich keeps bold and dim without colours, which are escape codes too.
+        return OutputConsole(stderr=stderr, highlight=False, color_system=None)
+    return console
+
+
+def is_animated(console: Console) -> bool:
+    """Tell whether a bar may move: somebody watches a terminal that can go back to a line's start."""
+    return console.is_terminal and not console.is_dumb_terminal

@@ -1,5 +1,6 @@
 """`xcapi validate` as people and scripts use it."""
 
+import base64
 import gzip
 import io
 import json
@@ -16,8 +17,8 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from tests.events.samples import SHAPES
+from xcapi_core.cli.files import read_chunks
 from xcapi_core.cli.validate.command import validate
-from xcapi_core.cli.validate.files import read_chunks
 from xcapi_core.cli.validate.output import Bar
 from xcapi_core.cli.validate.tally import Tally
 from xcapi_core.cli.validate.verdicts import DROPPED, judge, masked
@@ -136,9 +137,38 @@ def test_all_well_is_0_skipped_ones_too() -> None:
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "2 events.")
 
 
-def test_empty_file_is_well_and_said_to_be_empty() -> None:
+def test_empty_file_is_an_error_and_said_to_be_empty() -> None:
     result = run(write("a.jsonl"))
-    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "0 events: there is nothing in it.")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (
+        1,
+        "a.jsonl  not read to its end  nothing in it: it is empty",
+    )
+
+
+def test_json_that_does_not_parse_has_its_place_and_cause() -> None:
+    Path("a.json").write_text('[\n {"event": "purchase"},\n {"event": "purchase", }\n]\n')
+    details = [verdict["detail"] for verdict in lines_of(run("--json", "a.json"))[:2]]
+    assert ["a trailing comma" in detail for detail in details] == [False, True]
+    assert "line 3, column " in details[1]
+    Path("b.jsonl").write_text(json.dumps(GOOD) + "\n{'event': 'purchase'}\n")
+    assert "line 2, column 2: single quotes" in run("b.jsonl").stdout
+
+
+def test_dead_letter_in_a_file_is_read_with_its_own_attributes() -> None:
+    bare = {key: value for key, value in GOOD.items() if key not in ("time", "order_id")}
+    message = {
+        "data": base64.urlsafe_b64encode(json.dumps(bare).encode()).decode(),
+        "attributes": {
+            "pixel_id": "p2abc",
+            "xcapi_reason": "rejected",
+            "xcapi_conversion_id": "kept",
+            "xcapi_publish_time": "2026-04-20T12:00:00.000Z",
+        },
+    }
+    Path("pulled.json").write_text(json.dumps([{"ackId": "a", "message": message}], indent=2))
+    conversion = lines_of(run("--json", "pulled.json"))[0]["conversion"]
+    assert (conversion["conversion_id"], conversion["event_id"]) == ("kept", "tw-p2abc-1")
+    assert conversion["conversion_time"] == "2026-04-20T12:00:00.000Z"
 
 
 def test_standard_input_compressed_or_not_and_several_files() -> None:

@@ -1,6 +1,5 @@
 """`xcapi validate`: reads files as the function would read messages, and sends nothing."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,18 +9,16 @@ from typing import IO
 import click
 from rich.console import Console
 
-from xcapi_core.cli.console import OutputConsole
+from xcapi_core.cli.configuration import config_option, require_configuration
+from xcapi_core.cli.console import is_animated, new_console
+from xcapi_core.cli.files import Chunk, InputError, InputFormat, read_chunks
 from xcapi_core.cli.standard_output import discard_output
-from xcapi_core.cli.validate.files import Chunk, InputError, InputFormat, read_chunks
 from xcapi_core.cli.validate.output import Bar, JsonOutput, Output, PeopleOutput
 from xcapi_core.cli.validate.tally import Tally
 from xcapi_core.cli.validate.verdicts import Verdict, judge
-from xcapi_core.settings import Settings
-from xcapi_core.settings.reader import ConfigurationError, load_settings, read_settings
 
 __all__ = ["validate"]
 
-_WRONG_USAGE = 2
 # Below it a file is read before anybody could look at a bar.
 _LONG_FILE_BYTES = 2_000_000
 _EVENTS_A_STEP = 500
@@ -30,8 +27,9 @@ _HELP = """Show what each event in FILE… would become at X, or why nothing. No
 
 A file holds JSON, JSON lines or CSV, compressed with gzip or not; "-" is standard input. Each line (of JSON: the whole
 document) is read as the function would read a message with this data: one event, an array, {"events": […]}, a
-Measurement Protocol body, a Segment batch. A CSV's header names the fields, "user.email" the field email in user; JSON
-in a cell counts as such.
+Measurement Protocol body, a Segment batch. A CSV's header names the fields, in any case, with spaces or "_",
+"user.email" the field email in user; JSON in a cell counts as such. Dead letters (as `xcapi dlq export` and
+`gcloud pubsub subscriptions pull --format=json` write them) and push envelopes are read as the messages they hold.
 
 The configuration is the function's own: --config FILE, else XCAPI_CONFIG or XCAPI_CONFIG_FILE. Of identifiers, only
 as much is shown as tells one's own.
@@ -45,12 +43,6 @@ Exits with 0 if every event is sent or left out on purpose, 1 if any cannot be s
 wrong usage.
 """
 
-_NO_CONFIGURATION = """There is no configuration, and without one nobody knows your pixel and which events it wants.
-Give --config FILE, or set XCAPI_CONFIG or XCAPI_CONFIG_FILE. The least that works, with your own ids in it:
-
-  {"dead_letter_topic": "file:letters.jsonl",
-   "pixels": {"o8z6j": {"credentials": "env:X_KEYS", "event_ids": {"purchase": "tw-o8z6j-o8z21"}}}}"""
-
 
 @click.command(help=_HELP, context_settings={"max_content_width": 120})
 @click.argument(
@@ -60,9 +52,7 @@ Give --config FILE, or set XCAPI_CONFIG or XCAPI_CONFIG_FILE. The least that wor
     metavar="FILE…",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=str),
 )
-@click.option(
-    "--config", "config_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The configuration."
-)
+@config_option
 @click.option(
     "--format",
     "format_",
@@ -91,11 +81,11 @@ def validate(
     as_json: bool,
 ) -> None:
     """Validate files; see the help text above."""
-    settings = _settings(config_file)
+    settings = require_configuration(config_file)
     if pixel is not None and pixel not in settings.pixels:
         raise click.BadParameter(f"none of the configured pixels: {', '.join(settings.pixels)}", param_hint="--pixel")
     attributes = {key: value for key, value in (("format", format_), ("pixel_id", pixel)) if value}
-    console = OutputConsole()
+    console = new_console()
     output: Output = JsonOutput(only_bad=quiet) if as_json else PeopleOutput(console, only_bad=quiet)
     try:
         tally = _validate(
@@ -143,26 +133,12 @@ def _validate(
     return tally
 
 
-def _settings(config_file: Path | None) -> Settings:
-    try:
-        if config_file is not None:
-            return read_settings(config_file.read_bytes())
-        if not any(os.environ.get(name, "").strip() for name in ("XCAPI_CONFIG", "XCAPI_CONFIG_FILE")):
-            raise click.UsageError(_NO_CONFIGURATION)
-        return load_settings(os.environ)
-    except ConfigurationError as error:
-        text = str(error)
-        raise click.ClickException(f"{config_file}: {text}" if config_file else text) from error
-    except OSError as error:
-        raise click.ClickException(f"Cannot read {config_file}: {error.strerror}.") from error
-
-
 def _bar(files: tuple[str, ...], console: Console) -> Bar:
     """Return a bar where somebody watches; beside the lines' console where that is a pipe."""
     if not console.is_terminal:
-        console = Console(stderr=True)
+        console = new_console(stderr=True)
     is_long = any(file == "-" or Path(file).stat().st_size > _LONG_FILE_BYTES for file in files)
-    return Bar(console, wanted=console.is_terminal and is_long)
+    return Bar(console, wanted=is_animated(console) and is_long)
 
 
 def _position(stream: IO[bytes]) -> int:

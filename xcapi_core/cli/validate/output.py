@@ -116,8 +116,6 @@ class PeopleOutput:
             self._print(table)
             self._print("")
         sentence = f"{tally.events:,} event{'' if tally.events == 1 else 's'}"
-        if not tally.events and tally.is_well:
-            sentence += ": there is nothing in it"
         bad = sum(count for end, _, count in tally.rows() if end not in ("conversion", "skipped"))
         sentence += f", {bad:,} that cannot be sent." if bad else "."
         self._print(Text(sentence, style="bold green" if tally.is_well else "bold red"))

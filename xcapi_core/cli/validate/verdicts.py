@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from xcapi_core.cli.validate.files import Chunk
+from xcapi_core.cli.files import Chunk, json_problem
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import is_object
@@ -95,21 +95,18 @@ def judge(
         )
         return
     message = PubsubMessage(
-        message_id=str(chunk.line),
-        publish_time=now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        message_id=chunk.message_id or str(chunk.line),
+        publish_time=chunk.publish_time
+        or now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         data=chunk.data,
-        attributes=attributes,
+        attributes={**attributes, **chunk.attributes},
         subscription="",
         ordering_key="",
         delivery_attempt=None,
     )
-    read = (
-        event
-        for event in read_events(message, settings, received_at=now, settled=frozenset())
-        if isinstance(event, ReadEvent)
-    )
-    for event in read:
-        yield _verdict(event, file, chunk.line, is_alone=event.event_bytes == chunk.data)
+    for event in read_events(message, settings, received_at=now, settled=frozenset()):
+        if isinstance(event, ReadEvent):
+            yield _verdict(event, file, chunk)
 
 
 def masked(wire: bytes) -> dict[str, object]:
@@ -133,7 +130,7 @@ def _mask(kind: str, value: str) -> str:
     return f"{value[:4]}…" if len(value) > 8 else "…"  # noqa: PLR2004 - a click id has 26
 
 
-def _verdict(event: ReadEvent, file: str, line: int, *, is_alone: bool) -> Verdict:
+def _verdict(event: ReadEvent, file: str, chunk: Chunk) -> Verdict:
     conversion: Conversion | None = None
     detail = ""
     end: End
@@ -150,10 +147,13 @@ def _verdict(event: ReadEvent, file: str, line: int, *, is_alone: bool) -> Verdi
             end, why, detail = "expired", "older than max_event_age_hours", str(problem)
         case Unreadable(problem):
             end, why, detail = "unreadable", problem.found, str(problem)
+    if end in ("invalid", "unreadable") and (place := json_problem(event.event_bytes, chunk.line, within=chunk.data)):
+        detail = f"{detail} ({place})"
+    is_alone = event.event_index is None or (event.event_bytes == chunk.data and not chunk.first_index)
     return Verdict(
         file=file,
-        line=line,
-        event_index=None if is_alone else event.event_index,
+        line=chunk.line,
+        event_index=None if is_alone else chunk.first_index + (event.event_index or 0),
         end=end,
         why=why,
         detail=detail,

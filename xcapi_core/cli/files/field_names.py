@@ -1,0 +1,135 @@
+"""The fields of events as a table's header may name them: in another case, or with spaces."""
+
+import re
+from typing import Final
+
+__all__ = ["KNOWN_FIELDS", "as_known"]
+
+# docs/events.md: what the readers of the three formats look for at the top of an event or in one of its objects.
+KNOWN_FIELDS: Final = frozenset(
+    {
+        "event",
+        "event_name",
+        "event_id",
+        "name",
+        "type",
+        "pixel_id",
+        "format",
+        "conversion_id",
+        "transaction_id",
+        "order_id",
+        "messageId",
+        "message_id",
+        "conversionId",
+        "transactionId",
+        "orderId",
+        "event_tag",
+        "conversion_time",
+        "time",
+        "timestamp",
+        "conversion_timestamp",
+        "event_timestamp",
+        "timestamp_micros",
+        "originalTimestamp",
+        "conversionTime",
+        "value",
+        "conversion_value",
+        "value_micros",
+        "revenue",
+        "total",
+        "price",
+        "purchase_revenue",
+        "quantity",
+        "currency",
+        "price_currency",
+        "conversion_currency",
+        "number_items",
+        "number_item",
+        "num_items",
+        "numberItems",
+        "description",
+        "contents",
+        "items",
+        "products",
+        "content_ids",
+        "content_type",
+        "content_id",
+        "content_name",
+        "content_price",
+        "content_group_id",
+        "item_id",
+        "item_name",
+        "item_category",
+        "product_id",
+        "sku",
+        "category",
+        "search_string",
+        "search_term",
+        "query",
+        "event_source_url",
+        "page_location",
+        "page_url",
+        "url",
+        "email",
+        "email_address",
+        "emails",
+        "phone",
+        "phone_number",
+        "phones",
+        "twclid",
+        "hashed_email",
+        "hashed_phone_number",
+        "ip_address",
+        "ip",
+        "user_agent",
+        "userAgent",
+        "ip_override",
+        "user_id",
+        "identifiers",
+        "user",
+        "user_data",
+        "traits",
+        "anonymousId",
+        "userId",
+        "consent",
+        "consent_state",
+        "ad_storage",
+        "ad_user_data",
+        "opt_out",
+        "limit_ad_tracking",
+        "gpc",
+        "non_personalized_ads",
+        "is_limited_ad_tracking",
+        "adTrackingEnabled",
+        "gcs",
+        "gcd",
+        "us_privacy",
+        "privacy_info",
+        "ads_storage",
+        "params",
+        "event_params",
+        "client_id",
+        "app_instance_id",
+        "properties",
+        "context",
+        "ecommerce",
+        "data",
+        "events",
+        "batch",
+        "conversions",
+    }
+)
+_IGNORED: Final = re.compile(r"[\s_-]+")
+
+
+def _plain(name: str) -> str:
+    return _IGNORED.sub("", name).casefold()
+
+
+# Of two spellings of one name (`orderId`, `order_id`) the one of X's own style.
+_BY_PLAIN: Final = {_plain(name): name for name in sorted(KNOWN_FIELDS, key=lambda name: (name.islower(), name))}
+
+
+def as_known(name: str) -> str:
+    """Return the known field that differs from `name` only in case, spaces, `_` and `-`, part by part; else `name`."""
+    return ".".join(part if part in KNOWN_FIELDS else _BY_PLAIN.get(_plain(part), part) for part in name.split("."))

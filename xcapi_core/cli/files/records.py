@@ -1,0 +1,34 @@
+"""What reading a file yields, and how it says that it cannot."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+__all__ = ["LONGEST_MESSAGE", "Chunk", "InputError"]
+
+# What a Pub/Sub message may hold; no event is larger.
+LONGEST_MESSAGE: Final = 10_000_000
+
+
+class InputError(Exception):
+    """A file cannot be read on, and why; its text quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What would be one message: a line, a row, a document or a message in a file. `problem` says why it cannot be one.
+
+    `line` is where it begins, as an editor counts; `position` what `--from-line` counts: the line, of a table the row
+    without its header, of an array the (first) element, each from 1. `first_index` is the place of a piece of a large
+    array in that array. The last three are a filed message's own.
+    """
+
+    line: int
+    data: bytes = field(default=b"", repr=False)
+    problem: str = ""
+    position: int = field(default=0, compare=False)
+    unit: Literal["line", "row", "element"] = field(default="line", compare=False)
+    first_index: int = 0
+    attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    message_id: str = ""
+    publish_time: str = ""
