@@ -83,7 +83,7 @@ def sandbox(
         raise click.ClickException(f"Cannot listen on {host} port {port}: {error.strerror or error}.") from error
     if not _is_loopback(host):
         click.echo(
-            f"Warning: {host} is reachable from other machines. They can send conversions; console and /sandbox/ stay ours.",
+            f"Warning: {host} is reachable from other machines. They may send; console and /sandbox/ stay local.",
             err=True,
         )
     try:

@@ -110,7 +110,7 @@ def test_events_appear_as_they_come_newest_on_top(page: Page) -> None:
     post(page.server, conversion(conversion_id="order-2", event_id="zzzzz"))
     page.until(lambda: len(page.rows()) == 2)
     newest, oldest = page.rows()
-    assert "Refused zzzzz INVALID_PARAMETER event_id X o8z6j order-2" in newest
+    assert "Refused zzzzz NOT_FOUND event_id X o8z6j order-2" in newest
     assert "Delivered purchase X o8z6j order-1" in oldest
     assert (page.end_count("delivered"), page.end_count("refused")) == ("1", "1")
     assert "100 %" in page.text("#keys")

@@ -77,15 +77,16 @@ def advise(entry: Entry) -> list[str]:
 
 
 def _advice(entry: Entry) -> Iterator[str]:
-    if entry.attempts and entry.verdict in ("refused", "dead_lettered"):
-        finding = entry.attempts[-1].finding
-        for error in finding.errors if finding else ():
-            yield from (advice for pattern, advice in _FOR_WORDS if pattern.search(error.message))
+    attempt = entry.attempts[-1] if entry.attempts else None
+    errors = attempt.finding.errors if attempt and attempt.finding else ()
+    words = [error.message for error in errors] or [entry.detail]
+    for pattern, advice in _FOR_WORDS:
+        if any(pattern.search(text) for text in words):
+            yield advice
     if entry.reason in _FOR_REASON:
         yield _FOR_REASON[entry.reason]
-    elif entry.attempts and (status := entry.attempts[-1].exchange.request.status) in _FOR_STATUS:
-        yield _FOR_STATUS[status]
-    elif entry.attempts and status >= 500:  # noqa: PLR2004  HTTP's classes
-        yield _FOR_STATUS[503]
-    elif entry.verdict == "dead_lettered" or (entry.attempts and entry.verdict == "refused"):
-        yield from (advice for pattern, advice in _FOR_WORDS if pattern.search(entry.detail))
+    elif attempt and not errors:
+        status = attempt.exchange.request.status
+        status = 503 if status >= 500 else status  # noqa: PLR2004  HTTP's classes
+        if status in _FOR_STATUS:
+            yield _FOR_STATUS[status]

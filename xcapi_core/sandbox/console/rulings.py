@@ -51,7 +51,14 @@ def rule(exchange: Exchange, finding: Finding | None, of: int) -> Ruling:
     if finding is not None:
         first = finding.errors[0]
         return Ruling("refused", f"{first.code} {first.parameter or ''}".rstrip(), first.message)
-    return Ruling("refused", f"{status} {code}".strip(), exchange.request.hint)
+    return Ruling("refused", f"{status} {code}".strip(), exchange.request.hint or _first_words(exchange.answer))
+
+
+def _first_words(answer: Answer) -> str:
+    try:
+        return str(json.loads(answer.body)["errors"][0]["message"])
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return ""
 
 
 def _rule_on_success(answer: Answer, of: int) -> Ruling:
