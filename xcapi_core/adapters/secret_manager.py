@@ -15,7 +15,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 from xcapi_core.adapters.google_grpc import local_channel, status_name
 from xcapi_core.x_api.credential_cache import Secret, SecretUnavailable
 
-__all__ = ["SecretManager"]
+__all__ = ["SecretManager", "open_secret_manager"]
 
 # The client's own default goes on for 60 s and would eat a delivery's whole time.
 ATTEMPT_TIMEOUT_S = 3.0
@@ -51,7 +51,12 @@ class SecretManager:
 
     @cached_property
     def _client(self) -> SecretManagerServiceClient:
-        host = self._environ.get("SECRET_MANAGER_EMULATOR_HOST")
-        if not host:
-            return SecretManagerServiceClient()
-        return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=local_channel(host)))
+        return open_secret_manager(self._environ)
+
+
+def open_secret_manager(environ: Mapping[str, str]) -> SecretManagerServiceClient:
+    """Return Google's client, pointed at the local server that `SECRET_MANAGER_EMULATOR_HOST` names, if any."""
+    host = environ.get("SECRET_MANAGER_EMULATOR_HOST")
+    if not host:
+        return SecretManagerServiceClient()
+    return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=local_channel(host)))

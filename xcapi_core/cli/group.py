@@ -31,6 +31,10 @@ _COMMANDS: Final[Mapping[str, Entry]] = {
     "validate": Entry(
         "xcapi_core.cli.validate.command", "validate", "Show what the events in files would become at X."
     ),
+    "authorize": Entry(
+        "xcapi_core.cli.authorize.command", "authorize", "Get the OAuth keys of a handle that does not own the app."
+    ),
+    "tags": Entry("xcapi_core.cli.tags.command", "tags", "List the pixel's event tags at X, or make one."),
 }
 
 

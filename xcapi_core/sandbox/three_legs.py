@@ -14,7 +14,6 @@ from oauthlib.common import Request, generate_token
 from oauthlib.oauth1 import AccessTokenEndpoint, RequestTokenEndpoint
 
 from xcapi_core.sandbox.answers import Answer
-from xcapi_core.sandbox.config import OAuthKeys
 from xcapi_core.sandbox.engine import Engine
 from xcapi_core.sandbox.signatures import KeysValidator
 
@@ -140,13 +139,10 @@ class _StepValidator(KeysValidator):
     def save_access_token(  # type: ignore[override]  # as above
         self, token: dict[str, str], request: Request
     ) -> None:
-        client_key = request.client_key or ""
-        user = OAuthKeys(
-            consumer_key=client_key,
-            consumer_secret=self.get_client_secret(client_key, request),
-            access_token=token["oauth_token"],
-            access_token_secret=token["oauth_token_secret"],
-            user_id=_USER_ID,
+        # The user of the page is the app's first one, with what that user may do.
+        owner = next(keys for keys in self._engine.keys.oauth if keys.consumer_key == request.client_key)
+        user = replace(
+            owner, access_token=token["oauth_token"], access_token_secret=token["oauth_token_secret"], user_id=_USER_ID
         )
         self._engine.keys = replace(self._engine.keys, oauth=(*self._engine.keys.oauth, user))
 

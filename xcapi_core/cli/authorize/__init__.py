@@ -1,0 +1,1 @@
+"""`xcapi authorize`: keys for a handle that does not own the app."""

@@ -1,0 +1,1 @@
+"""`xcapi tags`: the account's event tags, as the configuration wants them."""
