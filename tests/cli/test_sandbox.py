@@ -80,10 +80,10 @@ def test_curl_example_works_as_pasted(start: Start) -> None:
 def test_each_request_is_a_plain_line_in_a_pipe(start: Start) -> None:
     process = start("--port", "0")
     url = url_of(process)
-    assert send(url, event_id="nope").status_code == 400
-    line = line_with("400", process.stdout)
+    assert send(url, event_id="nope").status_code == 404
+    line = line_with("404", process.stdout)
     assert re.search(
-        r"^\d\d:\d\d:\d\d  400  o8z6j +1 conversion .*pixel_token .*INVALID_PARAMETER NOT_FOUND; 1 bad", line
+        r"^\d\d:\d\d:\d\d  404  o8z6j +1 conversion .*pixel_token .*INVALID_PARAMETER NOT_FOUND; 1 bad", line
     )
     assert "\x1b" not in line
 

@@ -123,7 +123,7 @@ def test_pixel_of_an_account_that_the_user_cannot_see_is_404() -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
+        ("POST", "/"),
         ("GET", "/12/measurement/conversions/o8z6j"),
         ("PUT", "/12/measurement/conversions/o8z6j"),
         ("POST", "/12/measurement/conversions"),

@@ -26,6 +26,7 @@ refuses what X refuses with X's status, code and wording, takes a request's conv
 the rate budget with its headers. Nothing leaves this machine. Point a client at it in place of https://ads-api.x.com.
 
 \b
+Watch it live:    open http://127.0.0.1:8089/ in a browser
 What it saw:      curl -s http://127.0.0.1:8089/sandbox/conversions
 Forget it:        curl -s -X DELETE http://127.0.0.1:8089/sandbox/conversions
 A bad day at X:   curl -s http://127.0.0.1:8089/sandbox/faults -d '{"status": 503, "times": 3}'
@@ -82,7 +83,7 @@ def sandbox(
         raise click.ClickException(f"Cannot listen on {host} port {port}: {error.strerror or error}.") from error
     if not _is_loopback(host):
         click.echo(
-            f"Warning: {host} is reachable from other machines. Whoever reaches it can read what is sent here.",
+            f"Warning: {host} is reachable from other machines. They may send; console and /sandbox/ stay local.",
             err=True,
         )
     try:

@@ -83,6 +83,7 @@ def _banner(url: str, config: SandboxConfig, config_file: Path | None) -> list[T
         f"    -H 'Content-Type: application/json' -H \"X-Pixel-Token: {token}\" \\",
         f"    -d '{_conversion(tag)}'",
         "",
+        f"Watch it live:   {url}/",
         f"What it saw:     curl -s {url}/sandbox/conversions",
         f'A bad day at X:  curl -s {url}/sandbox/faults -d \'{{"status": 503, "times": 3}}\'',
         f"Well again:      curl -s -X DELETE {url}/sandbox/faults",

@@ -18,6 +18,10 @@ from starlette.types import Scope
 
 from xcapi_core.sandbox.ads_routes import ads_routes
 from xcapi_core.sandbox.answers import ROUTE_NOT_FOUND, Answer, error_answer, success_answer
+from xcapi_core.sandbox.console.entries import Exchange
+from xcapi_core.sandbox.console.feed import Feed
+from xcapi_core.sandbox.console.guard import same_origin_only
+from xcapi_core.sandbox.console.routes import ConsoleRoutes
 from xcapi_core.sandbox.control import Control
 from xcapi_core.sandbox.engine import Engine, Processed, ReceivedRequest
 from xcapi_core.sandbox.faults import Fault, announcement, fault_answer
@@ -41,22 +45,26 @@ def build_app(
     stopping: asyncio.Event,
     clock: Callable[[], float] = time.time,
     on_request: Callable[[RequestRecord], None] | None = None,
+    feed: Feed,
+    console_title: str = "sandbox",
 ) -> Starlette:
     """Return the sandbox as an ASGI application.
 
     `drop_connection` closes the connection of a request without an answer, which ASGI has no word for.
     `stopping` is set when the server stops: injected delays end then.
-    `on_request` hears of every request to the conversions endpoint, in the event loop's thread.
+    `on_request` hears of every request to the conversions endpoint, in the event loop's thread, `feed` too.
     """
-    conversions = _ConversionsEndpoint(engine, drop_connection, stopping, clock, on_request)
+    conversions = _ConversionsEndpoint(engine, drop_connection, stopping, clock, on_request, feed)
     control = Control(engine)
+    console = ConsoleRoutes(feed, lambda: engine.faults, stopping, console_title)
     app = Starlette(
         routes=[
             Route("/{api_version}/measurement/conversions/{pixel_id}", conversions.respond, methods=["POST"]),
             *ads_routes(engine, clock),
-            Route("/sandbox/conversions", control.conversions, methods=["GET", "DELETE"]),
-            Route("/sandbox/faults", control.faults, methods=["GET", "POST", "DELETE"]),
-            Route("/sandbox/keys", control.keys, methods=["PUT", "POST"]),
+            Route("/sandbox/conversions", same_origin_only(control.conversions), methods=["GET", "DELETE"]),
+            Route("/sandbox/faults", same_origin_only(control.faults), methods=["GET", "POST", "PUT", "DELETE"]),
+            Route("/sandbox/keys", same_origin_only(control.keys), methods=["PUT", "POST"]),
+            *console.routes(),
         ],
         exception_handlers={404: _route_not_found, 405: _route_not_found},
     )
@@ -77,6 +85,7 @@ class _ConversionsEndpoint:
     stopping: asyncio.Event
     clock: Callable[[], float]
     on_request: Callable[[RequestRecord], None] | None
+    feed: Feed
     _request_ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     async def respond(self, request: Request) -> Response:
@@ -173,6 +182,7 @@ class _ConversionsEndpoint:
             headers=masked_headers(received.headers),
         )
         self.engine.recorder.add_request(record)
+        self.feed.hear(Exchange(request=record, body=received.body or b"", answer=answer, findings=processed.findings))
         if self.on_request is not None:
             self.on_request(record)
 

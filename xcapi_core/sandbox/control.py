@@ -44,17 +44,19 @@ class Control:
         )
 
     async def faults(self, request: Request) -> Response:
-        """GET: the faults in force. POST: add one or several. DELETE: lift all."""
+        """GET: the faults in force. POST: add one or several. PUT: these in place of all others. DELETE: lift all."""
         if request.method == "DELETE":
             self.engine.faults.clear()
             return Response(status_code=204)
-        if request.method == "POST":
+        if request.method in ("POST", "PUT"):
             found = await _json_of(request)
             if isinstance(found, Problem):
                 return _problems([found])
             faults, problems = read_faults(found)
             if problems:
                 return _problems(problems)
+            if request.method == "PUT":
+                self.engine.faults.clear()
             self.engine.faults.add(faults)
         return JSONResponse({"faults": self.engine.faults.as_json()}, 201 if request.method == "POST" else 200)
 

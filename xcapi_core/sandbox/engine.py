@@ -5,7 +5,7 @@ import random
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, NoReturn
 
 from xcapi_core.sandbox.answers import (
@@ -53,13 +53,17 @@ class ReceivedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processed:
-    """X's answer to a request, and what the request log wants to know about it."""
+    """X's answer to a request, and what the request log and the console want to know about it.
+
+    `findings` has what X has to say about each conversion, where X looked at them.
+    """
 
     answer: Answer
     auth: str
     conversions: int = 0
     accepted: int = 0
     hint: str = ""
+    findings: tuple[Finding, ...] = field(default=(), repr=False)
 
 
 class _Batch(NamedTuple):
@@ -189,10 +193,10 @@ class Engine:
         if errors:
             # All or nothing: the good ones of the batch are not taken either.
             hint = self._remember_refused(request, batch)
-            return refused(status, *errors, count=count, hint=hint)
+            return replace(refused(status, *errors, count=count, hint=hint), findings=tuple(findings))
         self._remember_accepted(request, batch)
         answer = success_answer(pixel.account_id, count, str(uuid.uuid4()), headers)
-        return Processed(answer=answer, auth=sender.kind, conversions=count, accepted=count)
+        return Processed(answer=answer, auth=sender.kind, conversions=count, accepted=count, findings=tuple(findings))
 
     def _remember_refused(self, request: ReceivedRequest, batch: _Batch) -> str:
         bad = [(index, finding) for index, finding in enumerate(batch.findings) if finding.errors]

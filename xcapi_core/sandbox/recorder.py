@@ -10,7 +10,7 @@ from typing import Literal
 
 from xcapi_core.sandbox.answers import ApiError
 
-__all__ = ["ConversionRecord", "Recorder", "RequestRecord", "Verdict"]
+__all__ = ["ConversionRecord", "Recorder", "RequestRecord", "Verdict", "iso"]
 
 Verdict = Literal["accepted", "refused"]
 
@@ -49,7 +49,7 @@ class RequestRecord:
     def as_json(self) -> dict[str, object]:
         """Return the record for `GET /sandbox/conversions`."""
         record: dict[str, object] = asdict(self)
-        record["time"] = _iso(self.received_at)
+        record["time"] = iso(self.received_at)
         del record["received_at"]
         return record
 
@@ -78,7 +78,7 @@ class ConversionRecord:
         found = conversion if isinstance(conversion, dict) else {}
         return {
             "request_id": self.request_id,
-            "time": _iso(self.received_at),
+            "time": iso(self.received_at),
             "pixel_id": self.pixel_id,
             "event_id": found.get("event_id"),
             "conversion_id": found.get("conversion_id"),
@@ -100,7 +100,8 @@ def _read_back(records: Iterable[ConversionRecord]) -> Iterator[dict[str, object
         yield record.as_json(conversions[record.index])
 
 
-def _iso(epoch_s: float) -> str:
+def iso(epoch_s: float) -> str:
+    """Return an epoch time as X writes times: ISO 8601 in UTC, with milliseconds."""
     return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

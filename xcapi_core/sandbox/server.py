@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from xcapi_core.sandbox.app import build_app
 from xcapi_core.sandbox.config import SandboxConfig
+from xcapi_core.sandbox.console.feed import Feed
 from xcapi_core.sandbox.engine import Engine
 from xcapi_core.sandbox.fault_reader import read_faults
 from xcapi_core.sandbox.key_reader import read_keys
@@ -59,9 +60,11 @@ class SandboxServer:
         port: int = 0,
         on_request: Callable[[RequestRecord], None] | None = None,
         clock: Callable[[], float] = time.time,
+        console_title: str = "sandbox",
     ) -> None:
         self.config = config or SandboxConfig()
         self.engine = Engine(self.config)
+        self.feed = Feed(self.config)
         self._host = host
         self._asked_port = port
         self._socket: socket.socket | None = None
@@ -74,6 +77,8 @@ class SandboxServer:
             stopping=stopping,
             clock=clock,
             on_request=on_request,
+            feed=self.feed,
+            console_title=console_title,
         )
         self._server = _Server(
             stopping,

@@ -1,0 +1,94 @@
+// The console: listens to the stream of events and keeps summary, list and details up to date.
+
+import { close, isOpen, openDetails, refresh, wireDetails } from "./details.js";
+import { announce, byId, copy } from "./dom.js";
+import { showFaults, wireFaults } from "./faults.js";
+import { draw, forget, matching, take, wireList } from "./list.js";
+import { showSummary } from "./summary.js";
+
+const HINTS = {
+  sandbox: `Point a client of X's Conversions API at ${location.origin} in place of https://ads-api.x.com.`,
+  dev: "The events of your files appear here as they are sent.",
+};
+const THEMES = ["auto", "light", "dark"];
+
+let generation = null;
+let paused = false;
+let unseen = 0;
+let latest = null; // the newest totals and faults
+let scheduled = false;
+
+function listen() {
+  const stream = new EventSource("/console/stream");
+  stream.addEventListener("open", () => connection("live"));
+  stream.addEventListener("error", () => connection("reconnecting"));
+  stream.addEventListener("changes", (event) => receive(JSON.parse(event.data)));
+}
+
+function connection(state) {
+  byId("connection").dataset.state = state;
+  byId("connection").textContent = state;
+}
+
+function receive(changes) {
+  if (changes.generation !== generation) {
+    generation = changes.generation;
+    forget();
+    close();
+    unseen = 0;
+  }
+  take(changes.rows);
+  unseen += changes.rows.length;
+  latest = changes;
+  showFaults(changes.faults);
+  byId("mode").textContent = changes.mode;
+  byId("hint").textContent = HINTS[changes.mode] ?? "";
+  if (changes.rows.some((row) => isOpen(row.id))) refresh();
+  if (paused) byId("pause").textContent = unseen ? `Resume (${unseen.toLocaleString()} new)` : "Resume";
+  else schedule();
+}
+
+// However fast events come, the page is drawn once a frame.
+function schedule() {
+  if (scheduled) return;
+  scheduled = true;
+  requestAnimationFrame(() => {
+    scheduled = false;
+    showSummary(latest.totals, latest.mode);
+    draw();
+    if (unseen) announce(`${unseen} event${unseen === 1 ? "" : "s"} new or changed, ${latest.totals.events} in all`);
+    unseen = 0;
+  });
+}
+
+function wire() {
+  wireList(openDetails);
+  wireDetails();
+  wireFaults();
+  byId("pause").addEventListener("click", () => {
+    paused = !paused;
+    byId("pause").setAttribute("aria-pressed", String(paused));
+    byId("pause").textContent = paused ? "Resume" : "Pause";
+    if (!paused && latest) schedule();
+  });
+  byId("clear").addEventListener("click", () => fetch("/console/events", { method: "DELETE" }));
+  byId("copy").addEventListener("click", () => copy(matching(), byId("copy")));
+  byId("theme").addEventListener("click", () => {
+    setTheme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length]);
+  });
+}
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  byId("theme").textContent = theme;
+  byId("theme").setAttribute("aria-label", `Theme: ${theme}`);
+  try { localStorage.setItem("theme", theme); } catch { /* without storage the choice lasts as long as the page */ }
+}
+
+function storedTheme() {
+  try { return localStorage.getItem("theme"); } catch { return null; }
+}
+
+setTheme(THEMES.includes(storedTheme()) ? storedTheme() : "auto");
+wire();
+listen();
