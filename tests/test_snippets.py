@@ -153,6 +153,46 @@ def test_sandbox_in_a_test_works_as_shown(tmp_path: Path) -> None:
     runpy.run_path(str(file), {"send_my_conversions": send_my_conversions})
 
 
+# --- JavaScript -----------------------------------------------------------------------------------------------------
+
+# What a server container gives a tag's template, on Node.
+CONTAINER = """
+const api = {
+  JSON,
+  toBase64: (text) => Buffer.from(text).toString('base64'),
+  getGoogleAuth: () => undefined,
+  getAllEventData: () => ({event_name: 'purchase', transaction_id: '10001'}),
+  getCookieValues: (name) => name === '_twclid' ? ['c1'] : [],
+  sendHttpRequest: (url, {method, headers}, body) =>
+    fetch(url.replace('https://pubsub.googleapis.com', process.argv[1]), {method, headers, body})
+      .then((answer) => ({statusCode: answer.status})),
+};
+const data = {gtmOnSuccess: () => console.log('success'), gtmOnFailure: () => console.log('failure')};
+new Function('require', 'data', process.argv[2])((name) => api[name], data);
+"""
+
+
+@pytest.mark.e2e
+def test_tag_of_a_server_container_tells_success_from_failure(emulator: PubsubEmulator) -> None:
+    node = shutil.which("node")
+    if node is None:
+        unavailable("Node is not installed")
+    path = DeliveryPath.named("my-project", "tag", "http://127.0.0.1:9/")
+    path = replace(path, dead_letter_topic="projects/my-project/topics/x-conversions")
+    snippet = the_one("js", "gtmOnSuccess").text
+
+    def run() -> str:
+        command = [node, "--eval", CONTAINER, f"http://{emulator.address}", snippet]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert run() == "failure\n"  # there is no such topic yet
+    emulator.provision(path)
+    assert run() == "success\n"
+    (message,) = emulator.pull(path.dead_letter_subscription)
+    assert json.loads(message.data) == {"event_name": "purchase", "transaction_id": "10001", "_twclid": "c1"}
+    assert message.attributes == {"format": "ga4"}
+
+
 # --- The shell ------------------------------------------------------------------------------------------------------
 
 
