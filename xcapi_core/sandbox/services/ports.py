@@ -1,20 +1,29 @@
 """Ports on loopback."""
 
+import secrets
 import socket
+from typing import Final
 
 from xcapi_core.sandbox.services.errors import LocalServiceError
 
 __all__ = ["LOOPBACK", "free_port", "require_free"]
 
 LOOPBACK = "127.0.0.1"
+# Below what Linux (from 32768 on) and macOS (from 49152 on) hand out by themselves, so that no connection and no
+# server that asked for any port takes one between this choice and its use.
+_CHOICE: Final = range(10_000, 32_000)
 
 
 def free_port() -> int:
     """Return a port that nobody listened on a moment ago; another process may still take it before its use."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = secrets.choice(_CHOICE)  # not `random`, which a property test seeds
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
 
 
 def require_free(port: int, component: str) -> None:
