@@ -13,6 +13,9 @@ bin = $(XCAPI_VENV)/bin
 # Before the whole suite, not before some of it. What cannot be had is skipped there, with the reason.
 rollout_tools = $(if $(ARGS),:,if command -v terraform >/dev/null; then $(bin)/python tools/rollout_tools.py >/dev/null || :; fi)
 
+# The whole suite in several processes, since much of it waits; some of it (ARGS) in one, where -s and --pdb work.
+side_by_side = $(if $(ARGS),,--numprocesses=3 --dist=loadfile --no-loadscope-reorder)
+
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
 	@echo
@@ -27,11 +30,11 @@ sandbox: setup  ## the local X Conversions API alone, to try any client against
 
 test: setup  ## the whole suite; the rollout's part where Terraform is on this machine
 	@$(rollout_tools)
-	@$(bin)/python -m pytest $(ARGS)
+	@$(bin)/python -m pytest $(side_by_side) $(ARGS)
 
 check: lint  ## format, lint, types, then the whole suite
 	@$(rollout_tools)
-	$(bin)/python -m pytest $(ARGS)
+	$(bin)/python -m pytest $(side_by_side) $(ARGS)
 
 lint: setup  ## format, lint and types alone
 	$(bin)/ruff format --check --quiet .

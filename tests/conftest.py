@@ -2,6 +2,9 @@
 
 import os
 import signal
+from pathlib import Path
+
+import pytest
 
 # A job that a shell started in the background ignores SIGINT, and so do all its children: the tests that press Ctrl-C
 # on a process would wait in vain.
@@ -20,3 +23,28 @@ for name in ("no_proxy", "NO_PROXY"):
 # The user's own deployment is none of a test's business.
 for name in ("XCAPI_CONFIG", "XCAPI_CONFIG_FILE", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"):
     os.environ.pop(name, None)
+
+# Files whose tests wait for long, the longest first: the processes of `make test` take a file each, in this order, and
+# the many short ones fill what is left.
+_FIRST = (
+    "rollout/test_apply.py",
+    "rollout/test_settings_rules.py",
+    "rollout/test_module.py",
+    "test_bootstrap.py",
+    "e2e/test_demo.py",
+    "soak/test_soak.py",
+    "e2e",
+    "rollout",
+    "sandbox/services",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long; the others keep their order."""
+    tests = Path(__file__).parent
+    rank = {tests / name: rank for rank, name in enumerate(_FIRST)}
+
+    def rank_of(item: pytest.Item) -> int:
+        return min((rank[place] for place in (item.path, *item.path.parents) if place in rank), default=len(rank))
+
+    items.sort(key=rank_of)
