@@ -97,6 +97,7 @@ def test_document_larger_than_memory_should_hold_is_told_what_to_do(monkeypatch:
         gzip.compress(b'{"n":1}\n') + b"rubbish",
         b"\x1f\x8b" + b"no gzip at all",
     ],
+    ids=["cut off", "rubbish behind it", "no gzip at all"],
 )
 def test_damaged_compression_is_said_so(data: bytes) -> None:
     with pytest.raises(InputError, match="damaged or cut off"):
