@@ -4,6 +4,7 @@ import ast
 import gzip
 import json
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -254,8 +255,14 @@ def test_every_shell_snippet_can_be_read_by_a_shell() -> None:
         assert (done.returncode, done.stderr) == (0, ""), snippet
 
 
+def test_nothing_breaks_where_it_is_pasted_into_zsh() -> None:
+    """Typed at a prompt, zsh knows no comments: behind a command they are its arguments, and the command fails."""
+    for snippet in SHELL:
+        for line in snippet.text.splitlines():
+            assert line.startswith("#") or not re.search(r"\s#\s", line), f"{snippet}: {line}"
+
+
 def test_keys_are_removed_only_when_they_are_stored() -> None:
-    """A newline before `rm`, or a comment on a command's own line, which zsh takes for arguments, loses the keys."""
     for snippet in SHELL:
         for line in snippet.text.replace("\\\n", " ").splitlines():
             assert not line.strip().startswith("rm "), f"{snippet}: {line}"
