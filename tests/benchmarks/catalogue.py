@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.benchmarks.details import ledger, posting, searching, splitting
+from tests.benchmarks.details import bisecting, ledger, posting, splitting
 from tests.benchmarks.rows import (
     deliveries,
     dialects,
@@ -35,6 +35,6 @@ ROWS: Mapping[str, Measure] = {
 DETAILS: Mapping[str, Measure] = {
     "ledger": ledger.measure,
     "posting": posting.measure,
-    "searching": searching.measure,
+    "bisecting": bisecting.measure,
     "splitting": splitting.measure,
 }

@@ -17,10 +17,14 @@ __all__ = ["MODULES", "file_of", "main"]
 # Each module with the unit tests that are about it, the quickest first.
 MODULES: Mapping[str, tuple[str, ...]] = {
     "outcomes": ("tests/test_outcomes.py", "tests/x_api/test_status_table.py"),
+    "x_api.batch_size": ("tests/x_api/test_batch_size.py",),
     "x_api.bisection": ("tests/x_api/test_bisection.py",),
+    "x_api.errors": ("tests/x_api/test_errors.py",),
     "events.identifiers": ("tests/events/test_identifiers.py", "tests/events/test_cases.py"),
     "conversions": ("tests/test_conversions.py",),
-    "x_api.rate_limiter": ("tests/x_api/test_rate_limiter.py", "tests/x_api/test_protocol.py"),
+    "x_api.pause": ("tests/x_api/test_pause.py",),
+    "x_api.rate_hints": ("tests/x_api/test_rate_hints.py",),
+    "x_api.rate_limiter": ("tests/x_api/test_rate_limiter.py",),
     "x_api.batcher": ("tests/x_api/test_batcher_times.py", "tests/x_api/test_batcher.py"),
 }
 _FLOOR_PERCENT = 90

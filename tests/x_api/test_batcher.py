@@ -1,6 +1,7 @@
 """Group commit: lone events leave at once, floods fill batches, and nobody sinks with a neighbour."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Sequence
 
@@ -11,12 +12,9 @@ from xcapi_core.conversions import Conversion
 from xcapi_core.ledger import Ledger
 from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, Delivered, Outcome, Rejected
 from xcapi_core.settings import BatchSettings, PixelSettings, RateSettings, Settings
-from xcapi_core.x_api.batcher import SUSPECT_BATCH, Batcher
-from xcapi_core.x_api.client import Exchange
-from xcapi_core.x_api.credential_cache import Keyring
+from xcapi_core.x_api.assembly import build_batchers
+from xcapi_core.x_api.batcher import SUSPECT_BATCH
 from xcapi_core.x_api.protocol import HttpResponse, TransportFailure
-from xcapi_core.x_api.rate_limiter import Pacer
-from xcapi_core.x_api.sending import Sender
 
 INVALID = {"code": "INVALID_PARAMETER", "message": "At least one user identifier must be provided", "parameter": ""}
 
@@ -38,32 +36,17 @@ class Rig:
         pixel = PixelSettings(pixel_id="o8z6j", credentials="projects/p/secrets/s/versions/latest", event_ids={})
         self.settings = Settings(dead_letter_topic="file:x", pixels={"o8z6j": pixel}, **settings)  # type: ignore[arg-type]
         self.ledger = Ledger()
-        self.pacer = Pacer(self.settings.rate)
-        self.keyring = Keyring(pixel_id="o8z6j", reference=pixel.credentials, reader=self.secrets, clock=clock)
-        exchange = Exchange(
-            settings=self.settings,
-            pixel_id="o8z6j",
-            keyring=self.keyring,
-            transport=x,
-            pacer=self.pacer,
-            clock=clock,
-        )
-        sender = Sender(settings=self.settings, pixel_id="o8z6j", exchange=exchange, pacer=self.pacer, clock=clock)
-        self.batcher = Batcher(
-            batch=self.settings.batch,
-            pixel_id="o8z6j",
-            sender=sender,
-            pacer=self.pacer,
-            ledger=self.ledger,
-            clock=clock,
-        )
+        batchers = build_batchers(self.settings, secrets=self.secrets, transport=x, ledger=self.ledger, clock=clock)
+        self.batcher = batchers["o8z6j"]
 
-    def submit(self, item: Conversion, within_s: float = 30.0) -> "asyncio.Future[Outcome]":
-        key = self.ledger.digest(item.pixel_id, item.event_tag, item.conversion_id)
-        return self.batcher.submit(item, key, latest_start=self.clock() + within_s)
+    def submit(self, item: Conversion, within_s: float = 30.0, *, suspect: bool = False) -> "asyncio.Future[Outcome]":
+        key = self.ledger.digest(*item.identity)
+        return self.batcher.submit(item, key, latest_start=self.clock() + within_s, suspect=suspect)
 
-    async def outcomes(self, items: Sequence[Conversion], within_s: float = 30.0) -> list[Outcome]:
-        return await asyncio.gather(*(self.submit(item, within_s) for item in items))
+    async def outcomes(
+        self, items: Sequence[Conversion], within_s: float = 30.0, *, suspect: bool = False
+    ) -> list[Outcome]:
+        return await asyncio.gather(*(self.submit(item, within_s, suspect=suspect) for item in items))
 
 
 def numbered(count: int, start: int = 0) -> list[Conversion]:
@@ -143,40 +126,12 @@ async def test_named_conversion_costs_two_requests() -> None:
     assert rig.x.sizes == [500, 499]
 
 
-async def test_search_beyond_its_budget_keeps_its_verdicts_and_defers_the_rest() -> None:
-    bad = {f"c{number}" for number in range(0, 500, 5)}
-    rig = Rig(FakeX(refusing(bad)))
-    outcomes = await rig.outcomes(numbered(500))
-    assert 30 <= len(rig.x.requests) <= 40
-    assert Deferred(nack_status=503, cause="searching") in outcomes
-    assert any(isinstance(outcome, Rejected) for outcome in outcomes)
-
-
-async def test_what_a_search_left_goes_out_in_small_batches_and_good_neighbours_beside_it_in_large_ones() -> None:
-    bad = {f"c{number}" for number in range(0, 500, 5)}
-    rig = Rig(FakeX(refusing(bad)))
-    items = numbered(500)
-    first = await rig.outcomes(items)
-    again = [item for item, outcome in zip(items, first, strict=True) if isinstance(outcome, Deferred)]
-    rig.x.requests.clear()
-    second = await asyncio.gather(rig.outcomes(again), rig.outcomes(numbered(300, start=1000)))
-    assert 300 in rig.x.sizes
-    assert all(size <= SUSPECT_BATCH for size in rig.x.sizes if size != 300)
-    by_name = {
-        item.conversion_id: outcome
-        for item, outcome in [*zip(items, first, strict=True), *zip(again, second[0], strict=True)]
-    }
-    assert {name for name, outcome in by_name.items() if isinstance(outcome, Rejected)} == bad
-    assert sum(isinstance(outcome, Delivered) for outcome in by_name.values()) == 400
-
-
 @pytest.mark.parametrize(
     ("answer", "requests"),
     [
         (failed(404, {"code": "ROUTE_NOT_FOUND", "message": "The requested resource could not be found"}), 1),
-        (failed(404, {"code": "NOT_FOUND", "message": "User 1 does not have access to account 2"}), 1),
+        (failed(404, {"code": "NOT_FOUND", "message": "User 1 does not have access to account 2"}), 2),
         (failed(400, {"code": "", "message": "Conversion count limit is 500"}), 1),
-        (failed(413), 1),
         (failed(415), 1),
         (failed(403, {"code": "UNAUTHORIZED_CLIENT_APPLICATION", "message": "no access"}), 2),
         (failed(401, {"code": "UNAUTHORIZED_ACCESS", "message": "no"}), 2),
@@ -217,7 +172,7 @@ async def test_an_answer_that_is_not_x_s_defers(answer: HttpResponse) -> None:
     assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=503, cause="not_from_x")]
 
 
-async def test_429_closes_the_gate_and_those_who_can_wait_are_sent_after_it() -> None:
+async def test_429_pauses_the_pixel_and_those_who_can_wait_are_sent_after_it() -> None:
     answers: list[HttpResponse | TransportFailure] = [failed(429, retry_after="1")]
     rig = Rig(FakeX(lambda conversions: answers.pop() if answers else ok(len(conversions))))
     assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=429, cause="rate_limited")]
@@ -231,7 +186,7 @@ async def test_429_closes_the_gate_and_those_who_can_wait_are_sent_after_it() ->
     assert rig.x.sizes == [1, 5]
 
 
-async def test_after_a_closed_gate_a_single_request_asks_first() -> None:
+async def test_after_a_pause_a_single_request_asks_first() -> None:
     answers = [failed(429, retry_after="1")]
     rig = Rig(
         FakeX(lambda conversions: answers.pop() if answers else ok(len(conversions)), latency_s=0.05),
@@ -257,14 +212,14 @@ async def test_spent_budget_answers_at_once_those_who_could_not_be_sent_in_time(
     assert outcomes == [Delivered()] * 10 + [Deferred(nack_status=429, cause="rate_budget_spent")] * 15
 
 
-async def test_twins_in_flight_are_sent_once() -> None:
+async def test_duplicates_in_flight_are_sent_once() -> None:
     rig = Rig(FakeX(latency_s=0.02))
     same = conversion("order-1")
     assert await rig.outcomes([same, same, same]) == [Delivered(), AlreadyDelivered(), AlreadyDelivered()]
     assert rig.x.sizes == [1]
 
 
-async def test_corrected_twin_of_a_refused_conversion_is_judged_for_itself() -> None:
+async def test_corrected_duplicate_of_a_refused_conversion_is_judged_for_itself() -> None:
     def handler(conversions: list[dict[str, object]]) -> HttpResponse:
         return failed(400, INVALID) if any("value" not in item for item in conversions) else ok(len(conversions))
 
@@ -285,7 +240,7 @@ async def test_stop_answers_whoever_waits_and_lets_the_request_in_flight_finish(
     assert await first == Delivered()
 
 
-async def test_stop_during_a_search_answers_those_who_are_not_in_its_running_trial() -> None:
+async def test_stop_during_a_bisection_answers_those_who_are_not_in_its_running_trial() -> None:
     rig = Rig(FakeX(refusing({"c0"}), latency_s=0.1))
     outcomes = [rig.submit(item) for item in numbered(100)]
     await asyncio.sleep(0.15)
@@ -294,7 +249,8 @@ async def test_stop_during_a_search_answers_those_who_are_not_in_its_running_tri
     shutting_down = Deferred(nack_status=503, cause="shutting_down")
     assert {future.result() for future in outcomes if future.done()} == {shutting_down}
     assert [future.done() for future in outcomes] == [False] * 50 + [True] * 50
-    assert set(await asyncio.gather(*outcomes)) == {shutting_down}
+    unfinished = Deferred(nack_status=503, cause="bisection_unfinished", suspect=True)
+    assert await asyncio.gather(*outcomes) == [unfinished] * 50 + [shutting_down] * 50
     assert rig.x.sizes == [100, 50]
 
 
@@ -340,7 +296,7 @@ async def test_keys_refused_again_within_30_s_are_not_read_again() -> None:
     assert len(rig.x.requests) == 3
 
 
-async def test_requeue_closes_the_gate_after_a_refusal_of_the_keys() -> None:
+async def test_requeue_pauses_the_pixel_after_a_refusal_of_the_keys() -> None:
     rig = Rig(FakeX(lambda _: failed(403)), on_unauthorized="requeue")
     unauthorized = Deferred(nack_status=503, cause="unauthorized")
     assert await rig.outcomes(numbered(1)) == [unauthorized]
@@ -376,21 +332,15 @@ async def test_large_conversions_fill_a_request_by_bytes_before_they_do_by_numbe
     assert rig.x.sizes == [2, 2, 1]
 
 
-async def test_leftovers_of_a_search_go_out_beside_a_flood_of_fresh_ones() -> None:
-    bad = {f"c{number}" for number in range(0, 500, 5)}
-    rig = Rig(FakeX(refusing(bad)))
-    items = numbered(500)
-    first = await rig.outcomes(items)
-    leftovers = [item for item, outcome in zip(items, first, strict=True) if isinstance(outcome, Deferred)][:20]
-    rig.x.latency_s = 0.01
+async def test_suspects_go_out_beside_a_flood_of_fresh_ones() -> None:
+    rig = Rig(FakeX(latency_s=0.01))
     flood = [rig.submit(item) for item in numbered(20_000, start=1000)]
-    outcomes = await rig.outcomes(leftovers)
-    assert not any(isinstance(outcome, Deferred) for outcome in outcomes)
+    assert await rig.outcomes(numbered(20), suspect=True) == [Delivered()] * 20
     assert not all(future.done() for future in flood), "they did not wait for the flood's end"
     assert set(await asyncio.gather(*flood)) == {Delivered()}
 
 
-async def test_neighbours_of_a_named_conversion_are_not_suspected_when_x_fails_then() -> None:
+async def test_neighbours_of_a_named_conversion_are_not_suspect_when_x_fails_then() -> None:
     """In batches of ten they would wait behind each other for minutes while X is unwell."""
     rig = Rig(FakeX(refusing({"c0"}, named=True)))
     refuse = rig.x.handler
@@ -402,29 +352,19 @@ async def test_neighbours_of_a_named_conversion_are_not_suspected_when_x_fails_t
     first = await rig.outcomes(numbered(100))
     assert isinstance(first[0], Rejected)
     assert set(first[1:]) == {Deferred(nack_status=503, cause="x_unavailable")}
-    rig.x.handler = refuse
-    assert await rig.outcomes(numbered(99, 1)) == [Delivered()] * 99
-    assert rig.x.sizes == [100, 99, 99]
 
 
-async def test_everybody_is_suspected_when_x_fails_while_it_is_not_known_which_is_bad() -> None:
-    rig = Rig(FakeX())
-    answers = [failed(400, INVALID), failed(400, INVALID), failed(503)]
-    rig.x.handler = lambda conversions: answers.pop(0) if answers else ok(len(conversions))
-    await rig.outcomes(numbered(100))
-    assert rig.x.sizes == [100, 50, 25]
-    assert await rig.outcomes(numbered(100)) == [Delivered()] * 100
-    assert rig.x.sizes[3:] == [SUSPECT_BATCH] * 10
+async def test_suspects_stay_suspect_until_x_has_judged_them() -> None:
+    rig = Rig(FakeX(lambda _: failed(503)))
+    deferred = Deferred(nack_status=503, cause="x_unavailable", suspect=True)
+    assert await rig.outcomes(numbered(3), suspect=True) == [deferred] * 3
 
 
-async def test_single_slot_is_shared_between_leftovers_and_fresh_ones() -> None:
-    bad = {f"c{number}" for number in range(0, 500, 5)}
-    rig = Rig(FakeX(refusing(bad)), batch=BatchSettings(max_in_flight=1))
-    items = numbered(500)
-    first = await rig.outcomes(items)
-    leftovers = [item for item, outcome in zip(items, first, strict=True) if isinstance(outcome, Deferred)][:20]
-    await asyncio.gather(rig.outcomes(leftovers), rig.outcomes(numbered(3000, start=1000)))
+async def test_single_slot_is_shared_between_suspects_and_fresh_ones() -> None:
+    rig = Rig(FakeX(), batch=BatchSettings(max_in_flight=1))
+    await asyncio.gather(rig.outcomes(numbered(20), suspect=True), rig.outcomes(numbered(3000, start=1000)))
     assert rig.x.most_open == 1
+    assert rig.x.sizes.count(SUSPECT_BATCH) == 2
 
 
 async def test_outage_leaves_the_budget_for_the_time_after_it() -> None:
@@ -463,20 +403,7 @@ async def test_crash_while_a_request_is_out_does_not_hold_its_events_for_ever() 
     assert await rig.outcomes(numbered(5), within_s=5.0) == [Delivered()] * 5
 
 
-async def test_probe_of_refused_keys_is_one_request_with_keys_read_afresh() -> None:
-    rig = Rig(FakeX(lambda _: failed(403)), on_unauthorized="requeue")
-    await rig.outcomes(numbered(1))
-    rig.x.requests.clear()
-    # A minute later.
-    rig.pacer._closed_until = -1.0
-    rig.keyring._renew_again_at = -1.0
-    reads = rig.secrets.reads
-    assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=503, cause="unauthorized")]
-    assert len(rig.x.requests) == 1
-    assert rig.secrets.reads == reads + 1
-
-
-async def test_requeue_closes_the_gate_also_when_secret_manager_cannot_be_asked() -> None:
+async def test_requeue_pauses_the_pixel_also_when_secret_manager_cannot_be_asked() -> None:
     rig = Rig(FakeX(), on_unauthorized="requeue")
     await rig.outcomes(numbered(1))
     rig.secrets.payload = None
@@ -484,3 +411,111 @@ async def test_requeue_closes_the_gate_also_when_secret_manager_cannot_be_asked(
     for number in range(1, 6):
         await rig.outcomes(numbered(1, start=number))
     assert len(rig.x.requests) == 2
+
+
+EVENT = {"code": "INVALID_PARAMETER", "message": "Something is wrong with request 4f3c2a10 of today", "parameter": ""}
+
+
+async def test_after_20_lone_refusals_in_one_wording_the_pixel_pauses(capfd: pytest.CaptureFixture[str]) -> None:
+    counter = iter(range(1_000))
+
+    def refuse_everything(_: list[dict[str, object]]) -> HttpResponse:
+        return failed(400, {**EVENT, "message": f"Something is wrong with request {next(counter)} of today"})
+
+    rig = Rig(FakeX(refuse_everything))
+    outcomes = [(await rig.outcomes(numbered(1, start)))[0] for start in range(20)]
+    assert all(isinstance(outcome, Rejected) for outcome in outcomes)
+    refuses_everything = Deferred(nack_status=503, cause="refuses_everything")
+    assert await rig.outcomes(numbered(1, 20)) == [refuses_everything]
+    assert await rig.outcomes(numbered(50, 100)) == [refuses_everything] * 50, "nobody waits a minute for nothing"
+    assert len(rig.x.requests) == 21
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "pixel.refuses_everything"]
+    assert (line["severity"], line["pixel_id"], line["http_status"]) == ("ERROR", "o8z6j", 400)
+
+
+async def test_a_backlog_that_x_refuses_in_one_wording_is_not_dead_lettered() -> None:
+    rig = Rig(FakeX(lambda _: failed(400, INVALID)))
+    outcomes = await rig.outcomes(numbered(500))
+    assert sum(isinstance(outcome, Rejected) for outcome in outcomes) == 20
+    assert all(isinstance(outcome, Rejected | Deferred) for outcome in outcomes)
+
+
+async def test_an_acceptance_between_refusals_starts_the_count_afresh() -> None:
+    rig = Rig(FakeX(refusing({f"c{number}" for number in range(50) if number % 10})))
+    outcomes = [(await rig.outcomes(numbered(1, start)))[0] for start in range(50)]
+    assert sum(isinstance(outcome, Rejected) for outcome in outcomes) == 45
+
+
+async def test_refusals_that_quote_the_conversion_are_about_it_however_many_there_are() -> None:
+    rig = Rig(FakeX(refusing({f"c{number}" for number in range(30)}, named=True)))
+    outcomes = [(await rig.outcomes(numbered(1, start)))[0] for start in range(30)]
+    assert all(isinstance(outcome, Rejected) for outcome in outcomes)
+
+
+def _limit_bytes(most: int) -> Handler:
+    def handler(conversions: list[dict[str, object]]) -> HttpResponse:
+        return failed(413) if len(json.dumps(conversions)) > most else ok(len(conversions))
+
+    return handler
+
+
+async def test_413_halves_the_batch_and_what_worked_is_remembered() -> None:
+    rig = Rig(FakeX(_limit_bytes(40_000)))
+    described = [conversion(f"c{number}", description="x" * 900) for number in range(200)]
+    assert await rig.outcomes(described[:100]) == [Delivered()] * 100
+    assert rig.x.sizes == [100, 50, 25, 25, 25, 25]
+    rig.x.requests.clear()
+    assert await rig.outcomes(described[100:]) == [Delivered()] * 100
+    assert max(rig.x.sizes) == 25
+
+
+async def test_413_for_a_lone_conversion_rejects_a_large_one_and_defers_a_small_one() -> None:
+    rig = Rig(FakeX(lambda _: failed(413)))
+    assert await rig.outcomes([conversion("small", description="x" * 1_000)]) == [
+        Deferred(nack_status=503, cause="too_large_for_a_proxy")
+    ]
+    (large,) = await rig.outcomes([conversion("large", description="x" * 70_000)], within_s=5)
+    assert isinstance(large, Rejected)
+    assert large.http_status == 413
+
+
+async def test_evil_tag_that_quotes_a_value_of_everybody_s_is_rejected_alone() -> None:
+    evil = "zzz) price_currency (USD"
+
+    def handler(conversions: list[dict[str, object]]) -> HttpResponse:
+        bad = [item for item in conversions if item["event_id"] == evil]
+        error = {"code": "INVALID_PARAMETER", "message": f"event_id ({evil}) is not a single event tag (SET)"}
+        return failed(400, error) if bad else ok(len(conversions))
+
+    rig = Rig(FakeX(handler))
+    good = [conversion(f"c{number}", price_currency="USD") for number in range(499)]
+    outcomes = await rig.outcomes([*good, conversion("evil", event_tag=evil, price_currency="USD")])
+    assert outcomes[:-1] == [Delivered()] * 499
+    assert isinstance(outcomes[-1], Rejected)
+    assert len(rig.x.requests) == 2
+
+
+UNDOCUMENTED = [
+    (400, {"code": "INVALID_PARAMETER", "message": "Unable to parse conversion time", "parameter": "conversion_time"}),
+    (400, {"code": "INVALID_PARAMETER", "message": "event_id (o8z21) requires a value"}),
+    (404, {"code": "NOT_FOUND", "message": "Event tag not found"}),
+    (404, {}),
+    (409, {"message": "Conflict"}),
+    (410, {}),
+    (418, {}),
+    (422, {"code": "MALFORMED_REQUEST", "message": "Request body could not be parsed"}),
+    (400, {"message": "no", "parameter": "conversions"}),
+    (400, {"message": "pixel_id (o8z6j) is invalid", "parameter": "pixel_id"}),
+]
+
+
+@pytest.mark.parametrize(("status", "error"), UNDOCUMENTED)
+async def test_words_that_x_never_documented_reject_one_of_50(status: int, error: dict[str, str]) -> None:
+    def handler(conversions: list[dict[str, object]]) -> HttpResponse:
+        return failed(status, error) if "c31" in str(conversions) else ok(len(conversions))
+
+    rig = Rig(FakeX(handler))
+    outcomes = await rig.outcomes(numbered(50))
+    assert isinstance(outcomes.pop(31), Rejected)
+    assert outcomes == [Delivered()] * 49

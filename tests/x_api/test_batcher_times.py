@@ -129,7 +129,7 @@ def test_whoever_waits_for_a_slot_is_answered_when_the_time_is_up(loop: VirtualL
     assert len(x.starts) == 1
 
 
-def test_closed_gate_opens_to_the_second(loop: VirtualLoop) -> None:
+def test_pause_ends_to_the_second(loop: VirtualLoop) -> None:
     rig, x = timed(loop)
     x.handler = lambda _: failed(429, retry_after="5")
     loop.run(rig.outcomes(numbered(1)))
@@ -138,7 +138,7 @@ def test_closed_gate_opens_to_the_second(loop: VirtualLoop) -> None:
     assert x.starts == [0.0, 5.0]
 
 
-def test_lane_sleeps_while_nothing_can_change(loop: VirtualLoop) -> None:
+def test_batcher_sleeps_while_nothing_can_change(loop: VirtualLoop) -> None:
     rig, x = timed(loop)
     x.handler = lambda _: failed(429, retry_after="20")
     loop.run(rig.outcomes(numbered(1)))
@@ -156,20 +156,13 @@ def test_budget_that_comes_back_is_used_at_once(loop: VirtualLoop) -> None:
     assert x.sizes == [10, 5]
 
 
-def test_search_without_budget_goes_on_when_it_is_back_in_the_order_of_arrival(loop: VirtualLoop) -> None:
+def test_bisection_without_budget_is_left_unfinished_at_once(loop: VirtualLoop) -> None:
     rig, x = timed(loop, rate=RateSettings(events=12, window_s=60))
     x.handler = refusing({"c3"})
-
-    async def deliver() -> list[Outcome]:
-        waiting = asyncio.ensure_future(rig.outcomes(numbered(10), within_s=100.0))
-        await asyncio.sleep(1.0)
-        x.handler = lambda conversions: ok(len(conversions))
-        return await waiting
-
-    assert loop.run(deliver()) == [Delivered()] * 10
-    everyone = [f"c{number}" for number in range(10)]
-    assert [conversion_id for request in x.requests for conversion_id in request] == everyone * 2
-    assert x.starts[0] == 0.0
+    began = loop.time()
+    unfinished = Deferred(nack_status=503, cause="bisection_unfinished", suspect=True)
+    assert loop.run(rig.outcomes(numbered(10), within_s=100.0)) == [unfinished] * 10
+    assert loop.time() == began
 
 
 def submitted(rig: Rig, items: Sequence[Conversion], *, more_to_come: bool) -> list["asyncio.Future[Outcome]"]:
@@ -199,53 +192,33 @@ def test_batch_that_is_not_full_waits_for_the_rest_of_its_message(loop: VirtualL
     assert x.sizes == [3, 4, 4, 1, 1]
 
 
-# --- what a search left over: in small batches ---
-
-BAD = {f"c{number}" for number in range(0, 500, 5)}
-
-
-def leave_some(loop: VirtualLoop, rig: Rig, x: TimedX) -> list[Conversion]:
-    """Have X refuse more than a search can find; return those that come back."""
-    x.handler = refusing(BAD)
-    items = numbered(500)
-    outcomes = loop.run(rig.outcomes(items))
-    x.handler = lambda conversions: ok(len(conversions))
-    x.requests.clear()
-    x.starts.clear()
-    x.most_open = 0
-    return [item for item, outcome in zip(items, outcomes, strict=True) if isinstance(outcome, Deferred)]
+# --- what an unfinished bisection left: in small batches ---
 
 
 @pytest.mark.parametrize(("max_in_flight", "at_once"), [(1, 1), (2, 1), (3, 2), (4, 3)])
-def test_leftovers_leave_a_slot_for_fresh_ones(loop: VirtualLoop, max_in_flight: int, at_once: int) -> None:
-    rig, x = timed(loop, batch=BatchSettings(max_in_flight=max_in_flight))
-    leftovers = leave_some(loop, rig, x)[:60]
-    x.latency_s = 1.0
-    assert loop.run(rig.outcomes(leftovers)) == [Delivered()] * 60
+def test_suspects_leave_a_slot_for_fresh_ones(loop: VirtualLoop, max_in_flight: int, at_once: int) -> None:
+    rig, x = timed(loop, latency_s=1.0, batch=BatchSettings(max_in_flight=max_in_flight))
+    assert loop.run(rig.outcomes(numbered(60), suspect=True)) == [Delivered()] * 60
     assert x.sizes == [10] * 6
     assert x.most_open == at_once
 
 
 def test_one_small_batch_at_a_time_goes_beside_a_flood(loop: VirtualLoop) -> None:
-    rig, x = timed(loop, batch=BatchSettings(max_conversions=100, max_in_flight=4))
-    leftovers = leave_some(loop, rig, x)[:30]
-    x.latency_s = 1.0
+    rig, x = timed(loop, latency_s=1.0, batch=BatchSettings(max_conversions=100, max_in_flight=4))
 
     async def deliver() -> None:
-        await asyncio.gather(rig.outcomes(numbered(900, 1000)), rig.outcomes(leftovers))
+        await asyncio.gather(rig.outcomes(numbered(900, 1000)), rig.outcomes(numbered(30), suspect=True))
 
     loop.run(deliver())
     assert x.sizes == [10, 100, 100, 100] * 3
     assert x.most_open == 4
 
 
-def test_leftovers_and_fresh_ones_take_turns_at_a_single_slot(loop: VirtualLoop) -> None:
-    rig, x = timed(loop, batch=BatchSettings(max_conversions=100, max_in_flight=1))
-    leftovers = leave_some(loop, rig, x)[:30]
-    x.latency_s = 0.1
+def test_suspects_and_fresh_ones_take_turns_at_a_single_slot(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=0.1, batch=BatchSettings(max_conversions=100, max_in_flight=1))
 
     async def deliver() -> None:
-        await asyncio.gather(rig.outcomes(numbered(400, 1000)), rig.outcomes(leftovers))
+        await asyncio.gather(rig.outcomes(numbered(30), suspect=True), rig.outcomes(numbered(400, 1000)))
 
     loop.run(deliver())
     assert x.most_open == 1
@@ -253,38 +226,75 @@ def test_leftovers_and_fresh_ones_take_turns_at_a_single_slot(loop: VirtualLoop)
     assert small in ([True, False] * 3 + [False], [False, True] * 3 + [False])
 
 
-def test_leftovers_that_x_judged_travel_with_the_others_again(loop: VirtualLoop) -> None:
-    rig, x = timed(loop)
-    leftovers = leave_some(loop, rig, x)[:20]
-    loop.run(rig.outcomes(leftovers))
-    loop.run(rig.outcomes(leftovers))
-    assert x.sizes == [10, 10, 20]
-
-
 def test_small_batch_keeps_to_the_budget(loop: VirtualLoop) -> None:
-    rig, x = timed(loop, rate=RateSettings(events=10_000, window_s=60))
-    leftovers = leave_some(loop, rig, x)[:10]
-    spent = rig.pacer.allowance(loop.time()) - 4
-    rig.pacer.note_sent(spent)
-    rig.pacer.note_done(loop.time(), spent, counted=True)
-    loop.run(rig.outcomes(leftovers, within_s=100.0))
-    assert x.sizes[0] == 4
+    rig, x = timed(loop, rate=RateSettings(events=14, window_s=60))
+    loop.run(rig.outcomes(numbered(10, 1000)))
+    loop.run(rig.outcomes(numbered(10), within_s=100.0, suspect=True))
+    assert x.sizes == [10, 4, 6]
 
 
-# --- twins, and what goes wrong inside ---
+# --- probes ---
 
 
-def test_twin_shares_an_unclear_answer_whatever_it_says_itself(loop: VirtualLoop) -> None:
+def test_probe_of_refused_keys_is_one_request_with_keys_read_afresh(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, on_unauthorized="requeue")
+    x.handler = lambda _: failed(403)
+    loop.run(rig.outcomes(numbered(1)))
+    loop.advance(61)
+    x.requests.clear()
+    reads = rig.secrets.reads
+    assert loop.run(rig.outcomes(numbered(1))) == [Deferred(nack_status=503, cause="unauthorized")]
+    assert len(x.requests) == 1
+    assert rig.secrets.reads == reads + 1
+
+
+def test_x_that_refuses_everything_is_asked_with_one_conversion_a_minute_until_it_takes_one(loop: VirtualLoop) -> None:
+    rig, x = timed(loop)
+    x.handler = lambda _: failed(400, {"code": "INVALID_PARAMETER", "message": "no"})
+    loop.run(rig.outcomes(numbered(500)))
+    for minute in range(3):
+        loop.advance(61)
+        x.requests.clear()
+        outcomes = loop.run(rig.outcomes(numbered(500, 1000 * minute)))
+        assert set(outcomes) == {Deferred(nack_status=503, cause="refuses_everything")}
+        assert x.sizes == [1]
+    loop.advance(61)
+    x.requests.clear()
+    x.handler = lambda conversions: ok(len(conversions))
+    assert loop.run(rig.outcomes(numbered(500, 9000))) == [Delivered()] * 500
+    assert x.sizes[0] == 1
+
+
+def test_bytes_that_were_too_large_are_tried_again_after_an_hour(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, settle_timeout_s=60.0)
+    x.handler = lambda conversions: failed(413) if len(conversions) > 50 else ok(len(conversions))
+    described = [conversion(f"c{number}", description="x" * 1_000) for number in range(500)]
+    loop.run(rig.outcomes(described[:100]))
+    x.handler = lambda conversions: ok(len(conversions))
+    x.requests.clear()
+    loop.run(rig.outcomes(described[100:200]))
+    assert max(x.sizes) <= 50
+    for _ in range(10):
+        loop.advance(3601)
+        x.requests.clear()
+        loop.run(rig.outcomes(described[200:500]))
+    assert x.sizes == [300]
+
+
+# --- duplicates, and what goes wrong inside ---
+
+
+def test_duplicate_shares_an_unclear_answer_whatever_it_says_itself(loop: VirtualLoop) -> None:
     rig, x = timed(loop, latency_s=0.1)
     x.handler = lambda conversions: ok(len(conversions) + 1)
-    first, twin = loop.run(rig.outcomes([conversion("A-1"), conversion("A-1", value="2.00")]))
+    first, duplicate = loop.run(rig.outcomes([conversion("A-1"), conversion("A-1", value="2.00")]))
     assert isinstance(first, Rejected)
     assert first.reason is DeadLetterReason.UNCONFIRMED
-    assert twin == first
+    assert duplicate == first
     assert len(x.requests) == 1
 
 
-def test_twin_is_deferred_with_the_first(loop: VirtualLoop) -> None:
+def test_duplicate_is_deferred_with_the_first(loop: VirtualLoop) -> None:
     rig, x = timed(loop, latency_s=0.1)
     x.handler = lambda _: failed(503)
     outcomes = loop.run(rig.outcomes([conversion("A-1"), conversion("A-1", value="2.00")]))
@@ -292,26 +302,26 @@ def test_twin_is_deferred_with_the_first(loop: VirtualLoop) -> None:
     assert len(x.requests) == 1
 
 
-def test_equal_twin_of_a_refused_conversion_is_refused_with_it(loop: VirtualLoop) -> None:
+def test_equal_duplicate_of_a_refused_conversion_is_refused_with_it(loop: VirtualLoop) -> None:
     rig, x = timed(loop, latency_s=0.1)
     x.handler = refusing({"A-1"})
-    first, twin = loop.run(rig.outcomes([conversion("A-1"), conversion("A-1")]))
+    first, duplicate = loop.run(rig.outcomes([conversion("A-1"), conversion("A-1")]))
     assert isinstance(first, Rejected)
-    assert twin == first
+    assert duplicate == first
     assert len(x.requests) == 1
 
 
 @pytest.mark.parametrize("corrected", [{}, {"value": "2.00"}, {"value": "0.50"}])
-def test_differing_twin_of_a_refused_conversion_is_judged_for_itself(
+def test_differing_duplicate_of_a_refused_conversion_is_judged_for_itself(
     loop: VirtualLoop, corrected: dict[str, str]
 ) -> None:
     rig, x = timed(loop, latency_s=0.1)
     x.handler = lambda sent: (
         failed(400, {"code": "X"}) if any(c.get("value") == "1.00" for c in sent) else ok(len(sent))
     )
-    first, twin = loop.run(rig.outcomes([conversion("A-1", value="1.00"), conversion("A-1", **corrected)]))
+    first, duplicate = loop.run(rig.outcomes([conversion("A-1", value="1.00"), conversion("A-1", **corrected)]))
     assert isinstance(first, Rejected)
-    assert twin == Delivered()
+    assert duplicate == Delivered()
 
 
 def test_conversion_that_comes_again_after_its_end_is_sent_again(loop: VirtualLoop) -> None:

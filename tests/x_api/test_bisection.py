@@ -1,148 +1,301 @@
-"""Finding the refused conversions of a batch: exactly the bad ones fall out, at a bounded cost."""
+"""Finding the refused conversions of a batch: nobody is refused who was not refused alone or named beyond doubt."""
 
+import asyncio
 import json
 import random
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcapi_core.x_api.bisection import REQUEST_BUDGET, Search
+from tests.fakes import conversion
+from xcapi_core.outcomes import DeadLetterReason, Deferred, Delivered, Outcome, Rejected
+from xcapi_core.x_api.batch_size import BatchSize
+from xcapi_core.x_api.bisection import Bisection, settle_batch
+from xcapi_core.x_api.client import Answer
 from xcapi_core.x_api.errors import XError
+
+UNNAMED = XError(code="INVALID_PARAMETER", message="At least one user identifier must be provided")
+LONE = Rejected(reason=DeadLetterReason.REJECTED, http_status=400, error_message="alone")
+
+Judge = Callable[[list[int]], Sequence[XError]]
+
+
+def set_error(tag: object) -> XError:
+    return XError(code="INVALID_PARAMETER", message=f"event_id ({tag}) is not a single event tag (SET)")
+
+
+class Item:
+    """One conversion of a batch; what is sent in its place is its number."""
+
+    def __init__(self, number: int, tag: str) -> None:
+        self.number = number
+        self.conversion = conversion(f"c{number}", event_tag=tag)
 
 
 class AllOrNothingX:
-    """X as its reference describes it: one bad conversion refuses the request, and no error says which."""
+    """X as its reference describes it: a request is taken whole or refused whole."""
 
-    def __init__(self, bad: set[int], *, names_values: bool) -> None:
-        self.bad = bad
-        self.names_values = names_values
-        self.requests = 0
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self.requests: list[list[int]] = []
         self.accepted: list[int] = []
+        self.refused_alone: set[int] = set()
 
-    def post(self, positions: list[int]) -> list[XError]:
-        self.requests += 1
-        errors = [self._error(position) for position in positions if position in self.bad]
+    async def send(self, items: Sequence[Item]) -> Answer | None:
+        numbers = [item.number for item in items]
+        self.requests.append(numbers)
+        errors = tuple(self.judge(numbers))
         if not errors:
-            self.accepted += positions
-        return errors
-
-    def _error(self, position: int) -> XError:
-        if self.names_values:
-            message = f"event_id (t{position}) is not a single event tag (SET)"
-        else:
-            message = "At least one user identifier must be provided"
-        return XError(code="INVALID_PARAMETER", message=message)
+            self.accepted += numbers
+            return Answer(outcome=Delivered())
+        if len(numbers) == 1:
+            self.refused_alone.add(numbers[0])
+        return Answer(outcome=LONE, http_status=400, refused_for=errors)
 
 
-def run_search(size: int, bad: set[int], *, names_values: bool = False) -> tuple[AllOrNothingX, set[int]]:
-    x = AllOrNothingX(bad, names_values=names_values)
-    refused: set[int] = set()
-    errors = x.post(list(range(size)))
-    if not errors:
-        return x, refused
-    search = Search([json.dumps({"event_id": f"t{position}"}).encode() for position in range(size)], errors)
-    refused |= search.take_refused().keys()
-    while trial := search.next_trial():
-        errors = x.post(trial)
-        if errors:
-            search.trial_refused(errors)
-        else:
-            search.trial_settled()
-        refused |= search.take_refused().keys()
-    return x, refused
+def settle(judge: Judge, count: int, tags: Callable[[int], str] = str) -> tuple[AllOrNothingX, dict[int, Outcome]]:
+    """Send one batch, and again what comes back, until everything has its outcome."""
+    x, size = AllOrNothingX(judge), BatchSize(500)
+    outcomes: dict[int, Outcome] = {}
+
+    async def run() -> None:
+        waiting = [Item(number, tags(number)) for number in range(count)]
+        while waiting:
+            batch = waiting[: size.conversions]
+            async for item, outcome in settle_batch(batch, x.send, size):
+                assert item.number not in outcomes, "one outcome each"
+                outcomes[item.number] = outcome
+            waiting = [item for item in waiting if item.number not in outcomes]
+
+    asyncio.run(run())
+    return x, outcomes
 
 
-@pytest.mark.parametrize("names_values", [True, False])
-@given(size=st.integers(1, 60), seed=st.randoms(use_true_random=False))
+def unnamed(bad: set[int]) -> Judge:
+    return lambda numbers: [UNNAMED] if bad & set(numbers) else []
+
+
+def named(bad: set[int], tag: Callable[[int], object] = lambda number: f"t{number}") -> Judge:
+    return lambda numbers: [set_error(tag(number)) for number in numbers if number in bad]
+
+
+def rejected(outcomes: dict[int, Outcome]) -> set[int]:
+    return {number for number, outcome in outcomes.items() if isinstance(outcome, Rejected)}
+
+
+@pytest.mark.parametrize("rule", [unnamed, named])
+@given(count=st.integers(1, 60), seed=st.randoms(use_true_random=False))
 def test_exactly_the_bad_ones_fall_out_and_all_others_are_accepted_once(
-    *, size: int, seed: random.Random, names_values: bool
+    *, rule: Callable[[set[int]], Judge], count: int, seed: random.Random
 ) -> None:
-    bad = {position for position in range(size) if seed.random() < seed.random()}
-    x, refused = run_search(size, bad, names_values=names_values)
-    assert refused == bad
-    assert sorted(x.accepted) == [position for position in range(size) if position not in bad]
+    bad = {number for number in range(count) if seed.random() < seed.random()}
+    x, outcomes = settle(rule(bad), count, lambda number: f"t{number}")
+    assert rejected(outcomes) == bad
+    assert sorted(x.accepted) == [number for number in range(count) if number not in bad]
+
+
+@given(count=st.integers(2, 60), seed=st.randoms(use_true_random=False))
+def test_nobody_is_rejected_who_was_not_refused_alone_whatever_x_says(count: int, seed: random.Random) -> None:
+    def whimsical(_: list[int]) -> Sequence[XError]:
+        return [UNNAMED] if seed.random() < 0.4 else []
+
+    x, outcomes = settle(whimsical, count)
+    assert rejected(outcomes) == x.refused_alone
+    assert outcomes.keys() == set(range(count))
+
+
+def test_one_spurious_refusal_of_64_good_ones_rejects_nobody() -> None:
+    refusals = [[UNNAMED]]
+    x, outcomes = settle(lambda _: refusals.pop() if refusals else [], 64)
+    assert rejected(outcomes) == set()
+    assert sorted(x.accepted) == list(range(64))
 
 
 def test_lone_bad_conversion_among_500_costs_at_most_12_requests_wherever_it_is() -> None:
-    assert max(run_search(500, {position})[0].requests for position in range(500)) <= 12
+    costs = {place: len(settle(unnamed({place}), 500)[0].requests) for place in (*range(0, 500, 7), 1, 2, 3, 498, 499)}
+    assert max(costs.values()) <= 12, costs
 
 
-def test_lone_bad_conversion_that_x_names_costs_at_most_3_requests() -> None:
-    assert max(run_search(500, {position}, names_values=True)[0].requests for position in range(0, 500, 7)) <= 3
+def test_lone_bad_conversion_that_x_names_costs_two_requests() -> None:
+    x, outcomes = settle(named({7}), 500, lambda number: f"t{number}")
+    assert [len(request) for request in x.requests] == [500, 499]
+    assert rejected(outcomes) == {7}
 
 
-def test_three_unnamed_bad_conversions_among_500_cost_at_most_36_requests() -> None:
-    places = random.Random(7)
-    worst = max(run_search(500, set(places.sample(range(500), 3)))[0].requests for _ in range(1500))
-    adjacent = max(run_search(500, {first, first + 1, first + 2})[0].requests for first in range(0, 498, 5))
-    assert max(worst, adjacent) <= 36
+def test_one_wrong_tag_in_100_of_500_costs_three_requests() -> None:
+    wrong = set(range(200, 300))
+    x, outcomes = settle(named(wrong, lambda _: "wrong"), 500, lambda number: "wrong" if number in wrong else "right")
+    assert [len(request) for request in x.requests] == [500, 1, 400]
+    assert rejected(outcomes) == wrong
 
 
-def test_budget_is_what_three_unnamed_bad_conversions_among_500_cost() -> None:
-    assert REQUEST_BUDGET == 36
+def test_two_wrong_tags_that_several_share_cost_a_request_more() -> None:
+    def tag(number: int) -> str:
+        return ("right", "wrong", "odd")[number % 3]
+
+    bad = {number for number in range(300) if number % 3}
+    x, outcomes = settle(named(bad, tag), 300, tag)
+    assert sorted(len(request) for request in x.requests) == [1, 1, 100, 300]
+    assert rejected(outcomes) == bad
+
+
+def test_a_lone_refusal_holds_only_for_those_with_the_very_same_value() -> None:
+    """X may quote a value in another spelling than it was sent in."""
+
+    def tag(number: int) -> str:
+        return "GOOD" if number == 0 else "good"
+
+    x, outcomes = settle(named({0}, lambda _: "good"), 10, tag)
+    assert rejected(outcomes) == {0}
+    assert sorted(x.accepted) == list(range(1, 10))
+
+
+def test_a_lone_refusal_in_other_words_holds_for_that_one_alone() -> None:
+    def judge(numbers: list[int]) -> Sequence[XError]:
+        if numbers == [0]:
+            return [UNNAMED]
+        return [set_error("shared")] if 0 in numbers else []
+
+    _, outcomes = settle(judge, 20, lambda _: "shared")
+    assert rejected(outcomes) == {0}
+
+
+@pytest.mark.parametrize("bad", [0, 7, 19])
+def test_an_undocumented_error_about_a_value_that_all_share_convicts_only_the_bad_one(bad: int) -> None:
+    words = XError(code="INVALID_PARAMETER", message="event_id (tw-o8z6j-o8z21) requires a value")
+    _, outcomes = settle(lambda numbers: [words] if bad in numbers else [], 20, lambda _: "tw-o8z6j-o8z21")
+    assert rejected(outcomes) == {bad}
+
+
+def test_a_generic_error_beside_a_specific_one_sinks_nobody() -> None:
+    generic = XError(code="INVALID_PARAMETER", message="Request body failed validation")
+    x, outcomes = settle(
+        lambda numbers: [set_error("t42"), generic] if 42 in numbers else [], 100, lambda number: f"t{number}"
+    )
+    assert rejected(outcomes) == {42}
+    assert len(x.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("share_of_bad", "most_sends", "seed"), [(0.01, 3.0, 1), (0.01, 3.0, 2), (0.05, 5.0, 1), (0.05, 5.0, 2)]
+)
+def test_unnamed_bad_conversions_have_each_event_sent_a_few_times(
+    share_of_bad: float, most_sends: float, seed: int
+) -> None:
+    places = random.Random(seed)
+    bad = {number for number in range(5_000) if places.random() < share_of_bad}
+    x, outcomes = settle(unnamed(bad), 5_000)
+    assert rejected(outcomes) == bad
+    assert sum(map(len, x.requests)) / 5_000 <= most_sends
+
+
+@pytest.mark.parametrize(("share_of_bad", "most_sends"), [(0.01, 3.0), (0.05, 5.0)])
+def test_an_x_that_stops_at_its_first_error_is_not_asked_once_for_each(share_of_bad: float, most_sends: float) -> None:
+    places = random.Random(3)
+    bad = {number for number in range(5_000) if places.random() < share_of_bad}
+    x, outcomes = settle(lambda numbers: named(bad)(numbers)[:1], 5_000, lambda number: f"t{number}")
+    assert rejected(outcomes) == bad
+    assert sum(map(len, x.requests)) / 5_000 <= most_sends
+
+
+def test_a_batch_costs_at_most_13_requests_however_many_are_bad() -> None:
+    async def run() -> int:
+        x = AllOrNothingX(unnamed(set(range(500))))
+        async for _ in settle_batch([Item(number, "t") for number in range(500)], x.send, BatchSize(500)):
+            pass
+        return len(x.requests)
+
+    assert asyncio.run(run()) <= 13
+
+
+class Interrupted:
+    """X that takes part in a bisection for so many requests, and gives another answer then."""
+
+    def __init__(self, judge: Judge, after: int, answer: Answer | None) -> None:
+        self.x = AllOrNothingX(judge)
+        self.after = after
+        self.answer = answer
+
+    async def send(self, items: Sequence[Item]) -> Answer | None:
+        if len(self.x.requests) == self.after:
+            return self.answer
+        return await self.x.send(items)
+
+
+async def outcomes_of(interrupted: Interrupted, count: int = 16) -> dict[int, Outcome]:
+    batch = [Item(number, "t") for number in range(count)]
+    return {item.number: outcome async for item, outcome in settle_batch(batch, interrupted.send, BatchSize(500))}
+
+
+async def test_where_x_is_unwell_all_are_deferred_and_those_with_a_bad_one_among_them_are_suspect() -> None:
+    unavailable = Deferred(nack_status=503, cause="x_unavailable")
+    outcomes = await outcomes_of(Interrupted(unnamed({0}), 2, Answer(outcome=unavailable)))
+    suspect = Deferred(nack_status=503, cause="x_unavailable", suspect=True)
+    assert outcomes == {number: suspect if number < 8 else unavailable for number in range(16)}
+
+
+async def test_where_nothing_may_be_sent_the_suspects_are_deferred_and_the_others_sent_in_another_batch() -> None:
+    outcomes = await outcomes_of(Interrupted(unnamed({0}), 2, None))
+    unfinished = Deferred(nack_status=503, cause="bisection_unfinished", suspect=True)
+    assert outcomes == dict.fromkeys(range(8), unfinished)
+
+
+async def test_refused_keys_in_the_middle_are_the_outcome_of_the_one_request_only() -> None:
+    unauthorized = Rejected(reason=DeadLetterReason.UNAUTHORIZED, http_status=401)
+    outcomes = await outcomes_of(Interrupted(unnamed({0}), 2, Answer(outcome=unauthorized)))
+    unfinished = Deferred(nack_status=503, cause="bisection_unfinished", suspect=True)
+    assert outcomes == {**dict.fromkeys(range(4), unauthorized), **dict.fromkeys(range(4, 8), unfinished)}
+
+
+async def test_unconfirmed_part_does_not_end_a_bisection() -> None:
+    unconfirmed = Rejected(reason=DeadLetterReason.UNCONFIRMED, http_status=200)
+    x = AllOrNothingX(unnamed({15}))
+    answers = [Answer(outcome=unconfirmed)]
+
+    async def send(items: Sequence[Item]) -> Answer | None:
+        return answers.pop() if x.requests and answers else await x.send(items)
+
+    batch = [Item(number, "t") for number in range(16)]
+    outcomes = {item.number: outcome async for item, outcome in settle_batch(batch, send, BatchSize(500))}
+    assert outcomes == {
+        **dict.fromkeys(range(8), unconfirmed),
+        **dict.fromkeys(range(8, 15), Delivered()),
+        15: outcomes[15],
+    }
+    assert rejected(outcomes) == {*range(8), 15}
+
+
+async def test_a_batch_larger_than_others_turned_out_to_pass_is_not_bisected() -> None:
+    size = BatchSize(500)
+    x = AllOrNothingX(unnamed({3}))
+    size.refused(500)
+    size.refused(250)
+    batch = [Item(number, "t") for number in range(400)]
+    assert [outcome async for outcome in settle_batch(batch, x.send, size)] == []
+    assert len(x.requests) == 1
 
 
 @pytest.mark.parametrize(("size", "first_half"), [(2, [0]), (3, [0, 1]), (4, [0, 1]), (5, [0, 1, 2])])
 def test_first_half_is_tried_first_and_is_the_larger_one(size: int, first_half: list[int]) -> None:
-    assert Search([b"{}"] * size, [XError(message="?")]).next_trial() == first_half
-
-
-@pytest.mark.parametrize(
-    ("size", "bad", "requests"),
-    [
-        # By hand: the trials in brackets, refused ones with a mark.
-        (2, {0, 1}, 3),  # [01]! [0]! [1]!
-        (4, {0, 1, 2, 3}, 8),  # [0123]! [01]! [0]! [123]! [12]! [1]!, two in a row, so alone: [2]! [3]!
-        (4, {0, 1}, 8),  # [0123]! [01]! [0]! [123]! [12]! [1]!, alone: [2], and the rest: [3]
-        (6, {0, 1, 5}, 11),  # [012345]! [012]! [01]! [0]! [12345]! [123]! [12]! [1]!, alone: [2], together: [345]! [34]
-        # The same again up to [2], then [3456]! [34]! [3]!, together: [456]! [45]! [4]!, alone: [5] [6]
-        (7, {0, 1, 3, 4}, 17),
-    ],
-)
-def test_after_two_bad_ones_in_a_row_the_next_is_tried_alone_until_a_good_one_comes(
-    size: int, bad: set[int], requests: int
-) -> None:
-    x, refused = run_search(size, bad)
-    assert refused == bad
-    assert x.requests == requests
-
-
-def test_ten_bad_ones_of_ten_cost_little_more_than_asking_for_each() -> None:
-    x, refused = run_search(10, set(range(10)))
-    assert refused == set(range(10))
-    assert x.requests <= 20
+    assert Bisection([b"{}"] * size, [UNNAMED]).next_trial() == first_half
 
 
 def test_each_bad_one_carries_x_s_words_about_it() -> None:
-    wires = [b'{"event_id":"good"}', b'{"event_id":"worse"}', b'{"event_id":"bad"}']
-    worse = XError(code="INVALID_PARAMETER", message="event_id (worse) is not a single event tag (SET)")
-    bad = XError(code="NOT_FOUND", message="event_id (bad) does not belong to provided account")
-    search = Search(wires, [worse, bad])
-    assert search.take_refused() == {1: (worse,), 2: (bad,)}
-    assert search.next_trial() == [0]
+    wires = [json.dumps({"event_id": tag}).encode() for tag in ("good", "worse", "bad")]
+    worse, bad = set_error("worse"), XError(message="event_id (bad) does not belong to provided account")
+    bisection = Bisection(wires, [worse, bad])
+    assert bisection.take_refused() == {1: (worse,), 2: (bad,)}
+    assert bisection.next_trial() == [0]
 
 
-def test_sibling_of_an_accepted_half_keeps_the_words_of_their_common_refusal() -> None:
-    words = XError(message="At least one user identifier must be provided")
-    search = Search([b"{}", b"{}"], [words])
-    assert search.next_trial() == [0]
-    search.trial_settled()
-    assert search.take_refused() == {1: (words,)}
-    assert search.next_trial() == []
-
-
-def test_unsettled_are_those_without_a_verdict() -> None:
-    search = Search([b"{}"] * 4, [XError(message="?")])
-    assert search.next_trial() == [0, 1]
-    search.trial_settled()
-    assert search.unsettled == [2, 3]
-
-
-def test_a_search_is_open_while_a_bad_one_is_known_to_be_there_and_not_known_which() -> None:
-    named = XError(message="event_id (bad) is not a single event tag (SET)")
-    search = Search([b'{"event_id":"good"}', b'{"event_id":"bad"}', b'{"event_id":"fine"}'], [named])
-    assert search.is_open is False
-    assert search.next_trial() == [0, 2]
-    search.trial_refused([XError(message="no")])
-    assert search.is_open is True
+def test_the_last_of_a_refused_set_is_sent_alone_before_it_is_refused() -> None:
+    bisection = Bisection([b"{}", b"{}"], [UNNAMED])
+    assert bisection.next_trial() == [0]
+    bisection.trial_settled()
+    assert bisection.take_refused() == {}
+    assert bisection.next_trial() == [1]
+    bisection.trial_refused([UNNAMED])
+    assert bisection.take_refused() == {1: (UNNAMED,)}
+    assert bisection.next_trial() == []

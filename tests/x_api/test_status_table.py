@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.fakes import failed, ok
+from tests.fakes import conversion, failed, ok
+from xcapi_core.conversions import Conversion
 from xcapi_core.outcomes import DeadLetterReason, Deferred, Delivered, Outcome, Rejected
 from xcapi_core.settings import PixelSettings, Settings
 from xcapi_core.x_api.errors import XError
@@ -24,6 +25,12 @@ from xcapi_core.x_api.status_table import log_verdict, loggable_code, outcome_of
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SENT = 3
+BATCH: list[Conversion] = [
+    msgspec.structs.replace(
+        conversion(f"order-{number}"), identifiers=("twclid", "hashed_email")[: number + 1], has_derived_id=number == 2
+    )
+    for number in range(SENT)
+]
 # A value of a conversion, which X's words quote.
 PERSONAL = "jane.doe@example.com"
 
@@ -63,6 +70,8 @@ BAD_HASH = {
 UNAUTHORIZED = {"code": "UNAUTHORIZED_ACCESS", "message": "This request is not properly authenticated"}
 NO_API_ACCESS = {"code": "UNAUTHORIZED_CLIENT_APPLICATION", "message": "no access"}
 NOT_THE_ACCOUNTS = {"code": "NOT_FOUND", "message": "event_id (abc) does not belong to provided account"}
+NO_ACCESS = {"code": "NOT_FOUND", "message": "User 1 does not have access to account 18ce552mlaq"}
+TOO_MANY = {"message": "Conversion count limit is 500"}
 NO_ROUTE = {"code": "ROUTE_NOT_FOUND", "message": "The requested resource could not be found"}
 LATER = Deferred(nack_status=503, cause="x_unavailable")
 STRANGER = Deferred(nack_status=503, cause="not_from_x")
@@ -70,16 +79,29 @@ STRANGER = Deferred(nack_status=503, cause="not_from_x")
 # The README's first column → X's answers of that kind, and the outcome of every conversion of the request.
 TABLE: dict[str, list[tuple[HttpResponse | TransportFailure, Outcome]]] = {
     "200, as many as were sent": [(ok(SENT), Delivered())],
-    "200, another number": [
-        (
-            ok(processed),
-            Rejected(
-                reason=DeadLetterReason.UNCONFIRMED,
-                http_status=200,
-                error_message=f"X names {processed} processed conversions, another number than was sent",
-            ),
-        )
-        for processed in (0, SENT - 1, SENT + 1)
+    "200 in X's form, another number or none": [
+        *(
+            (
+                ok(processed),
+                Rejected(
+                    reason=DeadLetterReason.UNCONFIRMED,
+                    http_status=200,
+                    error_message=f"X names {processed} processed conversions, another number than was sent",
+                ),
+            )
+            for processed in (0, SENT - 1, SENT + 1)
+        ),
+        *(
+            (
+                HttpResponse(status=200, headers={}, body=body),
+                Rejected(
+                    reason=DeadLetterReason.UNCONFIRMED,
+                    http_status=200,
+                    error_message="X's answer names no number of processed conversions",
+                ),
+            )
+            for body in (b'{"data":{}}', b'{"errors":[]}', b'{"data":null}')
+        ),
     ],
     "200 or a redirect that is not X's answer": [
         (html(200), STRANGER),
@@ -87,13 +109,19 @@ TABLE: dict[str, list[tuple[HttpResponse | TransportFailure, Outcome]]] = {
         (html(302), STRANGER),
         (HttpResponse(status=307, headers={"location": "https://elsewhere.example"}, body=b""), STRANGER),
     ],
-    "400, 404, 422 about a conversion": [
+    "400, 404, 409, 410, 422, any other 4xx": [
         (failed(400, BAD_HASH), rejected(400, **BAD_HASH)),
         (failed(422, BAD_HASH), rejected(422, **BAD_HASH)),
         (failed(404, NOT_THE_ACCOUNTS), rejected(404, **NOT_THE_ACCOUNTS)),
+        (failed(404, {"message": "Event tag not found"}), rejected(404, message="Event tag not found")),
         (html(400), rejected(400)),
+        (html(404), rejected(404)),
+        (html(409), rejected(409)),
+        (html(410), rejected(410)),
+        (html(418), rejected(418)),
     ],
-    "401, 403": [
+    "413": [(html(413), Deferred(nack_status=503, cause="too_large_for_a_proxy"))],
+    "401, 403, 404 without access to the account": [
         (
             failed(401, UNAUTHORIZED),
             Rejected(
@@ -112,12 +140,20 @@ TABLE: dict[str, list[tuple[HttpResponse | TransportFailure, Outcome]]] = {
                 error_message="no access",
             ),
         ),
+        (
+            failed(404, NO_ACCESS),
+            Rejected(
+                reason=DeadLetterReason.UNAUTHORIZED,
+                http_status=404,
+                error_code="NOT_FOUND",
+                error_message=NO_ACCESS["message"],
+            ),
+        ),
     ],
-    "another 4xx": [
+    "404 without a route, 415, too many conversions": [
         (failed(404, NO_ROUTE), rejected(404, **NO_ROUTE)),
-        (html(413), rejected(413)),
         (html(415), rejected(415)),
-        (html(418), rejected(418)),
+        (failed(400, TOO_MANY), rejected(400, **TOO_MANY)),
     ],
     "408, 423, 429, 5xx, nothing": [
         (failed(408), LATER),
@@ -216,7 +252,7 @@ def test_number_that_is_no_count_shows_nowhere(processed: object, capfd: pytest.
 
 
 def logged(verdict: Verdict, capfd: pytest.CaptureFixture[str]) -> Mapping[str, object]:
-    log_verdict(verdict, pixel_id="o8z6j", conversions=SENT, duration_ms=12)
+    log_verdict(verdict, BATCH, log_ids="digest", duration_ms=12)
     (line,) = capfd.readouterr().out.splitlines()
     entry: dict[str, object] = json.loads(line)
     return entry
@@ -279,7 +315,9 @@ def test_debug_id_is_logged_only_where_it_can_be_one(debug_id: str, capfd: pytes
     ("code", "shown"),
     [
         ("INVALID_PARAMETER", "INVALID_PARAMETER"),
-        ("E2", "E2"),
+        ("TOO_MANY_REQUESTS", "TOO_MANY_REQUESTS"),
+        ("JANE_DOE", ""),
+        ("DE89370400440532013000", ""),
         ("invalid", ""),
         ("A", ""),
         ("A" * 65, ""),
@@ -289,11 +327,24 @@ def test_debug_id_is_logged_only_where_it_can_be_one(debug_id: str, capfd: pytes
         (PERSONAL, ""),
     ],
 )
-def test_error_code_is_logged_only_where_it_is_a_constant(code: str, shown: str) -> None:
+def test_error_code_is_logged_only_where_x_documents_it(code: str, shown: str) -> None:
     assert loggable_code(code) == shown
 
 
 def test_causes_are_single_words_fit_for_a_nack_s_body() -> None:
     causes = {outcome.cause for _, outcome in CASES if isinstance(outcome, Deferred)}
-    assert len(causes) == 6
+    assert len(causes) == 7
     assert all(re.fullmatch(r"[a-z_]+", cause) for cause in causes)
+
+
+def test_what_x_took_is_named_and_its_kinds_of_identifiers_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    entry = logged(Accepted(""), capfd)
+    # printf 'o8z6j|order-0' | sha256sum, and so on
+    assert entry["conversion_digests"] == ["2b65ec80caa2411c", "5b2aa48edbdd62cd", "42d4bd7b8fdcdb2b"]
+    assert (entry["with_twclid"], entry["with_hashed_email"], entry["derived_ids"]) == (3, 2, 1)
+
+
+def test_a_lone_conversion_above_64_kb_is_rejected_for_its_size() -> None:
+    verdict = verdict_on(failed(413, {"message": "too large"}))
+    assert outcome_of(verdict, settings(), body_bytes=64_001) == rejected(413, message="too large")
+    assert isinstance(outcome_of(verdict, settings(), body_bytes=64_000), Deferred)

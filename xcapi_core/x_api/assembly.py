@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from xcapi_core.ledger import Ledger
 from xcapi_core.settings import Settings
+from xcapi_core.x_api.batch_size import BatchSize
 from xcapi_core.x_api.batcher import Batcher
-from xcapi_core.x_api.client import Exchange, XTransport
-from xcapi_core.x_api.credential_cache import Keyring, SecretReader
-from xcapi_core.x_api.rate_limiter import Pacer
-from xcapi_core.x_api.sending import Sender
+from xcapi_core.x_api.client import XClient, XTransport
+from xcapi_core.x_api.credential_cache import CredentialCache, SecretReader
+from xcapi_core.x_api.pause import Pause
+from xcapi_core.x_api.rate_limiter import RateLimiter
 
 __all__ = ["build_batchers"]
 
@@ -24,17 +25,25 @@ def build_batchers(
     """Return a batcher by pixel id; `clock` counts monotonic seconds."""
     batchers = {}
     for pixel_id, pixel in settings.pixels.items():
-        pacer = Pacer(settings.rate)
-        exchange = Exchange(
+        limiter, pause, size = RateLimiter(settings.rate), Pause(), BatchSize(settings.batch.max_conversions)
+        client = XClient(
             settings=settings,
             pixel_id=pixel_id,
-            keyring=Keyring(pixel_id=pixel_id, reference=pixel.credentials, reader=secrets, clock=clock),
+            credentials=CredentialCache(pixel_id=pixel_id, reference=pixel.credentials, reader=secrets, clock=clock),
             transport=transport,
-            pacer=pacer,
+            limiter=limiter,
+            pause=pause,
+            size=size,
             clock=clock,
         )
-        sender = Sender(settings=settings, pixel_id=pixel_id, exchange=exchange, pacer=pacer, clock=clock)
         batchers[pixel_id] = Batcher(
-            batch=settings.batch, pixel_id=pixel_id, sender=sender, pacer=pacer, ledger=ledger, clock=clock
+            pixel_id=pixel_id,
+            max_in_flight=settings.batch.max_in_flight,
+            client=client,
+            limiter=limiter,
+            pause=pause,
+            size=size,
+            ledger=ledger,
+            clock=clock,
         )
     return batchers

@@ -1,4 +1,4 @@
-"""One batch to X and back: keys, signature, answer, and what the answer means for the pixel's gate and keys."""
+"""One batch to X and back: keys, signature, answer, and what the answer means for the pixel's pause and keys."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,32 +8,36 @@ from typing import Protocol
 import msgspec
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.outcomes import Deferred
+from xcapi_core.outcomes import Deferred, Delivered, Rejected
 from xcapi_core.settings import Settings
-from xcapi_core.x_api.credential_cache import CredentialsUnavailable, Keyring
+from xcapi_core.x_api.batch_size import BatchSize
+from xcapi_core.x_api.credential_cache import CredentialCache, CredentialsUnavailable
 from xcapi_core.x_api.credentials import Credentials
+from xcapi_core.x_api.errors import XError
+from xcapi_core.x_api.pause import Pause
 from xcapi_core.x_api.protocol import (
-    Accepted,
     HttpRequest,
     HttpResponse,
     RefusedConversions,
     RefusedCredentials,
-    RefusedRequest,
+    TooLarge,
     TransportFailure,
     Unavailable,
-    Unconfirmed,
     Verdict,
     build_request,
     read_response,
 )
-from xcapi_core.x_api.rate_limiter import Pacer, read_rate_hint
-from xcapi_core.x_api.status_table import outcome_of
+from xcapi_core.x_api.rate_hints import RateHint, read_rate_hint
+from xcapi_core.x_api.rate_limiter import RateLimiter, Reservation
+from xcapi_core.x_api.refusals import LoneRefusals
+from xcapi_core.x_api.status_table import log_refuses_everything, log_verdict, outcome_of
 
-__all__ = ["Answered", "Exchange", "NotStarted", "SendWindow", "XTransport"]
+__all__ = ["Answer", "SendWindow", "XClient", "XTransport"]
 
-# With `"on_unauthorized": "requeue"`, X is asked again once a minute whether it takes the keys by now.
-UNAUTHORIZED_PROBE_S = 60.0
+# X is asked again once a minute whether it takes the keys, or anything at all, by now.
+PROBE_EVERY_S = 60.0
 _UNAUTHORIZED = Deferred(nack_status=503, cause="unauthorized")
+_REFUSES_EVERYTHING = Deferred(nack_status=503, cause="refuses_everything")
 
 
 class XTransport(Protocol):
@@ -46,31 +50,30 @@ class XTransport(Protocol):
         ...
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """X's verdict on one batch, and how long the last request took, in milliseconds."""
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What X, or the lack of keys or time, makes of a batch: one outcome for every conversion in it.
 
-    verdict: Verdict
-    duration_ms: int
+    But where X refused it for some of its conversions: `refused_for` holds the errors then, and the outcome is that of
+    a conversion that was alone.
+    """
 
-
-class NotStarted(msgspec.Struct, frozen=True, gc=False):
-    """The gate closed, or a shutdown began, before the request could start: X knows nothing of it."""
+    outcome: Delivered | Rejected | Deferred
+    http_status: int = 0
+    refused_for: tuple[XError, ...] | None = None
 
 
 class SendWindow(msgspec.Struct):
     """When a request may still start: not after `latest_start`, and only while `is_open` says so.
 
-    `on_wire` tells whether a request is on its way to X at the moment, and `carried` which positions of the batch are
-    in it: their answer is worth waiting for.
+    `on_wire` tells whether it is on its way to X at the moment: then its answer is worth waiting for.
     """
 
     latest_start: float
     is_open: Callable[[], bool]
     on_wire: bool = False
-    carried: frozenset[int] = frozenset()
 
 
-class Exchange:
+class XClient:
     """Sends batches of one pixel."""
 
     def __init__(
@@ -78,24 +81,32 @@ class Exchange:
         *,
         settings: Settings,
         pixel_id: str,
-        keyring: Keyring,
+        credentials: CredentialCache,
         transport: XTransport,
-        pacer: Pacer,
+        limiter: RateLimiter,
+        pause: Pause,
+        size: BatchSize,
         clock: Callable[[], float],
         epoch_clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._pixel_id = pixel_id
-        self._keyring = keyring
+        self._credentials = credentials
         self._transport = transport
-        self._pacer = pacer
+        self._limiter = limiter
+        self._pause = pause
+        self._size = size
         self._clock = clock
         self._epoch_clock = epoch_clock
+        self._lone_refusals = LoneRefusals()
 
-    async def send(self, conversions: Sequence[Conversion], window: SendWindow) -> Answered | Deferred | NotStarted:
-        """Post one batch; after a 401 or 403, once more with keys read afresh.
+    async def send(
+        self, conversions: Sequence[Conversion], reservation: Reservation, window: SendWindow
+    ) -> Answer | None:
+        """Post one batch; after a refusal of the keys, once more with keys read afresh. Settles the reservation.
 
-        The caller has noted the conversions with the pacer as sent. No request starts outside the window.
+        None means that the batch is as unknown to X as before: no request could start inside the window, or the batch
+        was too large and has to be sent in parts.
         """
         request = build_request(
             api_base_url=self._settings.api_base_url,
@@ -103,92 +114,120 @@ class Exchange:
             pixel_id=self._pixel_id,
             conversions=conversions,
         )
+        attempt = _Attempt(charged=0)
         try:
-            credentials = await self._keyring.current(self._time_left(window))
-            if self._is_probe_of_keys():
+            verdict = await self._post_with_keys(request, window, attempt)
+        finally:
+            reservation.settle(self._clock(), charged=attempt.charged)
+        if verdict is None:
+            return None
+        if isinstance(verdict, Deferred):
+            return Answer(outcome=verdict)
+        log_verdict(
+            verdict, conversions, log_ids=self._settings.log_conversion_ids, duration_ms=round(attempt.took_s * 1000)
+        )
+        return self._judge(verdict, conversions, request, attempt.hint)
+
+    async def _post_with_keys(
+        self, request: HttpRequest, window: SendWindow, attempt: "_Attempt"
+    ) -> Verdict | Deferred | None:
+        is_probe = self._pause.probing and self._pause.reason == _UNAUTHORIZED
+        try:
+            keys = await self._credentials.current(self._time_left(window))
+            if is_probe:
                 # Read first, so that one probe is one request.
-                credentials = await self._keyring.renew(credentials, self._time_left(window)) or credentials
+                keys = await self._credentials.renew(keys, self._time_left(window)) or keys
         except CredentialsUnavailable:
-            self._pacer.note_done(self._clock(), request.conversions, counted=False)
-            return self._without_keys(refused=self._is_probe_of_keys())
-        if (obstacle := self._obstacle(window)) is not None:
-            self._pacer.note_done(self._clock(), request.conversions, counted=False)
-            return obstacle
-        answered = await self._post(request, credentials, window)
-        if not isinstance(answered.verdict, RefusedCredentials):
-            return answered
+            return self._without_keys(refused=is_probe)
+        if not self._may_start(window):
+            return self._not_started(window)
+        verdict = await self._post(request, keys, window, attempt)
+        if not isinstance(verdict, RefusedCredentials):
+            return verdict
         try:
-            renewed = await self._keyring.renew(credentials, self._time_left(window))
+            renewed = await self._credentials.renew(keys, self._time_left(window))
         except CredentialsUnavailable:
             return self._without_keys(refused=True)
         if renewed is None:
-            return self._unauthorized(answered)
-        if (obstacle := self._obstacle(window)) is not None:
-            return obstacle
-        self._pacer.note_sent(request.conversions)
-        answered = await self._post(request, renewed, window)
-        return self._unauthorized(answered) if isinstance(answered.verdict, RefusedCredentials) else answered
+            return verdict
+        if not self._may_start(window):
+            return self._not_started(window)
+        return await self._post(request, renewed, window, attempt)
 
-    def _is_probe_of_keys(self) -> bool:
-        return self._pacer.probing and self._pacer.closed_as == _UNAUTHORIZED
+    async def _post(self, request: HttpRequest, keys: Credentials, window: SendWindow, attempt: "_Attempt") -> Verdict:
+        started = self._clock()
+        # Charged at once: where a bug ends the request, X may have counted its events.
+        attempt.charged += request.conversions
+        window.on_wire = True
+        try:
+            response = await self._transport.post(request, keys, self._settings.request_timeout_s)
+        finally:
+            window.on_wire = False
+        attempt.took_s = self._clock() - started
+        if not isinstance(response, HttpResponse):
+            if response.kind not in {"timeout", "broken"}:
+                attempt.charged -= request.conversions
+            return response
+        # X names moments, the pause keeps delays. Of the two clocks this one is read first: where the machine halts
+        # between them, the pause ends late rather than early.
+        attempt.hint = read_rate_hint(response.headers, now_epoch_s=self._epoch_clock())
+        verdict = read_response(response, sent=request.conversions)
+        if isinstance(verdict, Unavailable) and verdict.status != HTTPStatus.TOO_MANY_REQUESTS:
+            attempt.charged -= request.conversions
+        return verdict
+
+    def _judge(
+        self, verdict: Verdict, conversions: Sequence[Conversion], request: HttpRequest, hint: RateHint
+    ) -> Answer | None:
+        """Draw the consequences of a verdict for the batch, the pause, the budget and the size of batches."""
+        now = self._clock()
+        self._limiter.note_hint(now, hint)
+        is_lone = len(conversions) == 1
+        if isinstance(verdict, TooLarge) and not is_lone:
+            self._size.too_large(len(request.body), now)
+            return None
+        outcome = outcome_of(verdict, self._settings, body_bytes=len(request.body))
+        if is_lone and isinstance(verdict, RefusedConversions):
+            wire = conversions[0].wire
+            if self._lone_refusals.count(verdict.status, verdict.errors, wire):
+                log_refuses_everything(verdict, pixel_id=self._pixel_id)
+                self._pause.start(now, PROBE_EVERY_S, _REFUSES_EVERYTHING, probe_size=1)
+                return Answer(outcome=_REFUSES_EVERYTHING)
+        if outcome == _UNAUTHORIZED:
+            self._pause.start(now, PROBE_EVERY_S, _UNAUTHORIZED)
+        elif isinstance(verdict, TooLarge) and isinstance(outcome, Deferred):
+            self._pause.back_off(now, outcome)
+        elif isinstance(outcome, Deferred):
+            self._pause.note_deferred(now, hint, outcome)
+        elif not isinstance(verdict, RefusedCredentials):
+            self._pause.note_judged()
+        if isinstance(outcome, Delivered):
+            self._lone_refusals.accepted()
+            self._size.accepted(len(conversions))
+        if isinstance(verdict, RefusedConversions):
+            return Answer(outcome=outcome, http_status=verdict.status, refused_for=verdict.errors)
+        return Answer(outcome=outcome)
 
     def _without_keys(self, *, refused: bool) -> Deferred:
         """Return the outcome while Secret Manager cannot be asked; refused keys may merely be old, nobody can tell."""
-        outcome = Deferred(nack_status=503, cause="credentials_unavailable")
         if refused and self._settings.on_unauthorized == "requeue":
-            self._pacer.close(self._clock(), UNAUTHORIZED_PROBE_S, _UNAUTHORIZED)
-        return outcome
+            self._pause.start(self._clock(), PROBE_EVERY_S, _UNAUTHORIZED)
+        return Deferred(nack_status=503, cause="credentials_unavailable")
 
     def _time_left(self, window: SendWindow) -> float:
         return max(0.0, window.latest_start - self._clock())
 
-    def _obstacle(self, window: SendWindow) -> Deferred | NotStarted | None:
-        if not window.is_open():
-            return NotStarted()
-        if self._clock() > window.latest_start:
-            return Deferred(nack_status=503, cause="no_time_left")
-        return None
+    def _may_start(self, window: SendWindow) -> bool:
+        return window.is_open() and self._clock() <= window.latest_start
 
-    def _unauthorized(self, answered: Answered) -> Answered:
-        outcome = outcome_of(answered.verdict, self._settings)
-        if outcome == _UNAUTHORIZED:
-            self._pacer.close(self._clock(), UNAUTHORIZED_PROBE_S, _UNAUTHORIZED)
-        return answered
-
-    async def _post(self, request: HttpRequest, credentials: Credentials, window: SendWindow) -> Answered:
-        started = self._clock()
-        window.on_wire = True
-        try:
-            response = await self._transport.post(request, credentials, self._settings.request_timeout_s)
-        except BaseException:
-            # A bug, whose events must not be held for ever.
-            self._pacer.note_done(self._clock(), request.conversions, counted=True)
-            raise
-        finally:
-            window.on_wire = False
-        # X names moments, the gate keeps delays. Of the two clocks this one is read first: where the machine halts
-        # between them, the gate opens late rather than early.
-        epoch = self._epoch_clock()
-        now = self._clock()
-        duration_ms = round((now - started) * 1000)
-        verdict = read_response(response, sent=request.conversions) if isinstance(response, HttpResponse) else response
-        self._pacer.note_done(now, request.conversions, counted=_may_have_counted(verdict))
-        if not isinstance(response, HttpResponse):
-            return Answered(verdict=verdict, duration_ms=duration_ms)
-        outcome = outcome_of(verdict, self._settings)
-        hint = read_rate_hint(response.headers, now_epoch_s=epoch)
-        self._pacer.note_hint(now, hint, deferred_as=outcome if isinstance(outcome, Deferred) else None)
-        if isinstance(verdict, Accepted | Unconfirmed | RefusedConversions | RefusedRequest):
-            self._pacer.note_judged()
-        return Answered(verdict=verdict, duration_ms=duration_ms)
+    def _not_started(self, window: SendWindow) -> Deferred | None:
+        # Where the window is closed for now, another request may start later.
+        return Deferred(nack_status=503, cause="no_time_left") if window.is_open() else None
 
 
-def _may_have_counted(verdict: Verdict) -> bool:
-    """Tell whether X may have charged the events to its budget; if it did otherwise, its next 429 says so."""
-    match verdict:
-        case TransportFailure(kind):
-            return kind in {"timeout", "broken"}
-        case Unavailable(status):
-            return status == HTTPStatus.TOO_MANY_REQUESTS
-        case _:
-            return True
+class _Attempt(msgspec.Struct):
+    """What a batch's request, or its two requests, cost: events that X may have counted, and seconds of the last."""
+
+    charged: int
+    took_s: float = 0.0
+    hint: RateHint = RateHint()

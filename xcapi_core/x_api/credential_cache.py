@@ -10,7 +10,7 @@ from xcapi_core import logs
 from xcapi_core.records import Record
 from xcapi_core.x_api.credentials import Credentials, CredentialsError, read_credentials
 
-__all__ = ["CredentialsUnavailable", "Keyring", "Secret", "SecretReader", "SecretUnavailable"]
+__all__ = ["CredentialCache", "CredentialsUnavailable", "Secret", "SecretReader", "SecretUnavailable"]
 
 KEPT_S = 300.0
 # After a refusal the keys are re-read at most this often, so that a revoked key does not hammer Secret Manager.
@@ -53,7 +53,7 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     read_at: float
 
 
-class Keyring:
+class CredentialCache:
     """The keys of one pixel. However many deliveries want them, one reader at a time asks for them."""
 
     def __init__(self, *, pixel_id: str, reference: str, reader: SecretReader, clock: Callable[[], float]) -> None:

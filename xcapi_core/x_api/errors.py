@@ -13,7 +13,7 @@ import msgspec
 
 from xcapi_core.records import Record
 
-__all__ = ["XError", "blame", "is_about_conversions"]
+__all__ = ["Accusation", "XError", "accuse", "is_about_access", "is_about_request", "quotes_a_value", "shared_values"]
 
 
 class XError(Record, frozen=True, kw_only=True, gc=False):
@@ -29,11 +29,25 @@ class XError(Record, frozen=True, kw_only=True, gc=False):
         return cls(**{key: text for key in ("code", "message", "parameter") if isinstance(text := error.get(key), str)})
 
 
-_CONVERSION_FIELDS = (
+# A field's name and a value of it, in the form in which values are compared.
+FieldValue = tuple[str, str]
+
+
+class Accusation(Record, frozen=True, kw_only=True):
+    """Which of a refused batch's conversions X's errors name: indices into the batch.
+
+    `named` are named beyond doubt, each with the errors that name it. `shared` are those that have one named value in
+    common, a list for each value: one of them has to be sent alone.
+    """
+
+    named: Mapping[int, tuple[XError, ...]]
+    shared: Sequence[tuple[FieldValue, list[int]]]
+
+
+_FIELDS = (
     "conversion_time",
     "conversion_id",
     "event_id",
-    "identifiers",
     "twclid",
     "hashed_email",
     "hashed_phone_number",
@@ -43,7 +57,6 @@ _CONVERSION_FIELDS = (
     "price_currency",
     "number_items",
     "description",
-    "contents",
     "content_id",
     "content_name",
     "content_type",
@@ -53,110 +66,165 @@ _CONVERSION_FIELDS = (
     "event_source_url",
     "search_string",
 )
-_FIELD = "|".join(_CONVERSION_FIELDS)
-_NAMES_A_CONVERSION = re.compile(rf"\b(?:{_FIELD})\b|\bevent id\b|\buser identifier", re.IGNORECASE)
+_FIELD = "|".join(_FIELDS)
 
-# What a batch as a whole is refused for. "Conversion count limit is 500" and "does not have access to account" are
-# X's words; the others are what JSON front ends say of a request that they cannot read.
-_REQUEST_CODES = frozenset(
-    {"ROUTE_NOT_FOUND", "METHOD_NOT_ALLOWED", "UNSUPPORTED_MEDIA_TYPE", "PAYLOAD_TOO_LARGE", "REQUEST_TOO_LARGE"}
-    | {"MALFORMED_REQUEST", "MALFORMED_JSON", "INVALID_JSON", "INVALID_REQUEST_BODY", "UNREADABLE_REQUEST"}
+# X's documented errors about one value, as a whole: what stands in the brackets is the value, whatever it looks like.
+_DOCUMENTED = re.compile(
+    rf"(?P<field>{_FIELD}) \((?P<value>.*)\) "
+    r"(?:is not a valid SHA-256 hash|is not a single event tag \(SET\)|does not belong to provided account)\.?"
+    r'|Expected Time in [^"]*, got "(?P<time>.*)" for (?P<time_field>conversion_time)\.?',
+    re.IGNORECASE | re.DOTALL,
 )
-_REQUEST_WORDS = re.compile(
-    r"access to account|conversion count limit|count limit is|\bjson\b|\bpars(?:e|ed|ing)\b|malformed|unreadable"
-    r"|(?:could not|cannot|unable to) (?:be )?read|request body|content.type|\b(?:pixel|pixel_id|account_id)\b"
-    r"|^conversions is ",
-    re.IGNORECASE,
-)
-_REQUEST_PARAMETERS = frozenset({"account_id", "conversions", "pixel_id"})
-# What X quotes is a publisher's, and says nothing about what the error is about. No bracket within brackets: from each
-# of a hundred thousand openings without a close, the search would go to the end.
-_QUOTED = re.compile(r'"[^"]*"|\([^()]*\)')
-
-# "event_id (o6dkt) is not a single event tag (SET)": up to the first bracket or, for values with brackets, the last.
-_VALUE_AFTER_FIELD = (
-    re.compile(rf"\b({_FIELD}) \((.*?)\)", re.IGNORECASE | re.DOTALL),
-    re.compile(rf"\b({_FIELD}) \((.*)\)", re.IGNORECASE | re.DOTALL),
-)
-# X says: 'Expected Time in yyyy-MM-ddTHH:mm:ss.SSSZ, got "2026-04-20" for conversion_time'
-_VALUE_BEFORE_FIELD = re.compile(rf'got "(.*)" for ({_FIELD})\b', re.IGNORECASE | re.DOTALL)
-_FIELD_AFTER_VALUE = re.compile(rf'" for (?:{_FIELD})\b', re.IGNORECASE)
+# Where any other message quotes a value: `event_id (o6dkt)`, `got "2026-04-20" for conversion_time`.
+_OPENING = re.compile(rf'\b(?P<field>{_FIELD}) \(|\bgot "', re.IGNORECASE)
+_CLOSING_BRACKET = re.compile(r"\)")
+_CLOSING_QUOTE = re.compile(rf'" for (?P<field>{_FIELD})\b', re.IGNORECASE)
+# A value that X quotes holds whatever a publisher put into it. Beyond these, reading all its brackets costs more than
+# asking X again.
+_LONGEST_MESSAGE = 4_096
+_MOST_OPENINGS = 16
+_MOST_CLOSINGS = 64
+_MOST_UNDOCUMENTED = 100
 
 # A tag is configured and sent as "tw-o8z6j-o6dkt" or "o6dkt"; X may answer with either.
 _TAG_PREFIX = re.compile(r"^tw-[0-9a-z]+-", re.IGNORECASE)
 
+# X's words come before anything that it quotes: what a publisher wrote stands in brackets or quotation marks.
+_NO_ACCESS = re.compile(r'\s*(?:the )?user\b[^("]*does not have access to account', re.IGNORECASE)
+_TOO_MANY = re.compile(r'[^("]*\bcount limit is\b', re.IGNORECASE)
+# A shorter value stands in X's words by chance.
+_SHORTEST_QUOTED = 4
 
-def is_about_conversions(status: int, errors: Sequence[XError]) -> bool:
-    """Whether leaving out the right conversions would make X accept the rest.
 
-    Only then is a search worth its requests. A 404 is about conversions only where X names their event tag; a 400
-    or 422 that says nothing readable is given the benefit of the doubt, since good neighbours are at stake.
+def is_about_access(status: int, errors: Sequence[XError]) -> bool:
+    """Tell whether a 404 says that the user has no role in the account: the keys, not the conversions."""
+    return status == HTTPStatus.NOT_FOUND and any(_NO_ACCESS.match(error.message) for error in errors)
+
+
+def is_about_request(status: int, errors: Sequence[XError]) -> bool:
+    """Tell whether no conversion can be what X refuses. Words that X never documented are not known to be that."""
+    if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        return True
+    if status == HTTPStatus.NOT_FOUND and any(error.code == "ROUTE_NOT_FOUND" for error in errors):
+        return True
+    return any(_TOO_MANY.match(error.message) for error in errors)
+
+
+def accuse(errors: Sequence[XError], wires: Sequence[bytes]) -> Accusation:
+    """Find the conversions of a refused batch that X's messages name; `wires` are their wire forms.
+
+    An error names a conversion when all that it quotes is that one's and no other's. Where several share the value that
+    a documented error names, they share the accusation. Everything else is left to bisection.
     """
-    about_request = any(
-        error.code in _REQUEST_CODES
-        or (
-            not _names_a_field(error)
-            and (error.parameter in _REQUEST_PARAMETERS or _REQUEST_WORDS.search(_QUOTED.sub("", error.message)))
-        )
+    unique = tuple(dict.fromkeys(errors))
+    documented = {error: pair for error in unique if (pair := _documented_value(error))}
+    others = [error for error in unique if error not in documented and _OPENING.search(error.message)]
+    if not documented and not others:
+        return Accusation(named={}, shared=())
+    holders = _holders(wires)
+    named: dict[int, tuple[XError, ...]] = {}
+    shared: dict[tuple[FieldValue, str], list[int]] = {}
+    for error, pair in documented.items():
+        exact = holders.get(pair, {})
+        if len(exact) == 1:
+            (index,) = exact
+            named[index] = (*named.get(index, ()), error)
+            continue
+        for index, value in exact.items():
+            members = shared.setdefault((pair, value), [])
+            if index not in members[-1:]:
+                members.append(index)
+    for error in others[:_MOST_UNDOCUMENTED]:
+        fitting = _fitting(error.message, holders)
+        if len(fitting) == 1:
+            (index,) = fitting
+            named[index] = (*named.get(index, ()), error)
+    groups = [(pair, [index for index in members if index not in named]) for (pair, _), members in shared.items()]
+    return Accusation(named=named, shared=[group for group in groups if group[1]])
+
+
+def shared_values(errors: Sequence[XError]) -> frozenset[FieldValue]:
+    """Return the values that documented errors name."""
+    return frozenset(pair for error in errors if (pair := _documented_value(error)))
+
+
+def quotes_a_value(errors: Sequence[XError], wire: bytes) -> bool:
+    """Tell whether X's words quote anything of this conversion."""
+    values = {value for _, value in _leaves(msgspec.json.decode(wire))}
+    return any(
+        (len(value) >= _SHORTEST_QUOTED and value in error.message)
+        or f"({value})" in error.message
+        or f'"{value}"' in error.message
         for error in errors
+        for value in values
     )
-    if about_request:
-        return False
-    named = any(_names_a_field(error) for error in errors)
-    if status == HTTPStatus.NOT_FOUND:
-        return named
-    return status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def blame(errors: Sequence[XError], wires: Sequence[bytes]) -> dict[int, tuple[XError, ...]]:
-    """Find the conversions whose own values X's messages quote.
+def _documented_value(error: XError) -> FieldValue | None:
+    match = _DOCUMENTED.fullmatch(error.message)
+    if match is None:
+        return None
+    if match["time_field"]:
+        return _comparable(match["time_field"], match["time"])
+    return _comparable(match["field"], match["value"])
 
-    `wires` are the conversions' wire forms. Returns index in `wires` → the errors that name it; a conversion that
-    shares the named value shares the blame, since X would refuse it in the next request.
-    """
-    # By value, so that the cost is that of the conversions' values and not of X's words times those.
-    named: dict[tuple[str, str], list[XError]] = {}
-    for error in dict.fromkeys(errors):
-        for pair in dict.fromkeys(_named_values(error)):
-            named.setdefault(pair, []).append(error)
-    if not named:
-        return {}
-    blamed: dict[int, tuple[XError, ...]] = {}
+
+def _holders(wires: Sequence[bytes]) -> dict[FieldValue, dict[int, str]]:
+    """Return, by field and comparable value, who has it, and how it is spelled there."""
+    holders: dict[FieldValue, dict[int, str]] = {}
     for index, wire in enumerate(wires):
-        held = _values(msgspec.json.decode(wire))
-        found = tuple(dict.fromkeys(error for pair in held for error in named.get(pair, ())))
-        if found:
-            blamed[index] = found
-    return blamed
+        for field, value in _leaves(msgspec.json.decode(wire)):
+            holders.setdefault(_comparable(field, value), {})[index] = _without_prefix(field, value)
+    return holders
 
 
-def _names_a_field(error: XError) -> bool:
-    return bool(_NAMES_A_CONVERSION.search(error.message) or _NAMES_A_CONVERSION.search(error.parameter))
+def _fitting(message: str, holders: Mapping[FieldValue, Mapping[int, str]]) -> frozenset[int]:
+    """Return the conversions that have all the values that a message quotes.
+
+    A value may hold brackets, and in them what looks like another value: any reading of the message counts.
+    """
+    openings = list(_OPENING.finditer(message)) if len(message) <= _LONGEST_MESSAGE else []
+    brackets = [match.start() for match in _CLOSING_BRACKET.finditer(message)]
+    quotes = [(match.start(), match.end(), match["field"]) for match in _CLOSING_QUOTE.finditer(message)]
+    if not 0 < len(openings) <= _MOST_OPENINGS or len(brackets) + len(quotes) > _MOST_CLOSINGS:
+        return frozenset()
+    # From the last opening to the first: who fits everything from there on; None where nothing more is quoted.
+    fits: list[frozenset[int]] = []
+    for opening in reversed(openings):
+        start = opening.end()
+        ends = (
+            [(end, end + 1, opening["field"]) for end in brackets]
+            if opening["field"]
+            else [(end, after, field) for end, after, field in quotes]
+        )
+        found: frozenset[int] = frozenset()
+        for end, after, field in ends:
+            if end < start:
+                continue
+            owners = frozenset(holders.get(_comparable(field, message[start:end]), ()))
+            later = next((place for place, other in enumerate(openings) if other.start() >= after), None)
+            found |= owners if later is None else owners & fits[len(openings) - 1 - later]
+        fits.append(found)
+    return fits[-1]
 
 
-def _named_values(error: XError) -> Iterator[tuple[str, str]]:
-    # Only as far as a value can end: from each of a thousand openings without a close, the patterns would search the
-    # whole rest, and a value that X quotes holds whatever a publisher put into it.
-    closed = error.message[: error.message.rfind(")") + 1]
-    for pattern in _VALUE_AFTER_FIELD:
-        for name, value in pattern.findall(closed):
-            yield _canonical(name.lower(), value)
-    ends = [match.end() for match in _FIELD_AFTER_VALUE.finditer(error.message)]
-    for value, name in _VALUE_BEFORE_FIELD.findall(error.message[: max(ends, default=0)]):
-        yield _canonical(name.lower(), value)
-
-
-def _values(node: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every leaf of a wire conversion as (field name, text); its depth is ours, three at most."""
+def _leaves(node: object, field: str = "") -> Iterator[FieldValue]:
+    """Yield every leaf of a wire conversion as (field, text); its depth is ours, three at most."""
     if isinstance(node, dict):
         for key, child in node.items():
-            yield from _values(child, key)
+            yield from _leaves(child, key)
     elif isinstance(node, list):
         for child in node:
-            yield from _values(child, name)
+            yield from _leaves(child, field)
     else:
-        yield _canonical(name, str(node))
+        yield field, str(node)
 
 
-def _canonical(name: str, value: str) -> tuple[str, str]:
-    return name, _TAG_PREFIX.sub("", value) if name == "event_id" else value
+def _comparable(field: str, value: str) -> FieldValue:
+    """Return a form that is the same for all that X may have made of a value when it quotes it."""
+    field = field.lower()
+    return field, _without_prefix(field, value).strip().casefold()
+
+
+def _without_prefix(field: str, value: str) -> str:
+    return _TAG_PREFIX.sub("", value) if field == "event_id" else value

@@ -13,7 +13,7 @@ import msgspec
 from xcapi_core import __version__
 from xcapi_core.conversions import Conversion
 from xcapi_core.records import Record
-from xcapi_core.x_api.errors import XError, is_about_conversions
+from xcapi_core.x_api.errors import XError, is_about_access, is_about_request
 
 __all__ = [
     "MAX_RESPONSE_BYTES",
@@ -24,6 +24,7 @@ __all__ = [
     "RefusedConversions",
     "RefusedCredentials",
     "RefusedRequest",
+    "TooLarge",
     "TransportFailure",
     "Unavailable",
     "Unconfirmed",
@@ -87,7 +88,7 @@ class Accepted(Record, frozen=True, gc=False):
 
 
 class Unconfirmed(Record, frozen=True, gc=False):
-    """200, but X names another count than was sent: it may have counted them or not."""
+    """200 in X's form, but with another count than was sent, or none: X may have counted them or not."""
 
     _shown: ClassVar[tuple[str, ...]] = ("status", "processed")
 
@@ -103,7 +104,7 @@ class NotFromX(msgspec.Struct, frozen=True, gc=False):
 
 
 class RefusedCredentials(msgspec.Struct, frozen=True, gc=False):
-    """401 or 403: the keys, not the conversions."""
+    """401, 403 or a 404 about the user's access to the account: the keys, not the conversions."""
 
     status: int
     errors: tuple[XError, ...]
@@ -117,7 +118,14 @@ class RefusedConversions(msgspec.Struct, frozen=True, gc=False):
 
 
 class RefusedRequest(msgspec.Struct, frozen=True, gc=False):
-    """A 4xx that no conversion causes (unknown pixel, no access, unreadable): nothing to search for."""
+    """A 4xx that no conversion causes (unknown route, media type, too many conversions): nothing to bisect."""
+
+    status: int
+    errors: tuple[XError, ...]
+
+
+class TooLarge(msgspec.Struct, frozen=True, gc=False):
+    """413: the batch's bytes, not its conversions."""
 
     status: int
     errors: tuple[XError, ...]
@@ -136,27 +144,23 @@ Verdict = (
     | RefusedCredentials
     | RefusedConversions
     | RefusedRequest
+    | TooLarge
     | Unavailable
     | TransportFailure
 )
 
 
-class _Processed(msgspec.Struct):
-    conversions_processed: int
-    # Whatever stands there: an odd id must not make a conversion that X has look undelivered.
-    debug_id: object = ""
-
-
 class _Success(msgspec.Struct):
-    data: _Processed
+    # Whatever stands there: an odd count or id must not make conversions that X may have look undelivered.
+    data: object = msgspec.UNSET
+    errors: object = msgspec.UNSET
 
 
 class _Failure(msgspec.Struct):
     errors: list[object]
 
 
-# Not strict: a count of 1.0, or of "1", is a count, and a conversion that X has must not be sent again for ever.
-_success = msgspec.json.Decoder(_Success, strict=False)
+_success = msgspec.json.Decoder(_Success)
 _failure = msgspec.json.Decoder(_Failure)
 
 
@@ -184,11 +188,13 @@ def read_response(response: HttpResponse, *, sent: int) -> Verdict:
     if status < HTTPStatus.BAD_REQUEST:
         return NotFromX(status)
     errors = _read_errors(response.body)
-    if status in CREDENTIAL_ERRORS:
+    if status in CREDENTIAL_ERRORS or is_about_access(status, errors):
         return RefusedCredentials(status, errors)
-    if is_about_conversions(status, errors):
-        return RefusedConversions(status, errors)
-    return RefusedRequest(status, errors)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return TooLarge(status, errors)
+    if is_about_request(status, errors):
+        return RefusedRequest(status, errors)
+    return RefusedConversions(status, errors)
 
 
 def _read_success(response: HttpResponse, sent: int) -> Verdict:
@@ -196,12 +202,27 @@ def _read_success(response: HttpResponse, sent: int) -> Verdict:
         answer = _success.decode(response.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return NotFromX(response.status)
-    processed = answer.data.conversions_processed
-    debug_id = answer.data.debug_id if isinstance(answer.data.debug_id, str) else ""
+    if answer.data is msgspec.UNSET and answer.errors is msgspec.UNSET:
+        return NotFromX(response.status)
+    data = answer.data if isinstance(answer.data, dict) else {}
+    debug_id = data.get("debug_id")
+    debug_id = debug_id if isinstance(debug_id, str) else ""
+    processed = _read_count(data.get("conversions_processed"))
     if processed == sent:
         return Accepted(debug_id)
-    # A number that no count can be is somebody's: it is not repeated in a log or a letter.
-    return Unconfirmed(response.status, processed if abs(processed) <= _LARGEST_COUNT else None, debug_id)
+    return Unconfirmed(response.status, processed, debug_id)
+
+
+def _read_count(count: object) -> int | None:
+    """Return X's count; 1.0, or "1", is one: a conversion that X has must not end as one that it may not have.
+
+    A number that no count can be is somebody's: it is not repeated in a log or a dead letter.
+    """
+    try:
+        whole = msgspec.convert(count, int, strict=False)
+    except msgspec.ValidationError:
+        return None
+    return None if isinstance(count, bool) or abs(whole) > _LARGEST_COUNT else whole
 
 
 def _read_errors(body: bytes) -> tuple[XError, ...]:

@@ -1,11 +1,13 @@
 """The status table: what X's verdict on a request means for each conversion in it, and what is logged of it."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import assert_never
 
 from xcapi_core import logs
+from xcapi_core.conversions import Conversion
 from xcapi_core.outcomes import DeadLetterReason, Deferred, Delivered, Rejected
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.errors import XError
@@ -15,24 +17,31 @@ from xcapi_core.x_api.protocol import (
     RefusedConversions,
     RefusedCredentials,
     RefusedRequest,
+    TooLarge,
     TransportFailure,
     Unavailable,
     Unconfirmed,
     Verdict,
 )
 
-__all__ = ["log_verdict", "loggable_code", "outcome_of", "rejection"]
+__all__ = ["log_refuses_everything", "log_verdict", "loggable_code", "outcome_of", "rejection"]
 
-# X: "The errors/code node will indicate a CAPS_CASE constant"; anything else may quote a value and is not logged.
-_CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+# X: "Error codes and responses". Anything else, however much it looks like one, may be a value and is not logged.
+_DOCUMENTED_CODES = frozenset(
+    {"INVALID_PARAMETER", "UNAUTHORIZED_ACCESS", "UNAUTHORIZED_CLIENT_APPLICATION", "ROUTE_NOT_FOUND", "NOT_FOUND"}
+    | {"CANCELLED_REQUEST", "LOCK_ACQUISITION_TIMEOUT", "TOO_MANY_REQUESTS"}
+    | {"INTERNAL_ERROR", "SERVICE_UNAVAILABLE", "OVER_CAPACITY"}
+)
+# A lone conversion that is larger was refused for its size; a smaller one by a proxy on the way.
+_LARGE_BYTES = 64_000
 # X's `debug_id` is a UUID; anything else may be what X was sent.
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-def outcome_of(verdict: Verdict, settings: Settings) -> Delivered | Rejected | Deferred:
-    """Return the outcome of every conversion of a request on which X gave this verdict.
+def outcome_of(verdict: Verdict, settings: Settings, *, body_bytes: int = 0) -> Delivered | Rejected | Deferred:
+    """Return the outcome of every conversion of a request of `body_bytes` on which X gave this verdict.
 
-    For `RefusedConversions` that is the outcome of a conversion that was alone in its request.
+    For `RefusedConversions` and `TooLarge` that is the outcome of a conversion that was alone in its request.
     """
     match verdict:
         case Accepted():
@@ -41,9 +50,13 @@ def outcome_of(verdict: Verdict, settings: Settings) -> Delivered | Rejected | D
             return Rejected(
                 reason=DeadLetterReason.UNCONFIRMED,
                 http_status=status,
-                error_message=f"X names {processed} processed conversions, another number than was sent",
+                error_message="X's answer names no number of processed conversions"
+                if processed is None
+                else f"X names {processed} processed conversions, another number than was sent",
             )
-        case RefusedConversions(status, errors) | RefusedRequest(status, errors):
+        case TooLarge() if body_bytes <= _LARGE_BYTES:
+            return Deferred(nack_status=503, cause="too_large_for_a_proxy")
+        case RefusedConversions(status, errors) | RefusedRequest(status, errors) | TooLarge(status, errors):
             return rejection(DeadLetterReason.REJECTED, status, errors)
         case RefusedCredentials(status, errors):
             if settings.on_unauthorized == "requeue":
@@ -76,12 +89,25 @@ def rejection(reason: DeadLetterReason, status: int, errors: Sequence[XError]) -
     )
 
 
-def log_verdict(verdict: Verdict, *, pixel_id: str, conversions: int, duration_ms: int) -> None:
-    """Write one line about one request: counts, statuses, durations, ids, and never X's words."""
-    facts: dict[str, logs.Scalar] = {"pixel_id": pixel_id, "conversions": conversions, "duration_ms": duration_ms}
+def log_verdict(
+    verdict: Verdict, conversions: Sequence[Conversion], *, log_ids: logs.HowToName, duration_ms: int
+) -> None:
+    """Write one line about one request: counts, statuses, durations, ids, and never X's words.
+
+    Where X took it, the line names the conversions, and counts their kinds of identifiers and derived dedup keys.
+    """
+    facts: dict[str, logs.Scalar] = {
+        "pixel_id": conversions[0].pixel_id,
+        "conversions": len(conversions),
+        "duration_ms": duration_ms,
+    }
     match verdict:
         case Accepted(debug_id):
-            logs.emit("INFO", "batch.delivered", debug_id=_loggable_id(debug_id), **facts)
+            named = ((conversion.pixel_id, conversion.conversion_id) for conversion in conversions)
+            kinds = Counter(kind for conversion in conversions for kind in conversion.identifiers)
+            facts |= {f"with_{kind}": count for kind, count in sorted(kinds.items())}
+            facts["derived_ids"] = sum(conversion.has_derived_id for conversion in conversions)
+            logs.emit_naming("INFO", "batch.delivered", named, log_ids, debug_id=_loggable_id(debug_id), **facts)
         case Unconfirmed(status, processed, debug_id):
             logs.emit(
                 "ERROR",
@@ -95,7 +121,7 @@ def log_verdict(verdict: Verdict, *, pixel_id: str, conversions: int, duration_m
             logs.emit("ERROR", "batch.not_from_x", http_status=status, **facts)
         case RefusedCredentials(status, errors):
             logs.emit("ERROR", "batch.unauthorized", http_status=status, error_code=_first_code(errors), **facts)
-        case RefusedConversions(status, errors) | RefusedRequest(status, errors):
+        case RefusedConversions(status, errors) | RefusedRequest(status, errors) | TooLarge(status, errors):
             logs.emit("WARNING", "batch.refused", http_status=status, error_code=_first_code(errors), **facts)
         case Unavailable(status):
             logs.emit("WARNING", "batch.deferred", http_status=status, **facts)
@@ -105,9 +131,15 @@ def log_verdict(verdict: Verdict, *, pixel_id: str, conversions: int, duration_m
             logs.emit("WARNING", "batch.deferred", cause=kind, **facts)
 
 
+def log_refuses_everything(verdict: RefusedConversions, *, pixel_id: str) -> None:
+    """Say that a pixel pauses, since X refuses whatever it is sent in the same words."""
+    code = _first_code(verdict.errors)
+    logs.emit("ERROR", "pixel.refuses_everything", pixel_id=pixel_id, http_status=verdict.status, error_code=code)
+
+
 def loggable_code(code: str) -> str:
-    """Return X's error code where it is a constant, "" where it may be anything."""
-    return code if _CODE.fullmatch(code) else ""
+    """Return an error's code where X documents it, "" where it may be anything."""
+    return code if code in _DOCUMENTED_CODES else ""
 
 
 def _first_code(errors: Sequence[XError]) -> str:

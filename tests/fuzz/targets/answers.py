@@ -1,4 +1,4 @@
-"""X's answer (status, headers, body) → verdict, outcome, gate, and the search for the refused conversions."""
+"""X's answer (status, headers, body) → verdict, outcome, pause, and the bisection of the refused conversions."""
 
 import json
 import math
@@ -11,9 +11,11 @@ from tests.fuzz.inputs import chosen, joined, parted, texts
 from tests.fuzz.logged import LogTap
 from tests.fuzz.mutation import Words
 from tests.fuzz.planted import PERSONAL, assert_discreet
+from xcapi_core.conversions import Conversion
 from xcapi_core.outcomes import Deferred, Delivered
 from xcapi_core.settings import RateSettings, Settings
-from xcapi_core.x_api.bisection import Search
+from xcapi_core.x_api.bisection import Bisection
+from xcapi_core.x_api.pause import Pause
 from xcapi_core.x_api.protocol import (
     Accepted,
     HttpResponse,
@@ -24,12 +26,13 @@ from xcapi_core.x_api.protocol import (
     Verdict,
     read_response,
 )
-from xcapi_core.x_api.rate_limiter import Pacer, read_rate_hint
+from xcapi_core.x_api.rate_hints import read_rate_hint
+from xcapi_core.x_api.rate_limiter import RateLimiter
 from xcapi_core.x_api.status_table import log_verdict, outcome_of
 
 __all__ = ["Answers"]
 
-_AN_HOUR_S = 3_600.0  # the longest that a gate stays closed
+_AN_HOUR_S = 3_600.0  # the longest pause
 _NOW_EPOCH_S = 1_776_688_500.0
 _SENT = (1, 5, 500)
 _STATUSES = (
@@ -100,7 +103,7 @@ _POLICIES = tuple(
 
 
 @cache
-def _wires() -> tuple[bytes, ...]:
+def _conversions() -> tuple[Conversion, ...]:
     """Five conversions of five people."""
     return tuple(
         conversion(
@@ -113,7 +116,7 @@ def _wires() -> tuple[bytes, ...]:
                     "user_agent": PERSONAL["user_agent"],
                 }
             ],
-        ).wire
+        )
         for number in range(5)
     )
 
@@ -136,7 +139,7 @@ class Answers:
         return [joined(head, body) for head in heads for body in bodies]
 
     def run(self, data: bytes, log: LogTap) -> Hashable:
-        """Judge it: one verdict, outcomes that can be told, a gate that opens again, a search that ends."""
+        """Judge it: one verdict, outcomes that can be told, a pause and a bisection that end."""
         head, body = parted(data)
         status, sent = chosen(head, "status", _STATUSES), chosen(head, "sent", _SENT)
         response = HttpResponse(status=status, headers=texts(head, "headers"), body=body)
@@ -144,7 +147,7 @@ class Answers:
         _assert_kind(verdict, status)
         assert_discreet("the repr of an answer", repr(response))
         assert_discreet("the repr of a verdict", repr(verdict))
-        log_verdict(verdict, pixel_id="o8z6j", conversions=sent, duration_ms=1)
+        log_verdict(verdict, _conversions(), log_ids="digest", duration_ms=1)
         assert len(log.lines()) == 1, "not one line about one request"
         for settings in _POLICIES:
             outcome = outcome_of(verdict, settings)
@@ -153,10 +156,10 @@ class Answers:
             assert not isinstance(outcome, Deferred) or (
                 outcome.nack_status in (429, 503) and outcome.cause.isidentifier()
             )
-            _assert_gate_opens(response, outcome if isinstance(outcome, Deferred) else None)
+            _assert_pause_ends(response, outcome if isinstance(outcome, Deferred) else None)
         requests = 0
         if isinstance(verdict, RefusedConversions):
-            requests = _search(verdict, frozenset(chosen(head, "bad", _BAD)))
+            requests = _bisect(verdict, frozenset(chosen(head, "bad", _BAD)))
         return type(verdict).__name__, status, requests
 
 
@@ -172,38 +175,41 @@ def _assert_kind(verdict: Verdict, status: int) -> None:
             assert 400 <= status < 500, "a refusal that is none"
 
 
-def _assert_gate_opens(response: HttpResponse, deferred: Deferred | None) -> None:
+def _assert_pause_ends(response: HttpResponse, deferred: Deferred | None) -> None:
     hint = read_rate_hint(response.headers, now_epoch_s=_NOW_EPOCH_S)
     for delay_s in (hint.retry_after_s, hint.reset_after_s, hint.remaining):
         assert delay_s is None or (math.isfinite(delay_s) and delay_s >= 0), f"an unusable hint: {hint}"
-    pacer = Pacer(RateSettings(events=100, window_s=900.0))
-    pacer.note_sent(5)
-    pacer.note_done(1000.0, 5, counted=True)
-    pacer.note_hint(1000.0, hint, deferred_as=deferred)
-    assert 1000.0 <= pacer.opens_at(1000.0) <= 1000.0 + _AN_HOUR_S, "the gate stays closed for good"
-    assert 0 <= pacer.allowance(1000.0) <= 95, "more than our own budget"
-    assert pacer.next_capacity_at(1000.0) <= 1000.0 + _AN_HOUR_S
+    limiter, pause = RateLimiter(RateSettings(events=100, window_s=900.0)), Pause()
+    reservation = limiter.reserve(1000.0, 5)
+    assert reservation is not None
+    reservation.settle(1000.0, charged=5)
+    limiter.note_hint(1000.0, hint)
+    if deferred is not None:
+        pause.note_deferred(1000.0, hint, deferred)
+    assert 1000.0 <= pause.ends_at(1000.0) <= 1000.0 + _AN_HOUR_S, "the pause does not end"
+    assert 0 <= limiter.allowance(1000.0) <= 95, "more than our own budget"
+    assert limiter.next_capacity_at(1000.0) <= 1000.0 + _AN_HOUR_S
     later = 1000.0 + _AN_HOUR_S
-    assert pacer.opens_at(later) == later
-    assert pacer.allowance(later) == 100, "the budget does not come back"
+    assert pause.ends_at(later) == later
+    assert limiter.allowance(later) == 100, "the budget does not come back"
 
 
-def _search(verdict: RefusedConversions, bad: frozenset[int]) -> int:
-    """Search five conversions, with these words for every refusal; return how many requests it took."""
-    search = Search(_wires(), verdict.errors)
+def _bisect(verdict: RefusedConversions, bad: frozenset[int]) -> int:
+    """Bisect five conversions, with these words for every refusal; return how many requests it took."""
+    bisection = Bisection([conversion.wire for conversion in _conversions()], verdict.errors)
     settled: dict[int, Sequence[object] | None] = {}
     for requests in range(1, 20):
-        for position, errors in search.take_refused().items():
+        for position, errors in bisection.take_refused().items():
             assert position not in settled, "two verdicts on one conversion"
             settled[position] = errors
-        trial = search.next_trial()
+        trial = bisection.next_trial()
         if not trial:
-            assert sorted(settled) == list(range(5)), "a conversion without a verdict"
+            assert sorted([*settled, *bisection.unsettled]) == list(range(5)), "a conversion was lost"
             return requests
         assert settled.keys().isdisjoint(trial), "sent again after its verdict"
         if bad.isdisjoint(trial):
             settled |= dict.fromkeys(trial)
-            search.trial_settled()
+            bisection.trial_settled()
         else:
-            search.trial_refused(verdict.errors)
-    raise AssertionError("a search without an end")
+            bisection.trial_refused(verdict.errors)
+    raise AssertionError("a bisection without an end")

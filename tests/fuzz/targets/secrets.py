@@ -1,4 +1,4 @@
-"""A secret's payload → credentials, through the keyring."""
+"""A secret's payload → credentials, through the cache."""
 
 import re
 from collections.abc import Hashable
@@ -10,7 +10,7 @@ from tests.fuzz.logged import LogTap
 from tests.fuzz.mutation import Words
 from tests.fuzz.planted import SECRETS, assert_discreet
 from tests.virtual_time import VirtualLoop
-from xcapi_core.x_api.credential_cache import CredentialsUnavailable, Keyring, Secret
+from xcapi_core.x_api.credential_cache import CredentialCache, CredentialsUnavailable, Secret
 from xcapi_core.x_api.credentials import Credentials, CredentialsError, OAuth1Keys, PixelToken, read_credentials
 
 __all__ = ["Secrets"]
@@ -64,18 +64,18 @@ class Secrets:
         except CredentialsError as error:
             expected, behaviour = None, str(error)
             assert _REFUSAL.fullmatch(behaviour), f"a refusal in other words: {behaviour!r}"
-        found = self._through_the_keyring(payload)
-        assert found == expected, "the keyring reads otherwise"
+        found = self._through_the_cache(payload)
+        assert found == expected, "the cache reads otherwise"
         assert_discreet("the repr of credentials", repr(found))
         lines = log.lines()
         assert [line["event"] for line in lines] == ["credentials.refreshed" if found else "credentials.unavailable"]
         return behaviour or self._usable(found)
 
-    def _through_the_keyring(self, payload: bytes) -> Credentials | None:
+    def _through_the_cache(self, payload: bytes) -> Credentials | None:
         self._reader.payload = payload
-        keyring = Keyring(pixel_id="o8z6j", reference="env:KEYS", reader=self._reader, clock=self._loop.time)
+        cache = CredentialCache(pixel_id="o8z6j", reference="env:KEYS", reader=self._reader, clock=self._loop.time)
         try:
-            return self._loop.run(keyring.current(5.0))
+            return self._loop.run(cache.current(5.0))
         except CredentialsUnavailable:
             return None
 

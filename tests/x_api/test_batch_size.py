@@ -1,0 +1,54 @@
+"""Batches follow what X refuses."""
+
+from xcapi_core.x_api.batch_size import MAX_BODY_BYTES, BatchSize
+
+
+def test_a_refused_batch_halves_the_next_and_an_accepted_full_one_doubles_it() -> None:
+    size = BatchSize(500)
+    size.refused(500)
+    assert size.conversions == 250
+    size.refused(250)
+    assert size.conversions == 125
+    size.accepted(125)
+    assert size.conversions == 250
+    size.accepted(249)
+    assert size.conversions == 250, "a smaller batch says nothing about larger ones"
+    size.accepted(250)
+    size.accepted(500)
+    assert size.conversions == 500
+
+
+def test_refused_small_batch_makes_for_smaller_ones_and_never_for_none() -> None:
+    size = BatchSize(500)
+    size.refused(20)
+    assert size.conversions == 10
+    for _ in range(9):
+        size.refused(1)
+    assert size.conversions == 1
+
+
+def test_second_refusal_of_a_batch_leads_to_the_size_of_what_x_took_of_it() -> None:
+    size = BatchSize(500)
+    size.refused(499, largest_accepted=16)
+    assert size.conversions == 16
+    size.refused(16, largest_accepted=12)
+    assert size.conversions == 8
+
+
+def test_bytes_are_halved_and_doubled_again_an_hour_later() -> None:
+    size = BatchSize(500)
+    assert size.bytes_at(0.0) == MAX_BODY_BYTES == 2_000_000
+    size.too_large(300_000, 0.0)
+    assert size.bytes_at(3599.0) == 150_000
+    assert size.bytes_at(3600.0) == 300_000
+    assert size.bytes_at(7199.0) == 300_000
+    for hour in range(2, 10):
+        size.bytes_at(3600.0 * hour)
+    assert size.bytes_at(3600.0 * 11) == MAX_BODY_BYTES
+
+
+def test_answers_that_overtake_each_other_do_not_enlarge_the_bytes() -> None:
+    size = BatchSize(500)
+    size.too_large(300_000, 0.0)
+    size.too_large(600_000, 0.0)
+    assert size.bytes_at(0.0) == 150_000

@@ -1,0 +1,49 @@
+"""How large a pixel's batches are: they follow what X refuses, in conversions and in bytes."""
+
+__all__ = ["MAX_BODY_BYTES", "BatchSize"]
+
+# X names no limit in bytes; 500 usual conversions are 300 kB, and a front end's usual limit is 4 MB and more.
+MAX_BODY_BYTES = 2_000_000
+# What was too large an hour ago may fit today: a proxy changes.
+_BYTES_GROW_AFTER_S = 3600.0
+
+
+class BatchSize:
+    """The largest batch to send next.
+
+    While a share of the conversions is bad, a large batch is refused nearly always, and finding the bad ones in it
+    sends every good one again and again. So a refusal that names nothing halves the batches, and an accepted full one
+    doubles them: they settle where about every second one passes.
+    """
+
+    def __init__(self, max_conversions: int) -> None:
+        self._max_conversions = max_conversions
+        self._max_bytes = MAX_BODY_BYTES
+        self._shrunk_at = 0.0
+        self.conversions = max_conversions
+
+    def bytes_at(self, now: float) -> int:
+        """Return the largest body to send, in bytes."""
+        if self._max_bytes < MAX_BODY_BYTES and now >= self._shrunk_at + _BYTES_GROW_AFTER_S:
+            self._max_bytes = min(MAX_BODY_BYTES, 2 * self._max_bytes)
+            self._shrunk_at = now
+        return self._max_bytes
+
+    def accepted(self, conversions: int) -> None:
+        """Grow after X took a full batch; a smaller one says nothing about larger ones."""
+        if conversions >= self.conversions:
+            self.conversions = min(self._max_conversions, 2 * self.conversions)
+
+    def refused(self, conversions: int, *, largest_accepted: int | None = None) -> None:
+        """Shrink after X refused a batch of so many and named none.
+
+        `largest_accepted` is the largest part of it that X took, where it was refused again without the bad one that
+        was found: a batch of that size passes at times.
+        """
+        half = min(self.conversions, conversions) // 2
+        self.conversions = max(1, half if largest_accepted is None else min(half, largest_accepted))
+
+    def too_large(self, body_bytes: int, now: float) -> None:
+        """Halve the bytes of a body that was refused for its size."""
+        self._max_bytes = min(self._max_bytes, body_bytes // 2)
+        self._shrunk_at = now
