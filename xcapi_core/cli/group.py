@@ -34,6 +34,9 @@ _COMMANDS: Final[Mapping[str, Entry]] = {
     "authorize": Entry(
         "xcapi_core.cli.authorize.command", "authorize", "Get the OAuth keys of a handle that does not own the app."
     ),
+    "doctor": Entry(
+        "xcapi_core.cli.doctor.command", "doctor", "Check the set-up against the real services, and say what to do."
+    ),
     "tags": Entry("xcapi_core.cli.tags.command", "tags", "List the pixel's event tags at X, or make one."),
 }
 

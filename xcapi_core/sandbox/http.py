@@ -1,11 +1,34 @@
 """What the sandbox's routes have in common: the URL that a client signed, and an answer as a response."""
 
+from collections.abc import Callable
+from email.utils import formatdate
+
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xcapi_core.sandbox.answers import Answer
 
-__all__ = ["as_response", "signed_url"]
+__all__ = ["DateHeader", "as_response", "signed_url"]
+
+
+class DateHeader:
+    """Gives every answer the `Date` of the sandbox's own clock, by which it judges signatures too (RFC 9110, 6.6.1)."""
+
+    def __init__(self, app: ASGIApp, clock: Callable[[], float]) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the application does, with the date."""
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(self._clock(), usegmt=True).encode()
+                message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 def signed_url(request: Request, public_url: str | None) -> str:

@@ -17,6 +17,7 @@ from xcapi_core.sandbox.config import SandboxConfig
 from xcapi_core.sandbox.console.feed import Feed
 from xcapi_core.sandbox.engine import Engine
 from xcapi_core.sandbox.fault_reader import read_faults
+from xcapi_core.sandbox.http import DateHeader
 from xcapi_core.sandbox.key_reader import read_keys
 from xcapi_core.sandbox.recorder import RequestRecord
 
@@ -83,7 +84,8 @@ class SandboxServer:
         self._server = _Server(
             stopping,
             uvicorn.Config(
-                app,
+                DateHeader(app, clock),
+                date_header=False,
                 log_config=None,
                 log_level="error",
                 access_log=False,

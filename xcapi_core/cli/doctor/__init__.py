@@ -1,0 +1,1 @@
+"""`xcapi doctor`: the configuration against the real services, and what to do about each failure."""

@@ -1,0 +1,1 @@
+"""Google's services as the commands use them: clients, projects and names, and errors as sentences."""
