@@ -27,6 +27,9 @@ _COMMANDS: Final[Mapping[str, Entry]] = {
     "demo": Entry(
         "xcapi_core.cli.demo.command", "demo", "Show the whole path on this machine, from message to X's answer."
     ),
+    "dev": Entry(
+        "xcapi_core.cli.dev.command", "dev", "Send your own events through the real function to a sandbox, and watch."
+    ),
     "sandbox": Entry("xcapi_core.cli.sandbox", "sandbox", "Run a local X Conversions API to try any client against."),
     "validate": Entry(
         "xcapi_core.cli.validate.command", "validate", "Show what the events in files would become at X."

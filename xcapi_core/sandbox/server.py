@@ -49,7 +49,8 @@ class SandboxServer:
     >>> with SandboxServer() as sandbox:
     ...     sandbox.url  # "http://127.0.0.1:40123", the value of `api_base_url`
 
-    `port` 0 takes a free one. `on_request` hears of each request to the conversions endpoint, in the server's thread.
+    `port` 0 takes a free one. `console_title` says what serves the page, and `keep_entries` how many events it keeps.
+    `on_request` hears of each request to the conversions endpoint, in the server's thread.
     Everything that the HTTP interface offers under /sandbox/ is also a method here, without a round trip.
     """
 
@@ -62,10 +63,11 @@ class SandboxServer:
         on_request: Callable[[RequestRecord], None] | None = None,
         clock: Callable[[], float] = time.time,
         console_title: str = "sandbox",
+        keep_entries: int = 5_000,
     ) -> None:
         self.config = config or SandboxConfig()
         self.engine = Engine(self.config)
-        self.feed = Feed(self.config)
+        self.feed = Feed(self.config, keep_entries=keep_entries)
         self._host = host
         self._asked_port = port
         self._socket: socket.socket | None = None

@@ -3,20 +3,20 @@
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from xcapi_core.cli.demo.account import AcceptedConversion
 from xcapi_core.cli.demo.story import OAUTH_PIXEL, TOKEN_PIXEL
+from xcapi_core.cli.local_services import prepare_function, start
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, DEMO_PIXEL_TOKENS, OAuthKeys
 from xcapi_core.sandbox.recorder import RequestRecord
 from xcapi_core.sandbox.server import SandboxServer
-from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
 from xcapi_core.sandbox.services.errors import LocalServiceError
 from xcapi_core.sandbox.services.function_process import FunctionProcess
-from xcapi_core.sandbox.services.function_venv import FunctionVenv, InstallStep
+from xcapi_core.sandbox.services.function_venv import InstallStep
 from xcapi_core.sandbox.services.pubsub import DeliveryPath, LocalPubsub
 from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
 from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
@@ -24,8 +24,6 @@ from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 __all__ = ["PubsubChoice", "Stage", "open_stage"]
 
 PubsubChoice = Literal["auto", "emulator", "embedded"]
-
-_Component = TypeVar("_Component")
 
 _PROJECT: Final = "demo-project"
 _SECRETS: Final = {
@@ -104,22 +102,21 @@ def open_stage(
 
     Raises LocalServiceError with one sentence when a component cannot be had.
     """
-    root = repository_root()
-    venv = FunctionVenv.prepare(root / "requirements.txt", root / ".cache", on_step=on_install)
+    local = prepare_function(on_install)
     with ExitStack() as running:
         on_step("the sandbox X Conversions API")
-        sandbox = _start(running, SandboxServer(), "The sandbox")
+        sandbox = start(running, SandboxServer(), "The sandbox")
         on_step("a local Secret Manager")
-        secret_manager = _start(running, LocalSecretManager(), "The local Secret Manager")
+        secret_manager = start(running, LocalSecretManager(), "The local Secret Manager")
         _store_keys(secret_manager, DEMO_OAUTH_KEYS, DEMO_PIXEL_TOKENS[TOKEN_PIXEL][0])
         pubsub, notes = _start_pubsub(running, choice, on_step)
         on_step("the function under the Functions Framework")
         path = DeliveryPath.named(_PROJECT, "x-conversions", "", min_backoff_s=1, max_backoff_s=2)
         function = running.enter_context(
             FunctionProcess(
-                venv,
+                local.venv,
                 _config(sandbox.url, path.dead_letter_topic),
-                source=root,
+                source=local.source,
                 pubsub_address=pubsub.address,
                 secret_manager_address=secret_manager.address,
                 project=_PROJECT,
@@ -146,15 +143,7 @@ def _start_pubsub(
             reason = str(error)
     on_step(EmbeddedPubsub.title)
     notes = (f"Pub/Sub is embedded here, Google's emulator was not used: {reason}",) if reason else ()
-    return _start(running, EmbeddedPubsub(), "The embedded Pub/Sub"), notes
-
-
-def _start(running: ExitStack, component: AbstractContextManager[_Component], name: str) -> _Component:
-    """Start a component that has no sentence of its own for what can go wrong."""
-    try:
-        return running.enter_context(component)
-    except (OSError, RuntimeError) as error:
-        raise LocalServiceError(f"{name} could not be started on this machine: {error}.") from error
+    return start(running, EmbeddedPubsub(), "The embedded Pub/Sub"), notes
 
 
 def _config(api_base_url: str, dead_letter_topic: str) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ from xcapi_core.cli.validate.tally import Tally
 from xcapi_core.cli.validate.verdicts import DROPPED, End, Verdict
 from xcapi_core.events.drops import Drop
 
-__all__ = ["Bar", "JsonOutput", "Output", "PeopleOutput"]
+__all__ = ["Bar", "JsonOutput", "Output", "PeopleOutput", "verdict_as_json"]
 
 _STYLES: Final[dict[End, str]] = {
     "conversion": "green",
@@ -50,14 +50,7 @@ class JsonOutput:
         """Print one object."""
         if self._only_bad and verdict.is_well:
             return
-        shown: dict[str, object] = {"file": verdict.file, "line": verdict.line}
-        if verdict.event_index is not None:
-            shown["event_index"] = verdict.event_index
-        shown |= {"end": verdict.end, "why": verdict.why}
-        shown |= {key: text for key in ("detail", "format", "pixel_id") if (text := getattr(verdict, key))}
-        if verdict.conversion is not None:
-            shown |= {"conversion": verdict.conversion, "dropped": list(verdict.dropped)}
-        _print_json(shown)
+        _print_json(verdict_as_json(verdict))
 
     def trouble(self, file: str, problem: str) -> None:
         """Print one object."""
@@ -66,6 +59,18 @@ class JsonOutput:
     def summary(self, tally: Tally) -> None:
         """Print one object."""
         _print_json({"summary": tally.as_json()})
+
+
+def verdict_as_json(verdict: Verdict) -> dict[str, object]:
+    """Return an event's end for scripts."""
+    shown: dict[str, object] = {"file": verdict.file, "line": verdict.line}
+    if verdict.event_index is not None:
+        shown["event_index"] = verdict.event_index
+    shown |= {"end": verdict.end, "why": verdict.why}
+    shown |= {key: text for key in ("detail", "format", "pixel_id") if (text := getattr(verdict, key))}
+    if verdict.conversion is not None:
+        shown |= {"conversion": verdict.conversion, "dropped": list(verdict.dropped)}
+    return shown
 
 
 def _print_json(shown: object) -> None:

@@ -19,6 +19,7 @@ __all__ = ["Changes", "Feed", "Key"]
 Key = tuple[str, str, str]
 
 _ATTEMPTS_KEPT = 10
+_ROWS_A_LOOK = 5_000  # as many as the page keeps
 _CLOSED = frozenset({"delivered", "dead_lettered", "skipped"})
 
 
@@ -118,13 +119,13 @@ class Feed:
     def entry(self, entry_id: int) -> Entry | None:
         """Return an entry, or None where it has made room or there never was one."""
         with self.lock:
-            self._read()
+            self.catch_up()
             return self._entries.get(entry_id)
 
     def changes(self, generation: int, since: int) -> Changes:
         """Return what has changed since a revision of a generation; everything for another generation."""
         with self.lock:
-            self._read()
+            self.catch_up()
             if generation != self._generation:
                 since = -1
             changed = []
@@ -132,6 +133,8 @@ class Feed:
                 if entry.revision <= since:
                     break
                 changed.append(entry.as_row())
+                if len(changed) == _ROWS_A_LOOK:
+                    break
             return Changes(
                 generation=self._generation,
                 revision=self._revision,
@@ -151,15 +154,17 @@ class Feed:
             self._totals = _Totals()
             self._generation += 1
 
-    def _read(self) -> None:
-        while self._unread:
-            exchange = self._unread.popleft()
-            self._unread_bytes -= _size(exchange)
-            conversions = conversions_of(exchange)
-            for index, (conversion, finding) in enumerate(conversions):
-                self._read_conversion(exchange, index, len(conversions), conversion, finding)
-            if not conversions:
-                self._read_conversion(exchange, 0, 0, None, None)
+    def catch_up(self) -> None:
+        """Read the requests that were put aside."""
+        with self.lock:
+            while self._unread:
+                exchange = self._unread.popleft()
+                self._unread_bytes -= _size(exchange)
+                conversions = conversions_of(exchange)
+                for index, (conversion, finding) in enumerate(conversions):
+                    self._read_conversion(exchange, index, len(conversions), conversion, finding)
+                if not conversions:
+                    self._read_conversion(exchange, 0, 0, None, None)
 
     def _read_conversion(
         self, exchange: Exchange, index: int, of: int, conversion: object, finding: Finding | None

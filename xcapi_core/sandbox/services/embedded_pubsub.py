@@ -63,6 +63,11 @@ class EmbeddedPubsub(LocalGrpcService):
         """How many messages wait for a push or its answer, in all push subscriptions."""
         return sum(pusher.unacked for pushers in self._pushers.values() for pusher in pushers)
 
+    @property
+    def unacked_ids(self) -> frozenset[str]:
+        """The ids of these messages."""
+        return frozenset().union(*(pusher.unacked_ids for pushers in self._pushers.values() for pusher in pushers))
+
     def set_down(self, *, down: bool) -> None:
         """While down, every call over gRPC is answered UNAVAILABLE; pushing goes on."""
         self._down = down
@@ -81,6 +86,10 @@ class EmbeddedPubsub(LocalGrpcService):
 
     def publish(self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None) -> str:
         """Publish one message and return its id; a refusal is a ValueError with Pub/Sub's reason."""
+        return self.publish_and_show(topic, data, attributes).message_id
+
+    def publish_and_show(self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None) -> StoredMessage:
+        """Publish one message and return it as it is pushed: with its id and publish time."""
         try:
             return self._publish(topic, [PubsubMessage(data=data, attributes=dict(attributes or {}))])[0]
         except GrpcRefusal as refusal:
@@ -108,9 +117,10 @@ class EmbeddedPubsub(LocalGrpcService):
         self._refuse_when_down()
         if PublishRequest.pb(request).ByteSize() > _MAX_REQUEST_BYTES:
             raise GrpcRefusal("INVALID_ARGUMENT", "The request size exceeds 10000000 bytes.")
-        return PublishResponse(message_ids=self._publish(request.topic, request.messages))
+        stored = self._publish(request.topic, request.messages)
+        return PublishResponse(message_ids=[message.message_id for message in stored])
 
-    def _publish(self, topic: str, messages: Sequence[PubsubMessage]) -> list[str]:
+    def _publish(self, topic: str, messages: Sequence[PubsubMessage]) -> list[StoredMessage]:
         if not 1 <= len(messages) <= _MAX_MESSAGES:
             raise GrpcRefusal("INVALID_ARGUMENT", f"A request has 1 to {_MAX_MESSAGES} messages.")
         for message in messages:
@@ -126,7 +136,7 @@ class EmbeddedPubsub(LocalGrpcService):
         for pusher in pushers:
             for message_to_push in stored:
                 pusher.accept(message_to_push)
-        return [message.message_id for message in stored]
+        return stored
 
     def _store(self, message: PubsubMessage) -> StoredMessage:
         return StoredMessage(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from xcapi_core.sandbox.services.processes import ChildProcess, runtime_folder
 __all__ = ["FunctionProcess"]
 
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
+_MACHINE = (*_PASSED_ON, "PATH", "XDG_RUNTIME_DIR", "PYTHONUNBUFFERED")
 _START_TIMEOUT_S = 30.0
 _POLL_INTERVAL_S = 0.02
 _PORT_ATTEMPTS = 3
@@ -47,9 +49,8 @@ class FunctionProcess:
         start_timeout_s: float = _START_TIMEOUT_S,
     ) -> None:
         """Remember, and make a folder for the process: nothing is started before `start`. `source` has main.py."""
-        self._scripts = venv.scripts
+        self._command = [str(venv.scripts / "functions-framework"), f"--target={target}", f"--host={LOOPBACK}"]
         self._source = source
-        self._target = target
         self._wanted_port = port
         self._start_timeout_s = start_timeout_s
         self._port = 0
@@ -87,6 +88,13 @@ class FunctionProcess:
     def port(self) -> int:
         """The port it listens on."""
         return self._port
+
+    @property
+    def shell_command(self) -> str:
+        """What starts the same by hand, in a shell: folder, settings and command."""
+        shown = {name: value for name, value in self._environment.items() if name not in _MACHINE}
+        settings = [f"{name}={shlex.quote(value)}" for name, value in {**shown, "PORT": str(self._port)}.items()]
+        return f"cd {shlex.quote(str(self._source))} && {' '.join(settings)} {shlex.join(self._command)}"
 
     @property
     def pid(self) -> int:
@@ -163,15 +171,14 @@ class FunctionProcess:
         return self._process
 
     def _launch(self) -> ChildProcess:
-        framework = str(self._scripts / "functions-framework")
         try:
             return ChildProcess(
-                [framework, f"--target={self._target}", f"--host={LOOPBACK}"],
+                self._command,
                 environment={**self._environment, "PORT": str(self._port)},
                 directory=self._source,
             )
         except OSError as error:
-            raise LocalServiceError(f"{framework} cannot be started: {error.strerror}.") from error
+            raise LocalServiceError(f"{self._command[0]} cannot be started: {error.strerror}.") from error
 
 
 def _json_object(line: str) -> dict[str, object] | None:

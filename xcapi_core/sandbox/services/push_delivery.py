@@ -50,7 +50,7 @@ class Pusher:
         self._tie_breaker = itertools.count()
         self._changed = threading.Condition()
         self._open = True
-        self._unacked = 0
+        self._unacked: set[str] = set()
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(_MAX_CONCURRENT_PUSHES, thread_name_prefix="push")
         self._slots = threading.Semaphore(_MAX_CONCURRENT_PUSHES)
@@ -60,12 +60,18 @@ class Pusher:
     @property
     def unacked(self) -> int:
         """How many messages are neither acknowledged nor given up."""
-        return self._unacked
+        return len(self._unacked)
+
+    @property
+    def unacked_ids(self) -> frozenset[str]:
+        """The ids of these messages."""
+        with self._changed:
+            return frozenset(self._unacked)
 
     def accept(self, message: StoredMessage) -> None:
         """Take a message; its first push follows at once."""
         with self._changed:
-            self._unacked += 1
+            self._unacked.add(message.message_id)
             self._enqueue(message, attempt=1, delay_s=0.0)
 
     def close(self) -> None:
@@ -110,7 +116,7 @@ class Pusher:
         if not acknowledged:
             self._dead_letter(message, attempt)
         with self._changed:
-            self._unacked -= 1
+            self._unacked.discard(message.message_id)
 
     def _deliver(self, message: StoredMessage, attempt: int) -> bool:
         try:
