@@ -10,7 +10,7 @@ from pathlib import Path
 
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import EventSource, read_event
-from xcapi_core.events.splitting import decode_event
+from xcapi_core.events.decoding import decode_event
 from xcapi_core.settings.reader import read_settings
 from xcapi_core.x_api.protocol import build_request
 

@@ -1,14 +1,17 @@
 """Where test events come from: one fixed delivery, changed as a test needs."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-from xcapi_core.events import EventSource
-from xcapi_core.events.straight import StraightReader
-from xcapi_core.events.straight_writer import Writers
+from tests.fakes import delivery
+from xcapi_core.conversions import Conversion
+from xcapi_core.events import EventSource, read_event
+from xcapi_core.events.decoding import decode_event
+from xcapi_core.events.splitting import RawMessage, split_message
+from xcapi_core.outcomes import Expired, Invalid, Skipped
 from xcapi_core.settings import Settings
 
-__all__ = ["event_source", "straight_reader"]
+__all__ = ["event_source", "read_alone"]
 
 _PUBLISHED = datetime(2026, 4, 20, 12, 0, 0, tzinfo=UTC)
 _RECEIVED = datetime(2026, 4, 20, 12, 0, 5, tzinfo=UTC)
@@ -29,15 +32,12 @@ def event_source(**changes: Any) -> EventSource:
     return EventSource(**(fields | changes))
 
 
-def straight_reader(dialect: str, settings: Settings, **changes: Any) -> StraightReader:
-    """Return the fast reader of a message of which `event_source(**changes)` is an event's source."""
-    source = event_source(**changes)
-    return StraightReader(
-        Writers(
-            dialect,
-            source.message_pixel_id,
-            settings,
-            publish_time=lambda: source.publish_time,
-            received_at=source.received_at,
-        )
-    )
+def read_alone(
+    data: bytes, format_: Literal["x", "ga4", "segment"], settings: Settings, **source: Any
+) -> Conversion | Invalid | Expired | Skipped:
+    """Read the one event of a message; what holds none, or several, is read as if it were one."""
+    split = split_message(delivery(data, {"format": format_}))
+    if data.startswith(b"{") and isinstance(split, RawMessage) and len(split.events) == 1:
+        ((envelope, data),) = split.events
+        source = {"envelope": envelope, **source}
+    return read_event(decode_event(data), event_source(**source), settings, format_)

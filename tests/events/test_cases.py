@@ -14,9 +14,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.events.sources import event_source
+from tests.events.sources import read_alone
 from xcapi_core.conversions import Conversion
-from xcapi_core.events import read_event
 from xcapi_core.outcomes import Expired, Invalid, Skipped
 from xcapi_core.problems import Problem
 from xcapi_core.settings.reader import read_settings
@@ -49,7 +48,7 @@ _WIRE_KEYS = (
 
 class _Case(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     name: str
-    event: object
+    event: msgspec.Raw
     settings: dict[str, object] = {}
     source: dict[str, object] = {}
     format: str = "x"
@@ -104,7 +103,7 @@ def _actual(reading: Conversion | Invalid | Expired | Skipped) -> _Result:
 @pytest.mark.parametrize("case", _rows())
 def test_event_becomes_what_the_table_says(case: _Case) -> None:
     settings = read_settings(json.dumps(_BASE | case.settings))
-    reading = read_event(case.event, event_source(**case.source), settings, case.format)  # type: ignore[arg-type]  # a table's text
+    reading = read_alone(bytes(case.event), case.format, settings, **case.source)  # type: ignore[arg-type]  # a table's text
     assert _actual(reading) == _expected(case)
     match reading:
         case Conversion(pixel_id=pixel_id, event_tag=tag, conversion_id=conversion_id, wire=wire):

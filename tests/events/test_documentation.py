@@ -42,7 +42,8 @@ def test_examples_become_what_the_page_says() -> None:
     examples = _EXAMPLE.findall(_PAGE)
     assert len(examples) == _PAGE.count("```json") / 2 > 1
     for event, conversion in examples:
-        reading = read_event(msgspec.json.Decoder(float_hook=Decimal).decode(event), event_source(), _SETTINGS, "x")
+        decoded = msgspec.json.Decoder(float_hook=Decimal).decode(event)
+        reading = read_event(decoded, event_source(publish_time="2026-04-20T12:35:00+00:00"), _SETTINGS, "x")
         assert isinstance(reading, Conversion)
         assert reading.dropped == ()
         assert msgspec.json.decode(reading.wire) == msgspec.json.decode(conversion)

@@ -1,21 +1,22 @@
-"""X's dedup key: the publisher's own id of this conversion, or one that every redelivery derives alike."""
+"""X's dedup key: the names under which publishers keep it, and one that every redelivery derives alike."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from hashlib import sha256
 
-from xcapi_core.events.fields import read_text
 from xcapi_core.events.source import EventSource
 
-__all__ = ["conversion_id", "derived_conversion_id"]
+__all__ = ["DEDUP_KEYS", "dedup_names", "derived_conversion_id"]
+
+DEDUP_KEYS = ("conversion_id", "transaction_id", "order_id")
+# Ids of the event rather than of the sale: for want of anything better.
+_LAST_RESORTS = frozenset({"event_id", "messageId"})
 
 
-def conversion_id(event: Mapping[str, object], names: tuple[str, ...], source: EventSource) -> str:
-    """Return the first of `names` that has a value, else what the message names, else a derived key."""
-    for name in names:
-        value = event.get(name)
-        if value is not None and (own := read_text(value)) is not None:
-            return own
-    return read_text(source.conversion_id) or derived_conversion_id(source)
+def dedup_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names in the order in which they are tried: as they are, in camel case, then the ids of the event."""
+    last = [name for name in names if name in _LAST_RESORTS]
+    first = [name for name in names if name not in _LAST_RESORTS]
+    return tuple(dict.fromkeys((*first, *map(_camel_case, first), *last)))
 
 
 def derived_conversion_id(source: EventSource) -> str:
@@ -23,3 +24,8 @@ def derived_conversion_id(source: EventSource) -> str:
     # Two sales may be the same bytes; only their place in the stream tells them apart.
     place = f"{source.event_index}\0{source.publish_time_text}\0".encode("utf-8", "surrogatepass")
     return f"xcapi-{sha256(place + source.event_bytes).hexdigest()[:32]}"
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join([word[:1].upper() + word[1:] for word in rest])

@@ -29,11 +29,14 @@ class Drop(Enum):
     TOO_MANY_IDENTIFIERS = "too_many_identifiers"
 
     # money
+    MIXED_CURRENCIES = "mixed_currencies"  # none of the event's own, and two or more among its lines
     VALUE_WITHOUT_CURRENCY = "value_without_currency"  # no currency, and no `default_currency`
 
     # the rest
-    INVALID_CONTENT = "invalid_content"  # a line that is no object, has an unusable price, or says nothing
+    FUTURE_TIME = "future_time"  # replaced by the publish time
+    INVALID_CONTENT = "invalid_content"  # a line that is no object, or says nothing
     INVALID_CONTENT_COUNT = "invalid_content_count"
+    INVALID_CONTENT_PRICE = "invalid_content_price"  # the line keeps its id and count
     INVALID_CONTENT_FIELD = "invalid_content_field"
     INVALID_CONTENTS = "invalid_contents"  # `contents` that are no list
     INVALID_DESCRIPTION = "invalid_description"

@@ -1,24 +1,40 @@
-"""What stands around the events of a message, and how it is put around some of them again."""
+"""What stands around the events of a message: how it is taken off, and how it is put around some of them again."""
 
+from base64 import b64decode
+from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+import msgspec
+
+from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, decode_event
+from xcapi_core.events.elements import object_members
+from xcapi_core.events.shapes import without_unions
+from xcapi_core.events.unpacking import text_within
+from xcapi_core.problems import Problem
 from xcapi_core.records import Record
 
-__all__ = ["Envelope", "wrap_events"]
+__all__ = ["Envelope", "make_envelope", "open_cloud_event", "wrap_events"]
+
+# CloudEvents 1.0, "Required attributes", less the id.
+_CLOUD_EVENT = frozenset({"source", "specversion", "type"})
+_CLOUD_EVENT_MARK = b'"specversion"'
 
 
-class Envelope(Record, frozen=True, gc=False):
+class Envelope(Record, frozen=True, kw_only=True, gc=False):
     """The object around an array of events: a Measurement Protocol body, a Segment batch, a CloudEvent.
 
     `head` and `tail` are its bytes before and after the events. `fields` are its other members, decoded: events
-    inherit some of them, and a refusal among them holds for all. `lone` is the message's data where it holds just one
-    event, which then leaves it byte for byte as it came.
+    inherit some of them, and a refusal among them holds for all; so does one among `outer`, those of a CloudEvent
+    around it. `array` is the name of the member that holds the events. `lone` is what came where it holds one event
+    alone, which then leaves it byte for byte as it came.
     """
 
     head: bytes
     tail: bytes
-    fields: Mapping[str, object]
+    fields: Mapping[str, object] = msgspec.field(default_factory=dict)
+    outer: Mapping[str, object] = msgspec.field(default_factory=dict)
+    array: str = ""
     lone: bytes = b""
 
     def around(self, events: Sequence[bytes]) -> bytes:
@@ -40,3 +56,53 @@ def wrap_events(events: Sequence[tuple[Envelope | None, bytes]]) -> bytes:
     if len(parts) == 1 and (events[0][0] is not None or len(events) == 1):
         return parts[0]
     return b"[%b]" % b",".join(parts)
+
+
+def make_envelope(members: Mapping[str, bytes], array: str, *, unions: bool, lone: bytes = b"") -> Envelope:
+    """Return the envelope of a body with these members around its array of this name."""
+    return Envelope(
+        head=b"{%b%b:[" % (_written(members), msgspec.json.encode(array)),
+        tail=b"]}",
+        fields=decoded_members(members, unions=unions),
+        array=array,
+        lone=lone,
+    )
+
+
+def open_cloud_event(data: bytes, *, unions: bool) -> tuple[Envelope, bytes] | None:
+    """Return a structured CloudEvent (JSON format, section 3) and the data in it; None for everything else.
+
+    Raises UnsplittableError.
+    """
+    if _CLOUD_EVENT_MARK not in data or not data.startswith(b"{"):
+        return None
+    members = object_members(data)
+    if not members.keys() >= _CLOUD_EVENT:
+        return None
+    inner = members.pop("data", None)
+    if inner is None:
+        try:
+            inner = b64decode(msgspec.json.decode(members.pop("data_base64", b""), type=str), validate=True)
+        except (*DECODING_ERRORS, Base64Error):
+            return None
+    envelope = Envelope(
+        head=b'{%b"data":' % _written(members), tail=b"}", outer=decoded_members(members, unions=unions), lone=data
+    )
+    return envelope, text_within(inner.strip(JSON_SPACE))
+
+
+def decoded_members(members: Mapping[str, bytes], *, unions: bool) -> dict[str, object]:
+    """Return an envelope's members as values.
+
+    What cannot be read is kept as something that no consent field means, which is a no.
+    """
+    fields: dict[str, object] = {}
+    for name, value in members.items():
+        decoded = decode_event(value)
+        fields[name] = "unreadable" if isinstance(decoded, Problem) else decoded
+    undone = without_unions(fields) if unions else fields
+    return undone if isinstance(undone, dict) else fields
+
+
+def _written(members: Mapping[str, bytes]) -> bytes:
+    return b"".join([b"%b:%b," % (msgspec.json.encode(name), value) for name, value in members.items()])

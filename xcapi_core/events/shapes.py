@@ -1,43 +1,73 @@
-"""The shape of an object: which of the fields that matter it has.
+"""Shapes that serialisers make of objects and lists, undone.
 
-Events of one publisher have the same keys. What there is to look at among the dozens of names that the conveniences
-allow is worked out once a shape, and every further event of it is read by the names that it has.
+PHP writes an empty object as `[]`, and a list with gaps as an object with its indices for keys; queues, form fields and
+tag managers hand JSON on as text; Avro's JSON encoding names the type of each value of a union.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+import re
+from collections.abc import Mapping
+from typing import Final
 
-__all__ = ["Shapes", "present"]
+from xcapi_core.events.decoding import decode_event
 
-_Shape = TypeVar("_Shape")
+__all__ = ["UNION_ATTRIBUTES", "as_list", "as_object", "has_unions", "without_unions"]
 
-# Publishers have a handful of shapes. Beyond these limits a shape is worked out anew each time, so that nobody can
-# fill the memory with keys.
-_MOST_SHAPES = 256
-_MOST_KEYS = 64
-_MOST_CHARACTERS = 2_000
-
-
-def present(names: Sequence[str], keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of `names` that are among `keys`, in the order of `names`: their order of precedence."""
-    return tuple(name for name in names if name in keys)
+# Pub/Sub's own attribute, and the name under which dead letters and remainders carry it.
+UNION_ATTRIBUTES: Final = ("googclient_schemaencoding", "xcapi_schema_encoding")
+_AVRO_TYPES: Final = frozenset({"array", "boolean", "bytes", "double", "float", "int", "long", "map", "null", "string"})
+# Avro, "Names": a named type's full name has its namespace before a dot.
+_FULL_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
+_DEEPEST = 100
 
 
-class Shapes(Generic[_Shape]):
-    """Remembers what was worked out from objects' keys."""
+def as_object(value: object) -> object:
+    """Return an object where `value` stands for one, else `value` as it is."""
+    if value.__class__ is dict:
+        return value
+    if value.__class__ is str:
+        value = _decoded_text(value)
+    return {} if value == [] else value
 
-    def __init__(self, work_out: Callable[[tuple[str, ...]], _Shape]) -> None:
-        self._work_out = work_out
-        self._known: dict[tuple[str, ...], _Shape] = {}
 
-    def of(self, fields: Mapping[str, object]) -> _Shape:
-        """Return what the keys of this object, in their order, were worked out to."""
-        keys = tuple(fields)
-        shape = self._known.get(keys)
-        if shape is None:
-            shape = self._work_out(keys)
-            if len(keys) <= _MOST_KEYS and sum(map(len, keys)) <= _MOST_CHARACTERS:
-                if len(self._known) >= _MOST_SHAPES:
-                    self._known.clear()
-                self._known[keys] = shape
-        return shape
+def as_list(value: object) -> object:
+    """Return a list where `value` stands for one, else `value` as it is. The order is the document's."""
+    if value.__class__ is list:
+        return value
+    if value.__class__ is str:
+        value = _decoded_text(value)
+    if isinstance(value, dict) and value and all(map(_is_index, value)):
+        return list(value.values())
+    return value
+
+
+def has_unions(attributes: Mapping[str, str]) -> bool:
+    """Tell whether a message's data is Avro in its JSON encoding, by the message's attributes."""
+    return any(attributes.get(name, "").strip().upper() == "JSON" for name in UNION_ATTRIBUTES)
+
+
+def without_unions(value: object, depth: int = 0) -> object:
+    """Return a value with what Avro's unions put around values taken off, at every depth."""
+    if depth > _DEEPEST:
+        return value
+    if isinstance(value, list):
+        return [without_unions(item, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((name, inner),) = value.items()
+        if name in _AVRO_TYPES or _FULL_NAME.fullmatch(name):
+            return without_unions(inner, depth + 1)
+    return {name: without_unions(inner, depth + 1) for name, inner in value.items()}
+
+
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdigit()
+
+
+def _decoded_text(value: object) -> object:
+    """Return the object or list that a text is the JSON of; every other text as it is."""
+    text = value.strip() if isinstance(value, str) else ""
+    if text[:1] not in ("{", "[") or text[-1:] not in ("}", "]"):
+        return value
+    decoded = decode_event(text.encode("utf-8", "surrogatepass"))
+    return decoded if isinstance(decoded, dict | list) else value

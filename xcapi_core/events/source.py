@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
+from xcapi_core.events.envelopes import Envelope
 from xcapi_core.records import Record
 
 __all__ = ["EventSource"]
@@ -15,7 +16,8 @@ class EventSource(Record, frozen=True, kw_only=True, gc=False):
     replayed dead letter keeps it), `publish_time_text` the same as it was received, of which a derived
     conversion id is made. `event_bytes` is the event as it was received. `conversion_id` is set where the message
     names it (`xcapi_conversion_id`) and wins over what would be derived. `format_is_stated` is True where the
-    message's `format` attribute named the dialect: then no event is ambiguous.
+    message's `format` attribute named the dialect: then no event is ambiguous. `envelope` is what stands around the
+    event.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("event_index", "message_pixel_id", "publish_time")
@@ -28,3 +30,4 @@ class EventSource(Record, frozen=True, kw_only=True, gc=False):
     received_at: datetime
     conversion_id: str | None = None
     format_is_stated: bool = False
+    envelope: Envelope | None = None

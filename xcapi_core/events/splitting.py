@@ -1,323 +1,269 @@
-"""PubsubMessage → the events in it, each as the bytes that came, so that each is judged alone."""
+"""PubsubMessage → the events in it, each as the bytes that came, and with its envelope, so that each is judged alone.
 
-import json
+A Measurement Protocol body, a Segment batch, an array of either, `{"events": […]}`: what says things once for several
+events. An event that came alone stays as it is, byte for byte. Elements may be anything, rubbish that is no JSON too.
+"""
+
 import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import ClassVar, Final
 
 import msgspec
 
+from xcapi_core.events.decoding import decode_event
+from xcapi_core.events.detection import FORMATS, Format, format_of
+from xcapi_core.events.elements import MAX_EVENTS, SUSPICIOUS_COMMAS, UnsplittableError, array_elements, object_members
+from xcapi_core.events.envelopes import Envelope, decoded_members, make_envelope, open_cloud_event
+from xcapi_core.events.fields import is_object
+from xcapi_core.events.shapes import has_unions, without_unions
+from xcapi_core.events.unpacking import text_within, unpack
 from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.records import Record
 
-__all__ = [
-    "DECODING_ERRORS",
-    "MAX_EVENTS",
-    "Format",
-    "RawMessage",
-    "Unreadable",
-    "UnsplittableError",
-    "array_elements",
-    "decode_event",
-    "lone_format",
-    "object_members",
-    "split_message",
-]
+__all__ = ["RawMessage", "Unreadable", "lone_format", "split_message"]
 
-Format = Literal["x", "ga4", "segment"]
-_FORMATS: tuple[Format, ...] = ("x", "ga4", "segment")
+# What holds several events, in each dialect.
+_ARRAYS: Final[Mapping[Format, tuple[str, ...]]] = {
+    "x": ("events", "conversions"),
+    "ga4": ("events", "conversions"),
+    "segment": ("batch", "events", "conversions"),
+}
+# What only an event has: with it, an array of such a name is just one of the event's fields.
+_EVENT_NAMES: Final[Mapping[Format, tuple[str, ...]]] = {
+    "x": (),
+    "ga4": ("event_name", "name", "params", "event_params"),
+    "segment": ("event", "properties", "traits"),
+}
+_MARKS: Final = tuple(f'"{name}"'.encode() for name in ("events", "conversions", "batch", "specversion"))
+_INDEXED = re.compile(rb'\{\s*"[0-9]+"\s*:')
+_DEEPEST = 3  # a CloudEvent in an array, a body in it
 
-# The smallest event that X could take has 29 bytes, so 10 MB hold no more than this many; more is rubbish by the
-# million, and would cost memory by the gigabyte.
-MAX_EVENTS = 350_000
-# Ten bytes between two commas on average, all over a message of full size: counted before it is split.
-_SUSPICIOUS_COMMAS = 1_000_000
-
-# The smallest events that X could take have 3 million brackets, commas and texts in 10 MB. Nobody is served while they
-# are gone through.
-_MOST_MARKS = 4_000_000
-
-_BOM = b"\xef\xbb\xbf"
-_SEGMENT_TYPES = frozenset({b'"track"', b'"identify"', b'"page"', b'"screen"', b'"group"', b'"alias"'})
-_GA4_KEYS = frozenset({"params", "event_params", "client_id", "app_instance_id", "ip_override"})
-_GA4_PREFIXES = ("x-ga-", "x-sst-")
-
-# Outside of escapes, which are masked before: a string, or a mark that opens, closes or separates. A quote alone has no
-# partner.
-_STRUCTURE = re.compile(rb'"[^"]*"|["\[\]{},]')
-_CLOSER = {ord("["): ord("]"), ord("{"): ord("}")}
-_QUOTE, _COMMA = ord('"'), ord(",")
-_MEMBER = re.compile(rb'"([^"\\]{0,64})"[ \t\r\n]*:[ \t\r\n]*')
-_SPACE = b" \t\r\n"
-# JavaScript cuts an emoji in two and escapes the half, a surrogate alone, which RFC 8259 allows and no UTF-8 can hold.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
-
-_UNREADABLE_NUMBER = Decimal("Infinity")
-
-_events = msgspec.json.Decoder(float_hook=Decimal)
-_elements = msgspec.json.Decoder(list[msgspec.Raw])
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-# All that a decoder can raise at bytes from outside; the arithmetic one is Decimal's at an exponent of many digits.
-DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
+RawEvent = tuple[Envelope | None, bytes]
 
 
 class RawMessage(Record, frozen=True, kw_only=True, gc=False):
-    """The events of a message, in order, as bytes of it. With `ga4` and `segment` the one element is all its data.
+    """The events of a message, in order, each with its envelope, if it has one.
 
-    `envelope` is what else stands in the object around an array of events, member by member, as bytes.
+    `decoded` is the value of an event that came alone: it had to be decoded to tell that it is one.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("format",)
 
     format: Format
-    events: tuple[bytes, ...]
-    envelope: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    events: tuple[RawEvent, ...]
+    decoded: object = msgspec.UNSET
 
 
 class Unreadable(Record, frozen=True, gc=False):
     """No event can be told from another in this message: it is dead-lettered as a whole (`invalid_message`).
 
-    `envelope` is as in `RawMessage`: it may say no for all of them.
+    `envelope` holds the members of the object around its events: they may say no for all of them.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("problem",)
 
     problem: Problem
-    envelope: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    envelope: Mapping[str, object] = msgspec.field(default_factory=dict)
 
 
 def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
-    """Return the events of a message: one object, an array, or an object with the array `events` or `conversions`.
-
-    An event that came alone is the message's data, byte for byte. An array's elements may be anything, rubbish that is
-    no JSON too: `decode_event` says so of each one.
-    """
-    form = message.attributes.get("format", "").strip().lower()
-    if form and form not in _FORMATS:
-        return _unreadable("a name of no format", "one of " + ", ".join(_FORMATS), path="attributes.format")
-    data = message.data.removeprefix(_BOM).strip(_SPACE)
+    """Return the events of a message: one object, an array, or an object with an array of events."""
+    stated = message.attributes.get("format", "").strip().lower()
+    form = next((known for known in FORMATS if known == stated), None)
+    if stated and form is None:
+        return _unreadable("a name of no format", "one of " + ", ".join(FORMATS), path="attributes.format")
+    data = unpack(message.data)
+    if isinstance(data, Problem):
+        return Unreadable(data)
     if not data:
         return _unreadable("no data", "a JSON object or array")
-    if form in ("ga4", "segment"):
-        return RawMessage(format=form, events=(message.data,))
+    unions = has_unions(message.attributes)
     try:
-        if data.startswith(b"["):
-            return _split_array(message, data, detect=not form)
-        if data.startswith(b"{"):
-            return _split_object(message, data, detect=not form)
+        return _split(text_within(data), message.data, form, unions=unions)
+    except _UnsplittableBodyError as error:
+        problem = Problem(path="data", found=error.found, expected=error.expected)
+        return Unreadable(problem, decoded_members(error.members, unions=unions))
     except UnsplittableError as error:
         return _unreadable(error.found, "a JSON object or array")
-    return _unreadable("neither an object nor an array", "a JSON object or array")
 
 
-def lone_format(event_bytes: bytes) -> Format | None:
-    """Return the format in which an event would be read if it came alone; None if it could not be."""
+def lone_format(data: bytes) -> Format | None:
+    """Return the format that a message with this data is taken for; None if it cannot be read."""
     try:
-        members = object_members(event_bytes.removeprefix(_BOM).strip(_SPACE))
+        split = _split(data, data, None, unions=False)
     except UnsplittableError:
         return None
-    return _format_of(members)
+    return split.format if isinstance(split, RawMessage) else None
 
 
-def decode_event(event_bytes: bytes) -> object | Problem:
-    """Return the JSON value of one event, fractions as Decimal, or the problem why it is none.
+class _UnsplittableBodyError(UnsplittableError):
+    """Why a body stays whole, and what stands around its events."""
 
-    Of a key that comes twice the last value counts. A surrogate without its other half becomes U+FFFD, and a number too
-    long to be read Infinity, which is no amount, time or count: it is judged where it stands, not the whole event.
-    """
-    text = event_bytes.removeprefix(_BOM)
-    try:
-        value = _decode_leniently(text)
-    except UnicodeDecodeError:
-        found = "bytes that are no UTF-8"
-    except RecursionError:
-        found = "JSON nested too deeply"
-    except DECODING_ERRORS:
-        found = "text that is no JSON" if event_bytes else "nothing"
-    else:
-        return value
-    return Problem(path="$", found=found, expected="a JSON object")
-
-
-def _decode_leniently(text: bytes) -> object:
-    try:
-        return _decode(text)
-    except msgspec.DecodeError:
-        mended = _ESCAPE.sub(_without_lone_surrogate, text)
-        if mended == text:
-            raise
-        return _decode(mended)
-
-
-def _decode(text: bytes) -> object:
-    try:
-        return _events.decode(text)
-    except (msgspec.ValidationError, ArithmeticError):
-        # Python refuses integers of more than 4,300 digits, and Decimal exponents of more than 18. Only this decoder
-        # asks about each number.
-        return json.loads(
-            text.decode(), parse_int=_whole_number, parse_float=_fraction, parse_constant=_refuse_constant
-        )
-
-
-def _whole_number(digits: str) -> int | Decimal:
-    try:
-        return int(digits)
-    except ValueError:
-        return _UNREADABLE_NUMBER
-
-
-def _fraction(digits: str) -> Decimal:
-    try:
-        return Decimal(digits)
-    except ArithmeticError:
-        return _UNREADABLE_NUMBER
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(name)  # NaN and Infinity are no JSON
-
-
-def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if escape[1] else escape[0]
-
-
-class UnsplittableError(Exception):
-    """Where one element ends and the next begins cannot be said."""
-
-    def __init__(self, found: str) -> None:
+    def __init__(self, found: str, expected: str, members: Mapping[str, bytes]) -> None:
         super().__init__(found)
-        self.found = found
+        self.expected = expected
+        self.members = members
 
 
 def _unreadable(found: str, expected: str, *, path: str = "data") -> Unreadable:
     return Unreadable(Problem(path=path, found=found, expected=expected))
 
 
-def _split_array(message: PubsubMessage, data: bytes, *, detect: bool) -> RawMessage:
-    elements = array_elements(data)
-    return _raw_message(message, _format_of(_first_object(elements)) if detect else "x", elements)
-
-
-def _split_object(message: PubsubMessage, data: bytes, *, detect: bool) -> RawMessage | Unreadable:
+def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, depth: int = 0) -> RawMessage | Unreadable:
+    """Split data without anything around it; `whole` is the same as it came. Raises UnsplittableError."""
+    if data.startswith(b"["):
+        return _split_array(array_elements(data), data, form, unions=unions, depth=depth)
+    if not data.startswith(b"{"):
+        raise UnsplittableError("neither an object nor an array")
+    if depth > _DEEPEST:
+        return _lone(data, whole, form, unions=unions)
+    if _INDEXED.match(data) and (elements := _list_within(data, unions=unions)) is not None:
+        return _split_array(elements, data, form, unions=unions, depth=depth)
+    if not any(mark in data for mark in _MARKS):
+        return _lone(data, whole, form, unions=unions)
+    wrapped = open_cloud_event(data, unions=unions)
+    if wrapped is not None:
+        cloud_event, inner = wrapped
+        split = _split(inner, inner, form, unions=unions, depth=depth + 1)
+        if isinstance(split, Unreadable):
+            return msgspec.structs.replace(split, envelope={**cloud_event.outer, **split.envelope})
+        is_list = inner.startswith(b"[")
+        lone = whole if len(split.events) == 1 else b""
+        events = tuple(
+            (_within(cloud_event, envelope, lone, is_list=is_list), event) for envelope, event in split.events
+        )
+        return msgspec.structs.replace(split, events=events)
     members = object_members(data)
-    form = _format_of(members) if detect else "x"
+    form = form or _detected(members, unions=unions)
+    held = _events_of_body(members, whole, form, unions=unions)
+    return _lone(data, whole, form, unions=unions) if held is None else RawMessage(format=form, events=tuple(held))
+
+
+def _split_array(elements: list[bytes], data: bytes, form: Format | None, *, unions: bool, depth: int) -> RawMessage:
+    form = form or format_of(_first_object(elements, unions=unions))
+    if not any(mark in data for mark in _MARKS):
+        return RawMessage(format=form, events=tuple([(None, element) for element in elements]))
+    events: list[RawEvent] = []
+    for element in elements:
+        events += _events_of_element(element, form, unions=unions, depth=depth + 1)
+        if len(events) > MAX_EVENTS:
+            raise UnsplittableError(f"more than {MAX_EVENTS} elements")
+    return RawMessage(format=form, events=tuple(events))
+
+
+def _events_of_element(element: bytes, form: Format, *, unions: bool, depth: int) -> Iterable[RawEvent]:
+    if element.startswith(b"{") and any(mark in element for mark in _MARKS):
+        try:
+            split = _split(element, element, form, unions=unions, depth=depth)
+        except UnsplittableError:
+            return ((None, element),)  # the reader says why, and nobody else in the array is harmed
+        if isinstance(split, RawMessage):
+            return split.events
+    return ((None, element),)
+
+
+def _lone(data: bytes, whole: bytes, form: Format | None, *, unions: bool) -> RawMessage | Unreadable:
+    if data.count(b",") > SUSPICIOUS_COMMAS:
+        object_members(data)  # refuses members by the million before they cost memory
+    event = decode_event(data)
+    if unions:
+        event = without_unions(event)
+    if is_object(event):
+        return RawMessage(format=form or format_of(event), events=((None, whole),), decoded=event)
+    if form in (None, "x"):
+        form = form or _detected(object_members(data), unions=unions)
+        if form == "x":
+            return Unreadable(event if isinstance(event, Problem) else _not_an_object())
+    return RawMessage(format=form, events=((None, whole),), decoded=event)
+
+
+def _not_an_object() -> Problem:
+    return Problem(path="data", found="a union that holds no object", expected="a JSON object")
+
+
+def _events_of_body(members: dict[str, bytes], whole: bytes, form: Format, *, unions: bool) -> list[RawEvent] | None:
+    """Return a body's events, None where the object is an event itself."""
+    if any(name in members for name in _EVENT_NAMES[form]):
+        return None
+    found = [
+        (name, list_) for name in _ARRAYS[form] if (list_ := _member_list(members, name, unions=unions)) is not None
+    ]
+    if not found:
+        return None
+    around = {name: value for name, value in members.items() if name not in dict(found)}
+    if len(found) > 1:
+        raise _UnsplittableBodyError(f"both {found[0][0]} and {found[1][0]}", "one of the two arrays", around)
+    ((array, elements),) = found
+    lone = whole if len(elements) == 1 else b""
+    envelope = make_envelope(around, array, unions=unions, lone=lone) if around or lone else None
+    return [(envelope, element) for element in elements]
+
+
+def _member_list(members: Mapping[str, bytes], name: str, *, unions: bool) -> list[bytes] | None:
+    value = members.get(name)
+    if value is None:
+        return None
+    if not value.startswith(b'"'):
+        return _list_within(value, unions=unions)
+    try:
+        return _list_within(text_within(value), unions=unions)
+    except UnsplittableError:
+        return None  # a text that only begins like a list
+
+
+def _list_within(value: bytes, *, unions: bool) -> list[bytes] | None:
+    """Return the elements of what stands for a list, None where nothing does."""
+    if value.startswith(b"["):
+        return array_elements(value)
+    if not value.startswith(b"{"):
+        return None
+    if unions and (inner := object_members(value)).keys() == {"array"}:
+        return _list_within(inner["array"], unions=unions)
+    if not _INDEXED.match(value):
+        return None
+    indexed = object_members(value)
+    return list(indexed.values()) if all(key.isascii() and key.isdigit() for key in indexed) else None
+
+
+def _within(cloud_event: Envelope, envelope: Envelope | None, lone: bytes, *, is_list: bool) -> Envelope:
+    """Return the envelope of an event inside of a CloudEvent: its own, if it has one, and the CloudEvent around it."""
+    inner = envelope or Envelope(head=b"[" if is_list else b"", tail=b"]" if is_list else b"")
+    return msgspec.structs.replace(
+        inner,
+        head=cloud_event.head + inner.head,
+        tail=inner.tail + cloud_event.tail,
+        outer=cloud_event.outer,
+        lone=lone,
+    )
+
+
+def _detected(members: Mapping[str, bytes], *, unions: bool) -> Format:
+    form = format_of(_sketch(members, unions=unions))
     if form != "x":
-        return _raw_message(message, form, ())
-    arrays = [name for name in ("events", "conversions") if members.get(name, b"").startswith(b"[")]
-    if len(arrays) > 1:
-        problem = Problem(path="data", found="both events and conversions", expected="one of the two arrays")
-        return Unreadable(problem, {name: value for name, value in members.items() if name not in arrays})
-    if arrays:
-        elements = array_elements(members[arrays[0]])
-        sample = _first_object(elements) if detect else {}
-        # A Measurement Protocol body; X's own events have no name.
-        is_ga4 = arrays == ["events"] and "name" in sample
-        envelope = {name: value for name, value in members.items() if name != arrays[0]}
-        return _raw_message(message, "ga4" if is_ga4 else _format_of(sample), elements, envelope)
-    lone = decode_event(message.data)
-    return Unreadable(lone) if isinstance(lone, Problem) else RawMessage(format="x", events=(message.data,))
-
-
-def _raw_message(
-    message: PubsubMessage, form: Format, elements: Iterable[bytes], envelope: Mapping[str, bytes] | None = None
-) -> RawMessage:
-    if form != "x":
-        return RawMessage(format=form, events=(message.data,))
-    return RawMessage(format=form, events=tuple(elements), envelope=envelope or {})
-
-
-def _format_of(members: Mapping[str, bytes]) -> Format:
-    """Tell the format by the keys of a message or of its first event."""
-    if members.get("type") in _SEGMENT_TYPES or members.get("batch", b"").startswith(b"["):
-        return "segment"
-    if not _GA4_KEYS.isdisjoint(members) or any(name.startswith(_GA4_PREFIXES) for name in members):
-        return "ga4"
+        return form
+    for name in _ARRAYS["x"]:
+        elements = _member_list(members, name, unions=unions)
+        if elements is not None:
+            sample = _first_object(elements, unions=unions)
+            # A Measurement Protocol body; X's own events have no name.
+            return "ga4" if name == "events" and "name" in sample else format_of(sample)
     return "x"
 
 
-def _first_object(elements: Iterable[bytes]) -> Mapping[str, bytes]:
+def _sketch(members: Mapping[str, bytes], *, unions: bool) -> dict[str, object]:
+    """Return an object's names, with the values of those that tell a dialect."""
+    told = {name: members[name] for name in ("type", "batch") if name in members}
+    return {**dict.fromkeys(members), **decoded_members(told, unions=unions)}
+
+
+def _first_object(elements: Iterable[bytes], *, unions: bool) -> Mapping[str, object]:
     for element in elements:
         if element.startswith(b"{"):
-            try:
-                return {name: bytes(value) for name, value in _members.decode(element).items()}
-            except DECODING_ERRORS:
-                continue
+            wrapped = open_cloud_event(element, unions=unions)
+            event = decode_event(element if wrapped is None else wrapped[1])
+            if unions:
+                event = without_unions(event)
+            if is_object(event):
+                return event
     return {}
-
-
-def array_elements(data: bytes) -> list[bytes]:
-    """Return the elements of an array: in one pass if all of them are JSON, else by brackets and commas.
-
-    Raises UnsplittableError.
-    """
-    if data.count(b",") <= _SUSPICIOUS_COMMAS:
-        try:
-            elements = _elements.decode(data)
-        except DECODING_ERRORS:
-            pass
-        else:
-            if len(elements) > MAX_EVENTS:
-                raise UnsplittableError(f"more than {MAX_EVENTS} elements")
-            return [bytes(element) for element in elements]
-    return _children(data)
-
-
-def object_members(data: bytes) -> dict[str, bytes]:
-    """Return the members of an object, as `array_elements` does; without what is no member at all.
-
-    Raises UnsplittableError.
-    """
-    if data.count(b",") <= _SUSPICIOUS_COMMAS:
-        try:
-            return {name: bytes(value) for name, value in _members.decode(data).items()}
-        except DECODING_ERRORS:
-            pass
-    members = ((_MEMBER.match(child), child) for child in _children(data))
-    return {key[1].decode("utf-8", "replace"): child[key.end() :] for key, child in members if key}
-
-
-def _children(data: bytes) -> list[bytes]:
-    """Return what stands between the brackets and commas of an array or object, in linear time and without recursion.
-
-    What stands there need not be JSON, as long as its brackets and quotes balance; nothing at all, as after a
-    trailing comma, is left out. Raises UnsplittableError.
-    """
-    # From left to right and of equal length, so that a quote that is left opens or closes, at the place it had.
-    masked = data.replace(rb"\\", b"__").replace(rb"\"", b"__")
-    expected = bytearray()
-    children: list[bytes] = []
-    start = 1
-    for number, token in enumerate(_STRUCTURE.finditer(masked)):
-        if number > _MOST_MARKS:
-            raise UnsplittableError("more brackets, commas and texts than events have")
-        at = token.start()
-        mark = masked[at]
-        if mark == _QUOTE:
-            if token.end() == at + 1:
-                raise UnsplittableError("text in quotes that has no end")
-            continue
-        if mark in _CLOSER:
-            expected.append(_CLOSER[mark])
-            continue
-        if mark != _COMMA and (not expected or expected.pop() != mark):
-            raise UnsplittableError("brackets that do not balance")
-        if len(expected) == (mark == _COMMA):
-            child = data[start:at].strip(_SPACE)
-            start = at + 1
-            if child:
-                children.append(child)
-            if len(children) > MAX_EVENTS:
-                raise UnsplittableError(f"more than {MAX_EVENTS} elements")
-            if not expected:
-                break
-    if expected or masked[start:].strip(_SPACE):
-        raise UnsplittableError("brackets that do not balance" if expected else "more after the last bracket")
-    if not children:
-        # Only what is no JSON comes here: an empty array would have been one.
-        raise UnsplittableError("commas with nothing between them")
-    return children

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from tests.fakes import delivery
 from xcapi_core.cli.demo.planned import DeadLettered, Delivered
 from xcapi_core.cli.demo.story import EXAMPLE_ID, tell_story
-from xcapi_core.events.raw_bodies import split_bodies
 from xcapi_core.events.splitting import RawMessage, split_message
 
 ACTS = tell_story(datetime(2026, 4, 20, 12, 34, 56, tzinfo=UTC))
@@ -39,7 +38,7 @@ def test_sources_are_told_by_their_shape_alone() -> None:
     told = []
     for planned in act.messages:
         assert not planned.attributes
-        split = split_bodies(split_message(delivery(planned.data)))
+        split = split_message(delivery(planned.data))
         assert isinstance(split, RawMessage)
         assert len(split.events) == len(planned.events)
         told.append(split.format)

@@ -10,12 +10,13 @@ import msgspec
 
 from xcapi_core.cli.files import Chunk, json_problem
 from xcapi_core.conversions import Conversion
+from xcapi_core.events.decoding import decode_event
+from xcapi_core.events.detection import FORMATS
 from xcapi_core.events.drops import Drop
-from xcapi_core.events.fields import is_object
-from xcapi_core.events.ga4_shape import open_ga4
+from xcapi_core.events.opened import Opened
+from xcapi_core.events.reader import open_event
 from xcapi_core.events.reading import ReadEvent, read_events
-from xcapi_core.events.segment_shape import open_segment
-from xcapi_core.events.splitting import Unreadable, decode_event
+from xcapi_core.events.splitting import Unreadable
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
@@ -31,9 +32,11 @@ DROPPED: Final[Mapping[Drop, str]] = {
     Drop.EXTRA_IP_ADDRESS: "a second, different IP address",
     Drop.EXTRA_TWCLID: "a second, different click id",
     Drop.EXTRA_USER_AGENT: "a second, different user agent",
-    Drop.INVALID_CONTENT: "a content line that is no object, has an unusable price or holds nothing",
+    Drop.FUTURE_TIME: "a time that lies ahead: the publish time instead",
+    Drop.INVALID_CONTENT: "a content line that is no object or holds nothing",
     Drop.INVALID_CONTENT_COUNT: "a content line's count that is no whole number above 0",
     Drop.INVALID_CONTENT_FIELD: "a content line's text that is none",
+    Drop.INVALID_CONTENT_PRICE: "a content line's price that is no amount",
     Drop.INVALID_CONTENTS: "contents that are no list",
     Drop.INVALID_DESCRIPTION: "a description that is no text",
     Drop.INVALID_EMAIL: "an e-mail address that is none",
@@ -49,6 +52,7 @@ DROPPED: Final[Mapping[Drop, str]] = {
     Drop.INVALID_URL: "a page address that is no http address",
     Drop.INVALID_USER: "user data that is no object",
     Drop.INVALID_USER_AGENT: "a user agent that is no text",
+    Drop.MIXED_CURRENCIES: "a value, with lines in several currencies and none of its own",
     Drop.PHONE_WITHOUT_REGION: "a national phone number, without default_phone_region",
     Drop.PRIVATE_IP_ADDRESS: "an IP address that is not public",
     Drop.TOO_MANY_IDENTIFIERS: "more identifiers than one person has",
@@ -171,12 +175,7 @@ def _countable(problem: Problem) -> str:
 
 def _name(event: ReadEvent) -> str:
     """Return the name of an unwanted event, "" where it may be anything but a name."""
-    decoded = decode_event(event.event_bytes)
-    name: object = None
-    if is_object(decoded) and event.format == "ga4":
-        opened = open_ga4(decoded)
-        name = None if isinstance(opened, Problem) else opened.name
-    elif is_object(decoded) and event.format == "segment":
-        call = open_segment(decoded)
-        name = None if isinstance(call, Problem) else call.call.get("event") or call.call.get("type")
+    form = next((known for known in FORMATS if known == event.format), None)
+    opened = None if form is None else open_event(decode_event(event.event_bytes), event.envelope, form)
+    name = opened.name if isinstance(opened, Opened) else None
     return name if isinstance(name, str) and _NAME.fullmatch(name) else ""

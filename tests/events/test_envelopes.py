@@ -1,4 +1,4 @@
-"""Bodies of several events: each event becomes a body of its own, in messages, in letters and in their replays."""
+"""Envelopes: inherited, judged, and put around events again in dead letters, remainders and their replays."""
 
 import json
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from tests.fakes import delivery
 from xcapi_core.conversions import Conversion
 from xcapi_core.deliveries.dead_letters import DeadLetter, Undeliverable, compose_letters
-from xcapi_core.events.raw_bodies import split_bodies
+from xcapi_core.events.envelopes import wrap_events
 from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.events.splitting import RawMessage, Unreadable, split_message
 from xcapi_core.outcomes import DeadLetterReason, Invalid, Skipped
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import PixelSettings, Settings
 
-NOW = datetime(2026, 4, 20, 12, 0, tzinfo=UTC)
+NOW = datetime(2026, 4, 20, 12, 35, tzinfo=UTC)
 SETTINGS = Settings(
     dead_letter_topic="file:/dev/null",
     pixels={
@@ -37,7 +37,7 @@ def message(data: object, **attributes: str) -> PubsubMessage:
         data if isinstance(data, bytes) else json.dumps(data).encode(),
         attributes,
         message_id="77",
-        publish_time="2026-04-20T11:59:59Z",
+        publish_time="2026-04-20T12:34:59Z",
     )
 
 
@@ -46,9 +46,13 @@ def replayed(letter: DeadLetter) -> PubsubMessage:
 
 
 def split(data: object, **attributes: str) -> RawMessage:
-    result = split_bodies(split_message(message(data, **attributes)))
+    result = split_message(message(data, **attributes))
     assert isinstance(result, RawMessage)
     return result
+
+
+def parts(data: object, **attributes: str) -> list[bytes]:
+    return [event for _, event in split(data, **attributes).events]
 
 
 def read(data: object, **attributes: str) -> list[ReadEvent]:
@@ -72,8 +76,10 @@ BODY = {"client_id": "1.2", "user_data": {"email_address": "jane@example.com"}}
 
 def test_body_of_one_event_stays_as_it_came_byte_for_byte() -> None:
     for data in (b' {"client_id":"1", "events" : [ {"name":"a"} ] }\n', b'{"events":[{"name":"a"}]}'):
-        assert split(data).events == (data,)
-        assert split(b"\xef\xbb\xbf" + data, format="ga4").events == (b"\xef\xbb\xbf" + data,)
+        (event,) = read(data)
+        assert event.message_data() == data
+        (event,) = read(b"\xef\xbb\xbf" + data, format="ga4")
+        assert event.message_data() == b"\xef\xbb\xbf" + data
 
 
 def test_each_event_of_a_body_inherits_what_stands_around_it() -> None:
@@ -133,7 +139,7 @@ def test_segment_batch_is_cut_into_batches_of_one() -> None:
     assert isinstance(identify.result, Skipped)
     assert sent(first)["identifiers"][0]["ip_address"] == "203.0.113.7"
     assert (sent(first)["conversion_id"], sent(second)["conversion_id"]) == ("1", "2")
-    assert json.loads(second.event_bytes) == {**batch, "batch": [other]}
+    assert json.loads(second.message_data()) == {**batch, "batch": [other]}
 
 
 def test_arrays_hold_events_and_bodies_alike() -> None:
@@ -150,14 +156,8 @@ def test_arrays_hold_events_and_bodies_alike() -> None:
     assert [type(r) for r in results[4:]] == [Invalid]
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {**BODY, "events": [purchase("2")], "conversions": []},
-        {**BODY, "user_properties": "x" * 1_000_000, "events": [purchase("2")] * 60},
-    ],
-)
-def test_body_that_cannot_be_cut_harms_nobody_else_in_an_array(bad: dict[str, Any]) -> None:
+def test_body_that_cannot_be_cut_harms_nobody_else_in_an_array() -> None:
+    bad = {**BODY, "events": [purchase("2")], "conversions": []}
     first, refused, last = read([{**BODY, "events": [purchase("1")]}, bad, {**BODY, "events": [purchase("3")]}])
     assert sent(first)["conversion_id"] == "1"
     assert isinstance(refused.result, Invalid)
@@ -167,7 +167,7 @@ def test_body_that_cannot_be_cut_harms_nobody_else_in_an_array(bad: dict[str, An
 def test_wrapped_events_of_a_dialect_stand_alone() -> None:
     rows = [{"event_name": "purchase", "event_params": [], "twclid": str(n)} for n in range(2)]
     for wrapped in ({"events": rows}, {"conversions": rows}):
-        assert [json.loads(event) for event in split(wrapped, format="ga4").events] == rows
+        assert [json.loads(event) for event in parts(wrapped, format="ga4")] == rows
 
 
 @pytest.mark.parametrize(
@@ -196,29 +196,21 @@ def test_call_with_a_batch_among_its_properties_is_no_batch() -> None:
     ],
 )
 def test_what_cannot_be_told_apart_is_refused_as_a_whole(data: object, found: str) -> None:
-    result = split_bodies(split_message(message(data, format="ga4")))
+    result = split_message(message(data, format="ga4"))
     assert isinstance(result, Unreadable)
     assert found in str(result.problem)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"events": [{"name": "a"}], "conversions": [], "consent": "denied"},
-        {"events": [{"name": "a"}] * 60, "user_properties": "x" * 1_000_000, "consent": {"ad_user_data": "DENIED"}},
-    ],
-)
-def test_refusal_around_events_that_cannot_be_told_apart_is_heard(body: dict[str, Any]) -> None:
+def test_refusal_around_events_that_cannot_be_told_apart_is_heard() -> None:
+    body = {"events": [{"name": "a"}], "conversions": [], "consent": "denied"}
     (event,) = read(body, format="ga4")
     assert isinstance(event.result, Skipped)
 
 
-def test_large_envelope_around_many_events_is_refused_instead_of_multiplied() -> None:
-    body = {"client_id": "1", "user_properties": "x" * 1_000_000, "events": [{"name": "a"}] * 51}
-    result = split_bodies(split_message(message(body)))
-    assert isinstance(result, Unreadable)
-    assert "too much around its events" in result.problem.found
-    assert len(split({**body, "events": [{"name": "a"}] * 40}).events) == 40
+def test_large_envelope_is_not_repeated_for_each_of_its_events() -> None:
+    body = {"client_id": "1", "user_properties": "x" * 1_000_000, "events": [{"name": "a"}] * 1_000}
+    envelopes = {id(envelope) for envelope, _ in split(body).events}
+    assert len(envelopes) == 1
 
 
 def _letters(data: object, indices: Sequence[int], **attributes: str) -> list[PubsubMessage]:
@@ -226,7 +218,7 @@ def _letters(data: object, indices: Sequence[int], **attributes: str) -> list[Pu
     refused = [
         Undeliverable(
             event_index=event.event_index,
-            event_bytes=event.event_bytes,
+            event_bytes=event.message_data(),
             reason=DeadLetterReason.REJECTED,
             conversion_id=event.result.conversion_id if isinstance(event.result, Conversion) else "",
             format=event.format,
@@ -248,7 +240,7 @@ def test_dead_letter_is_the_envelope_with_that_event_alone_and_its_replay_reads_
     before = read(body, **attributes)
     letters = _letters(body, (1, 2, 3), **attributes)
     for letter, original in zip(letters, before[1:], strict=True):
-        assert letter.data == original.event_bytes
+        assert letter.data == original.message_data()
         assert json.loads(letter.data) == {**BODY, "events": [body["events"][original.event_index or 0]]}
         (again,) = read_events(letter, SETTINGS, received_at=NOW, settled=frozenset())
         assert isinstance(again, ReadEvent)
@@ -261,7 +253,7 @@ def test_shared_letter_of_many_events_of_one_body_is_read_event_by_event() -> No
     body = {**BODY, "events": [{"name": "sign_up", "params": {"n": n}} for n in range(1_200)]}
     before = {event.result.conversion_id for event in read(body) if isinstance(event.result, Conversion)}
     refused = [
-        Undeliverable(event_index=e.event_index, event_bytes=e.event_bytes, reason=DeadLetterReason.REJECTED)
+        Undeliverable(event_index=e.event_index, event_bytes=e.message_data(), reason=DeadLetterReason.REJECTED)
         for e in read(body)
     ]
     (letter,) = compose_letters(message(body), refused, failed_at=NOW)
@@ -283,11 +275,16 @@ _ENVELOPES = st.dictionaries(st.sampled_from(["client_id", "user_data", "consent
 @settings(deadline=None)
 def test_cut_again_a_body_stays_as_it_is(envelope: dict[str, object], events: list[object], dialect: str) -> None:
     array = "events" if dialect == "ga4" else "batch"
-    parts = split({**envelope, array: events}, format=dialect).events
-    if envelope:
-        assert [json.loads(part) for part in parts] == [{**envelope, array: [event]} for event in events]
-        for part in parts:
-            assert split(part, format=dialect).events == (part,)
+    pairs = split({**envelope, array: events}, format=dialect).events
+    if not envelope:
+        return
+    for (around, event_bytes), event in zip(pairs, events, strict=True):
+        data = wrap_events([(around, event_bytes)])
+        assert json.loads(data) == {**envelope, array: [event]}
+        ((again, alone),) = split(data, format=dialect).events
+        assert alone == event_bytes
+        assert wrap_events([(again, alone)]) == data
+    assert parts(wrap_events(pairs), format=dialect) == parts({**envelope, array: events}, format=dialect)
 
 
 @given(data=st.binary(max_size=200) | st.from_regex(r'[\[\]{}",:events batch0-9a-z]{0,80}', fullmatch=True))
@@ -295,5 +292,5 @@ def test_cut_again_a_body_stays_as_it_is(envelope: dict[str, object], events: li
 def test_any_bytes_are_split_or_refused(data: bytes | str) -> None:
     raw = data.encode() if isinstance(data, str) else data
     for dialect in ("ga4", "segment"):
-        result = split_bodies(split_message(message(raw, format=dialect)))
+        result = split_message(message(raw, format=dialect))
         assert isinstance(result, RawMessage | Unreadable)

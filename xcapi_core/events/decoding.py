@@ -1,0 +1,87 @@
+"""One event's bytes → its JSON value, leniently where that harms nobody."""
+
+import json
+import re
+from decimal import Decimal
+
+import msgspec
+
+from xcapi_core.problems import Problem
+
+__all__ = ["BYTE_ORDER_MARK", "DECODING_ERRORS", "JSON_SPACE", "decode_event"]
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+JSON_SPACE = b" \t\r\n"
+# JavaScript cuts an emoji in two and escapes the half, a surrogate alone, which RFC 8259 allows and no UTF-8 can hold.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_UNREADABLE_NUMBER = Decimal("Infinity")
+
+# All that a decoder can raise at bytes from outside; the arithmetic one is Decimal's at an exponent of many digits.
+DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
+
+_strict = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def decode_event(event_bytes: bytes) -> object | Problem:
+    """Return the JSON value of one event, fractions as Decimal, or the problem why it is none.
+
+    Of a key that comes twice the last value counts. A surrogate without its other half becomes U+FFFD, and a number too
+    long to be read Infinity, which is no amount, time or count: it is judged where it stands, not the whole event.
+    """
+    text = event_bytes.removeprefix(BYTE_ORDER_MARK)
+    try:
+        value = _decode_leniently(text)
+    except UnicodeDecodeError:
+        found = "bytes that are no UTF-8"
+    except RecursionError:
+        found = "JSON nested too deeply"
+    except DECODING_ERRORS:
+        found = "text that is no JSON" if event_bytes else "nothing"
+    else:
+        return value
+    return Problem(path="$", found=found, expected="a JSON object")
+
+
+def _decode_leniently(text: bytes) -> object:
+    try:
+        return _decode(text)
+    except msgspec.DecodeError:
+        mended = _ESCAPE.sub(_without_lone_surrogate, text)
+        if mended == text:
+            raise
+        return _decode(mended)
+
+
+def _decode(text: bytes) -> object:
+    try:
+        return _strict.decode(text)
+    except (msgspec.ValidationError, ArithmeticError):
+        # Python refuses integers of more than 4,300 digits, and Decimal exponents of more than 18. Only this decoder
+        # asks about each number.
+        return json.loads(
+            text.decode(), parse_int=_whole_number, parse_float=_fraction, parse_constant=_refuse_constant
+        )
+
+
+def _whole_number(digits: str) -> int | Decimal:
+    try:
+        return int(digits)
+    except ValueError:
+        return _UNREADABLE_NUMBER
+
+
+def _fraction(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except ArithmeticError:
+        return _UNREADABLE_NUMBER
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(name)  # NaN and Infinity are no JSON
+
+
+def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape[1] else escape[0]

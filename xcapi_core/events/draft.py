@@ -1,0 +1,211 @@
+"""An event on its way to a conversion: its time, dedup key, money, goods and texts, the same in every dialect."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from xcapi_core.conversions import Conversion
+from xcapi_core.events.ages import expired, settled_time
+from xcapi_core.events.contents import ContentLine, read_content_ids, read_contents, sum_of_counts
+from xcapi_core.events.dedup import derived_conversion_id
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import is_absent, is_url, kind_of, read_text
+from xcapi_core.events.money import read_amount, read_count, read_currency, read_micros, wire_amount
+from xcapi_core.events.names import Places, Table, first_value
+from xcapi_core.events.pages import page_url
+from xcapi_core.events.source import EventSource
+from xcapi_core.events.times import wire_time
+from xcapi_core.outcomes import Expired, Invalid
+from xcapi_core.problems import Problem
+from xcapi_core.settings import PixelSettings, Settings
+
+__all__ = ["Draft"]
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Draft:
+    """One event of a dialect, read value by value.
+
+    `at` has for each place the path to it, for problems. What is left out is noted in `dropped`. It holds personal data
+    and therefore has no `repr` of its own.
+    """
+
+    __slots__ = ("at", "dropped", "places", "plan", "settings", "source")
+
+    def __init__(
+        self, table: Table, places: Places, at: Sequence[str], source: EventSource, settings: Settings
+    ) -> None:
+        self.places = places
+        self.at = at
+        self.plan = table.plan(places)
+        self.source = source
+        self.settings = settings
+        self.dropped: list[Drop] = []
+
+    def first(self, kind: str, is_nothing: Callable[[str], bool] = is_absent) -> tuple[int, str, object] | None:
+        """Return the first value of a kind that says something, with its place and name; None where none does."""
+        entries = self.plan.get(kind)
+        return None if entries is None else first_value(self.places, entries, is_nothing)
+
+    def conversion(
+        self, pixel: PixelSettings, tag: str, identifiers: list[dict[str, str]] | Invalid
+    ) -> Conversion | Invalid | Expired:
+        """Return the whole, its wire form in the one order that X's fields are sent in."""
+        time = self._time()
+        if isinstance(time, Problem):
+            return Invalid(time)
+        if self.settings.max_event_age_hours is not None:
+            too_old = expired(time, self.source, self.settings.max_event_age_hours)
+            if too_old is not None:
+                return too_old
+        if isinstance(identifiers, Invalid):
+            return identifiers
+        conversion_id = self._conversion_id()
+        wire: dict[str, object] = {
+            "conversion_time": wire_time(time),
+            "event_id": tag,
+            "identifiers": identifiers,
+            "conversion_id": conversion_id,
+        }
+        of_lines: list[Drop] = []
+        currencies: set[str] = set()
+        contents = self.contents(of_lines, currencies)
+        problem = self._add_money(wire, currencies)
+        if problem is not None:
+            return Invalid(problem)
+        self.dropped += of_lines
+        count = self.count(contents)
+        if count is not None:
+            wire["number_items"] = count
+        if contents:
+            wire["contents"] = contents
+        self._add_texts(wire)
+        return Conversion(
+            pixel_id=pixel.pixel_id,
+            event_tag=tag,
+            conversion_id=conversion_id,
+            wire=_encode(wire),
+            dropped=tuple([drop.value for drop in self.dropped]) if self.dropped else (),
+        )
+
+    def amount(self) -> Decimal | Problem | None:
+        """Return the conversion's value, None for none."""
+        found = self.first("amount")
+        if found is None:
+            return None
+        place, name, given = found
+        amount = read_micros(given) if name == "value_micros" else read_amount(given)
+        return self.no_amount(place, name, given) if amount is None else amount
+
+    def no_amount(self, place: int, name: str, given: object) -> Problem:
+        """Return the problem with something that should be an amount."""
+        return Problem(
+            path=f"{self.at[place]}{name}",
+            found=f"{kind_of(given)} that is no amount",
+            expected="a number from 0 to below 10^15, or the same as text",
+        )
+
+    def contents(self, dropped: list[Drop], currencies: set[str]) -> list[ContentLine]:
+        """Return the lines of goods."""
+        found = self.first("contents")
+        if found is not None:
+            return read_contents(found[2], dropped, currencies)
+        found = self.first("content_ids")
+        if found is not None:
+            kind = self.first("content_type")
+            return read_content_ids(found[2], kind and kind[2], dropped)
+        return []
+
+    def count(self, contents: list[ContentLine]) -> int | None:
+        """Return how many items there are: what the event says, else the sum of its lines."""
+        count = None
+        found = self.first("count")
+        if found is not None:
+            count = read_count(found[2])
+            if count is None:
+                self.dropped.append(Drop.INVALID_NUMBER_ITEMS)
+        return sum_of_counts(contents) if count is None and contents else count
+
+    def page(self) -> object:
+        """Return the address of the source's own kind, of which only scheme, host and path are sent; None for none."""
+        found = self.first("page")
+        return found and found[2]
+
+    def _time(self) -> datetime | Problem:
+        found = self.first("time")
+        if found is None:
+            return self.source.publish_time
+        place, name, given = found
+        return settled_time(given, f"{self.at[place]}{name}", self.source, self.dropped)
+
+    def _conversion_id(self) -> str:
+        """Return X's dedup key: the publisher's own, or one that every redelivery derives alike."""
+        for place, name in self.plan.get("key", ()):
+            own = read_text(self.places[place][name])
+            if own is None or (name == "event_id" and own.lower().startswith("tw-")):
+                continue  # X's event tag is the same for every sale: X would drop all but the first
+            return own
+        return read_text(self.source.conversion_id) or derived_conversion_id(self.source)
+
+    def _add_money(self, wire: dict[str, object], currencies: set[str]) -> Problem | None:
+        """Add `value` and `price_currency` as far as they are there, or return the problem with either."""
+        code = None
+        found = self.first("currency")
+        if found is not None:
+            place, name, given = found
+            code = read_currency(given)
+            if code is None:
+                path = f"{self.at[place]}{name}"
+                return Problem(
+                    path=path, found=f"{kind_of(given)} that is no currency code", expected="three letters, ISO 4217"
+                )
+        amount = self.amount()
+        if isinstance(amount, Problem):
+            return amount
+        if amount is not None:
+            if code is None and len(currencies) > 1:
+                self.dropped.append(Drop.MIXED_CURRENCIES)
+                return None
+            code = code or next(iter(currencies), self.settings.default_currency)
+            if code is None:
+                # X counts such a conversion and leaves its revenue blank, or takes it for dollars.
+                self.dropped.append(Drop.VALUE_WITHOUT_CURRENCY)
+                return None
+            wire["value"] = wire_amount(amount)
+        if code is not None:
+            wire["price_currency"] = code
+        return None
+
+    def _add_texts(self, wire: dict[str, object]) -> None:
+        """Add the texts about the event and the page as far as they are usable."""
+        plan = self.plan
+        if "description" in plan:
+            self._add_text(wire, "description", "description", Drop.INVALID_DESCRIPTION)
+        if "url" in plan and (found := self.first("url")) is not None:
+            text = read_text(found[2])
+            if text is not None and is_url(text):
+                wire["event_source_url"] = text
+            else:
+                self.dropped.append(Drop.INVALID_URL)
+        elif (address := self.page()) is not None:
+            url = page_url(text) if (text := read_text(address)) else None
+            if url is None:
+                self.dropped.append(Drop.INVALID_URL)
+            else:
+                wire["event_source_url"] = url
+        if "search" in plan:
+            self._add_text(wire, "search", "search_string", Drop.INVALID_SEARCH_STRING)
+
+    def _add_text(self, wire: dict[str, object], kind: str, field: str, code: Drop) -> None:
+        found = self.first(kind)
+        if found is None:
+            return
+        text = read_text(found[2])
+        if text is not None:
+            wire[field] = text
+        elif not isinstance(found[2], str):
+            self.dropped.append(code)

@@ -1,0 +1,109 @@
+"""The elements of an array and the members of an object, as the bytes that came, JSON or not."""
+
+import re
+
+import msgspec
+
+from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE
+
+__all__ = ["MAX_EVENTS", "SUSPICIOUS_COMMAS", "UnsplittableError", "array_elements", "object_members"]
+
+# The smallest event that X could take has 29 bytes, so 10 MB hold no more than this many; more is rubbish by the
+# million, and would cost memory by the gigabyte.
+MAX_EVENTS = 350_000
+# Ten bytes between two commas on average, all over a message of full size: counted before it is split.
+SUSPICIOUS_COMMAS = 1_000_000
+# The smallest events that X could take have 3 million brackets, commas and texts in 10 MB. Nobody is served while they
+# are gone through.
+_MOST_MARKS = 4_000_000
+
+# Outside of escapes, which are masked before: a string, or a mark that opens, closes or separates. A quote alone has no
+# partner.
+_STRUCTURE = re.compile(rb'"[^"]*"|["\[\]{},]')
+_CLOSER = {ord("["): ord("]"), ord("{"): ord("}")}
+_QUOTE, _COMMA = ord('"'), ord(",")
+_MEMBER = re.compile(rb'"([^"\\]{0,64})"[ \t\r\n]*:[ \t\r\n]*')
+
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class UnsplittableError(Exception):
+    """Where one element ends and the next begins cannot be said."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+def array_elements(data: bytes) -> list[bytes]:
+    """Return the elements of an array: in one pass if all of them are JSON, else by brackets and commas.
+
+    Raises UnsplittableError.
+    """
+    if data.count(b",") <= SUSPICIOUS_COMMAS:
+        try:
+            elements = _elements.decode(data)
+        except DECODING_ERRORS:
+            pass
+        else:
+            if len(elements) > MAX_EVENTS:
+                raise UnsplittableError(f"more than {MAX_EVENTS} elements")
+            return [bytes(element) for element in elements]
+    return _children(data)
+
+
+def object_members(data: bytes) -> dict[str, bytes]:
+    """Return the members of an object, as `array_elements` does; without what is no member at all.
+
+    Raises UnsplittableError.
+    """
+    if data.count(b",") <= SUSPICIOUS_COMMAS:
+        try:
+            return {name: bytes(value) for name, value in _members.decode(data).items()}
+        except DECODING_ERRORS:
+            pass
+    members = ((_MEMBER.match(child), child) for child in _children(data))
+    return {key[1].decode("utf-8", "replace"): child[key.end() :] for key, child in members if key}
+
+
+def _children(data: bytes) -> list[bytes]:
+    """Return what stands between the brackets and commas of an array or object, in linear time and without recursion.
+
+    What stands there need not be JSON, as long as its brackets and quotes balance; nothing at all, as after a
+    trailing comma, is left out. Raises UnsplittableError.
+    """
+    # From left to right and of equal length, so that a quote that is left opens or closes, at the place it had.
+    masked = data.replace(rb"\\", b"__").replace(rb"\"", b"__")
+    expected = bytearray()
+    children: list[bytes] = []
+    start = 1
+    for number, token in enumerate(_STRUCTURE.finditer(masked)):
+        if number > _MOST_MARKS:
+            raise UnsplittableError("more brackets, commas and texts than events have")
+        at = token.start()
+        mark = masked[at]
+        if mark == _QUOTE:
+            if token.end() == at + 1:
+                raise UnsplittableError("text in quotes that has no end")
+            continue
+        if mark in _CLOSER:
+            expected.append(_CLOSER[mark])
+            continue
+        if mark != _COMMA and (not expected or expected.pop() != mark):
+            raise UnsplittableError("brackets that do not balance")
+        if len(expected) == (mark == _COMMA):
+            child = data[start:at].strip(JSON_SPACE)
+            start = at + 1
+            if child:
+                children.append(child)
+            if len(children) > MAX_EVENTS:
+                raise UnsplittableError(f"more than {MAX_EVENTS} elements")
+            if not expected:
+                break
+    if expected or masked[start:].strip(JSON_SPACE):
+        raise UnsplittableError("brackets that do not balance" if expected else "more after the last bracket")
+    if not children:
+        # Only what is no JSON comes here: an empty array would have been one.
+        raise UnsplittableError("commas with nothing between them")
+    return children

@@ -1,0 +1,114 @@
+"""Where an event may say what: one table of names for all dialects, X's first.
+
+A dialect's places are the objects of an event that it reads (the event itself, its parameters, its user, …). What it
+reads there stands in a `Table`: for each kind of value the names that may hold it, with their places, in order of
+precedence. Events of one publisher have the same keys, so what there is to look at among some hundred names is worked
+out once for each set of keys.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from xcapi_core.events.fields import is_absent
+
+__all__ = [
+    "CLICK_IDS",
+    "OVERRIDES",
+    "PERSON",
+    "Names",
+    "Places",
+    "Plan",
+    "Table",
+    "first_value",
+    "merged",
+    "spread",
+]
+
+Places = Sequence[Mapping[str, object]]
+# By kind of value: the places, by their index, and the names there, in order of precedence.
+Names = Mapping[str, tuple[tuple[int, str], ...]]
+Plan = Names
+
+CLICK_IDS: Final = ("twclid", "_twclid")
+
+# X's own names, which win in every dialect over what its sources call the same.
+OVERRIDES: Final[Mapping[str, tuple[str, ...]]] = {
+    "time": ("conversion_time", "conversion_timestamp"),
+    "amount": ("conversion_value",),
+    "currency": ("price_currency", "conversion_currency"),
+    "contents": ("contents",),
+    "count": ("number_items", "number_item"),
+    "description": ("description",),
+    "search": ("search_string",),
+}
+
+# Who converted, in X's names, the pixel's and Google's.
+PERSON: Final[Mapping[str, tuple[str, ...]]] = {
+    "email": ("email", "email_address"),
+    "phone": ("phone", "phone_number"),
+    "hashed_email": ("hashed_email", "sha256_email_address"),
+    "hashed_phone_number": ("hashed_phone_number", "sha256_phone_number"),
+    "twclid": CLICK_IDS,
+    "ip_address": ("ip_address",),
+    "user_agent": ("user_agent",),
+}
+
+# Beyond these limits a plan is worked out anew each time, so that nobody can fill the memory with keys.
+_MOST_PLANS = 512
+_MOST_KEYS = 200
+_MOST_CHARACTERS = 4_000
+
+
+def spread(places: Sequence[int], kinds: Mapping[str, Sequence[str]]) -> Names:
+    """Return each kind's names at each of these places: the first name at every place before the second."""
+    return {kind: tuple((place, name) for name in names for place in places) for kind, names in kinds.items()}
+
+
+def merged(*tables: Names) -> Names:
+    """Return tables as one: of each kind, what stands in the first table comes before what stands in the second."""
+    kinds = dict.fromkeys(kind for table in tables for kind in table)
+    return {kind: tuple(dict.fromkeys(entry for table in tables for entry in table.get(kind, ()))) for kind in kinds}
+
+
+class Table:
+    """The names of a dialect, and the plans made of them: which of the names the places of an event have."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._plans: dict[tuple[tuple[str, ...], ...], Plan] = {}
+
+    def plan(self, places: Places) -> Plan:
+        """Return the names that are there, by kind; kinds of which there are none are left out."""
+        keys = tuple([tuple(place) for place in places])
+        plan = self._plans.get(keys)
+        if plan is None:
+            plan = self._work_out(keys)
+            flat = [key for at in keys for key in at]
+            if len(flat) <= _MOST_KEYS and sum(map(len, flat)) <= _MOST_CHARACTERS:
+                if len(self._plans) >= _MOST_PLANS:
+                    self._plans = {}
+                self._plans[keys] = plan
+        return plan
+
+    def _work_out(self, keys: tuple[tuple[str, ...], ...]) -> Plan:
+        present = [frozenset(at) for at in keys]
+        found = {
+            kind: tuple([(place, name) for place, name in entries if name in present[place]])
+            for kind, entries in self._names.items()
+        }
+        return {kind: entries for kind, entries in found.items() if entries}
+
+
+def first_value(
+    places: Places, entries: Sequence[tuple[int, str]], is_nothing: Callable[[str], bool] = is_absent
+) -> tuple[int, str, object] | None:
+    """Return the first value that says something, with its place and name; None where none does.
+
+    An empty list says nothing: it is what PHP makes of an empty object. `is_nothing` judges texts.
+    """
+    for place, name in entries:
+        value = places[place][name]
+        if value is None or (value.__class__ is list and not value) or (isinstance(value, str) and is_nothing(value)):
+            continue
+        return place, name, value
+    return None

@@ -1,0 +1,90 @@
+"""Raw event → Conversion: opened in its dialect, its consent judged, then read."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from xcapi_core.conversions import Conversion
+from xcapi_core.events.consent import Consent, judge_consent, says_nothing
+from xcapi_core.events.detection import Format
+from xcapi_core.events.envelopes import Envelope
+from xcapi_core.events.fields import is_object, kind_of
+from xcapi_core.events.ga4 import open_ga4, read_ga4
+from xcapi_core.events.opened import Opened, first_pixel_id, path_within
+from xcapi_core.events.pixels import choose_pixel
+from xcapi_core.events.segment import open_segment, read_segment
+from xcapi_core.events.shapes import as_object
+from xcapi_core.events.source import EventSource
+from xcapi_core.events.x import open_x, read_x
+from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
+from xcapi_core.problems import Problem
+from xcapi_core.settings import PixelSettings, Settings
+
+__all__ = ["Reading", "open_event", "read_event", "read_for_pixel"]
+
+Reading = Conversion | Invalid | Expired | Skipped
+_Opener = Callable[[Mapping[str, object], Envelope | None], Opened | Problem]
+_Reader = Callable[[Opened, PixelSettings, EventSource, Settings], Reading]
+
+# A dialect is a module and a line in this table.
+_DIALECTS: Final[Mapping[Format, tuple[_Opener, _Reader]]] = {
+    "x": (open_x, read_x),
+    "ga4": (open_ga4, read_ga4),
+    "segment": (open_segment, read_segment),
+}
+
+
+def read_event(event: object, source: EventSource, settings: Settings, format_: Format) -> Reading:
+    """Read one raw event, whatever it is, into a Conversion or into the reason why it is none.
+
+    `event` is what a JSON decoder gives, with fractions as Decimal. Nothing is raised for any value. Consent is
+    judged before anything else, so that nobody's refusal lies in a dead-letter queue; problems name places and
+    kinds, never values.
+    """
+    return read_for_pixel(event, source, settings, format_)[0]
+
+
+def read_for_pixel(
+    event: object, source: EventSource, settings: Settings, format_: Format
+) -> tuple[Reading, PixelSettings | None]:
+    """Read an event as `read_event` does, and return the pixel that it is for as well, None where none can be told."""
+    if isinstance(event, str):
+        event = as_object(event)
+    opened = open_event(event, source.envelope, format_)
+    own = opened.pixel_id if isinstance(opened, Opened) else first_pixel_id(*([event] if is_object(event) else []))
+    pixel = choose_pixel(own, source.message_pixel_id, settings)
+    told = None if isinstance(pixel, Problem) else pixel
+    if not _may_send(event, source.envelope, settings, told):
+        return Skipped(SkipReason.NO_CONSENT), told
+    if isinstance(opened, Opened) and opened.is_unwanted:
+        return Skipped(SkipReason.UNWANTED), told
+    if isinstance(pixel, Problem):
+        return Invalid(pixel if is_object(event) else _no_object(event, source.envelope)), None
+    if isinstance(opened, Problem):
+        return Invalid(opened), told
+    return _DIALECTS[format_][1](opened, pixel, source, settings), told
+
+
+def open_event(event: object, envelope: Envelope | None, format_: Format) -> Opened | Problem:
+    """Find the places of an event in its dialect."""
+    return _DIALECTS[format_][0](event, envelope) if is_object(event) else _no_object(event, envelope)
+
+
+def _no_object(event: object, envelope: Envelope | None) -> Problem:
+    path = path_within(envelope).removesuffix(".") or "event"
+    return Problem(path=path, found=kind_of(event), expected="a JSON object")
+
+
+def _may_send(event: object, envelope: Envelope | None, settings: Settings, pixel: PixelSettings | None) -> bool:
+    """Judge an event together with what stands around it: any no wins over any yes."""
+    if settings.consent == "ignore":
+        return True
+    around = () if envelope is None else tuple(fields for fields in (envelope.fields, envelope.outer) if fields)
+    speaking = [place for place in (event, *around) if not says_nothing(place)]
+    if not speaking:
+        return settings.consent == "respect"
+    # If the pixel is ambiguous, apply every pixel's consent categories.
+    categories = settings.consent_categories_of(pixel)
+    said = [judge_consent(place, categories=categories) for place in speaking]
+    if Consent.NO in said:
+        return False
+    return Consent.YES in said or settings.consent == "respect"
