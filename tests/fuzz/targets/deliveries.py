@@ -248,8 +248,8 @@ def _assert_account(rig: HandlerRig, message: PubsubMessage, x: _X, *, unclear: 
     """Every event is with X, in a letter or skipped, and nothing is there twice."""
     letters = rig.letters.letters
     events = list(read_events(message, rig.settings, received_at=RECEIVED, settled=frozenset()))
-    # In other dialects a letter may be the envelope with one event alone.
-    is_verbatim = all(isinstance(event, ReadEvent) and event.format in {"x", ""} for event in events)
+    # An event with an envelope has it around it, and nothing else of what the message holds.
+    is_verbatim = all(isinstance(event, ReadEvent) and event.envelope is None for event in events)
     for letter in letters:
         _assert_publishable(letter)
         assert not is_verbatim or letter.data in message.data, "a letter's data is not the message's"

@@ -153,7 +153,7 @@ def _verdict(event: ReadEvent, file: str, chunk: Chunk) -> Verdict:
             end, why, detail = "unreadable", problem.found, str(problem)
     if end in ("invalid", "unreadable") and (place := json_problem(event.event_bytes, chunk.line, within=chunk.data)):
         detail = f"{detail} ({place})"
-    is_alone = event.event_index is None or (event.event_bytes == chunk.data and not chunk.first_index)
+    is_alone = event.event_index is None or (event.message_data() == chunk.data and not chunk.first_index)
     return Verdict(
         file=file,
         line=chunk.line,
