@@ -40,6 +40,7 @@ _COMMANDS: Final[Mapping[str, Entry]] = {
     "doctor": Entry(
         "xcapi_core.cli.doctor.command", "doctor", "Check the set-up against the real services, and say what to do."
     ),
+    "trace": Entry("xcapi_core.cli.trace.command", "trace", "Tell where a conversion ended, by its id."),
     "tags": Entry("xcapi_core.cli.tags.command", "tags", "List the pixel's event tags at X, or make one."),
 }
 

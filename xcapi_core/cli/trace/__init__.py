@@ -1,0 +1,1 @@
+"""`xcapi trace`: where a conversion ended."""
