@@ -31,6 +31,7 @@ _COMMANDS: Final[Mapping[str, Entry]] = {
         "xcapi_core.cli.dev.command", "dev", "Send your own events through the real function to a sandbox, and watch."
     ),
     "sandbox": Entry("xcapi_core.cli.sandbox", "sandbox", "Run a local X Conversions API to try any client against."),
+    "dlq": Entry("xcapi_core.cli.dlq.command", "dlq", "Look at dead letters, send them again, delete them."),
     "validate": Entry(
         "xcapi_core.cli.validate.command", "validate", "Show what the events in files would become at X."
     ),

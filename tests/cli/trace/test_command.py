@@ -41,16 +41,7 @@ AGAIN: dict[str, object] = {
     "already_delivered": 1,
     "conversion_digests": [digest("10001")],
 }
-    "event": "delivery.settled",
-    "already_delivered": 1,
-    "conversion_digests": [digest("10001")],
-}
 PLAIN: dict[str, object] = DELIVERED | {"conversion_digests": [], "conversion_ids": ["20001"]}
-    "event": "batch.delivered",
-    "pixel_id": "o8z6j",
-    "debug_id": DEBUG_ID,
-    "conversion_ids": ["20001"],
-}
 LINES: list[dict[str, object]] = [DELIVERED, REJECTED, AGAIN, PLAIN, {"event": "service.stopping"}]
 
 

@@ -74,6 +74,7 @@ def expanded(chunk: Chunk) -> Iterator[Chunk]:
                 message.data,
                 position=position,
                 unit=chunk.unit,
+                is_message=True,
                 attributes=message.attributes,
                 message_id=message.message_id,
                 publish_time=message.publish_time,

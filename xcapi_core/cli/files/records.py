@@ -20,7 +20,8 @@ class Chunk:
 
     `line` is where it begins, as an editor counts; `position` what `--from-line` counts: the line, of a table the row
     without its header, of an array the (first) element, each from 1. `first_index` is the place of a piece of a large
-    array in that array. The last three are a filed message's own.
+    array in that array. `is_message` tells a message in a file (a dead letter, a push envelope) from an event; the last
+    three are its own.
     """
 
     line: int
@@ -29,6 +30,7 @@ class Chunk:
     position: int = field(default=0, compare=False)
     unit: Literal["line", "row", "element"] = field(default="line", compare=False)
     first_index: int = 0
+    is_message: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
     message_id: str = ""
     publish_time: str = ""

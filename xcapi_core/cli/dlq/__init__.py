@@ -1,0 +1,1 @@
+"""`xcapi dlq`: dead letters listed, shown, exported, replayed and discarded."""

@@ -1,0 +1,153 @@
+"""One person's dead letters, for an erasure request: found by an e-mail address, plain or as its SHA-256."""
+
+import hashlib
+import json
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from xcapi_core.cli.dlq.dead_letter import DeadLetter
+from xcapi_core.cli.dlq.events_in_data import events_of, rewritten, unpacked
+from xcapi_core.pubsub import PubsubMessage, original_event_indices
+
+__all__ = ["Erasure", "Person"]
+
+_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
+_MOST_DECODINGS: Final = 3  # a page's address in a page's address; a cookie that was encoded twice
+# Continuations of `xcapi_event_indices`.
+_INDICES: Final = "xcapi_event_indices"
+_BYTES_A_VALUE: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What becomes of a dead letter: `rest` is published in its place, None where nothing is left of it."""
+
+    rest: "Rest | None" = None
+    events: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """The events of a dead letter that are not the person's, as a dead letter of their own."""
+
+    data: bytes = field(repr=False)
+    attributes: Mapping[str, str] = field(repr=False)
+
+
+class Person:
+    """Tells whose an event is, by everything in it: any field, JSON in text, URL-encoded text."""
+
+    def __init__(self, email: str) -> None:
+        plain = email.strip().casefold()
+        self._plain = plain
+        self._digest = hashlib.sha256(plain.encode()).hexdigest()
+
+    def erase(self, dead_letter: DeadLetter) -> Erasure | None:
+        """Return what is to be done with a dead letter in which the person is; None where the person is not."""
+        events = events_of(dead_letter.data)
+        attributes = {key: value for key, value in dead_letter.attributes.items() if not self._is_in_text(value)}
+        if events is None:
+            plain = unpacked(dead_letter.data)
+            raw = dead_letter.data if plain is None else plain
+            is_there = len(attributes) < len(dead_letter.attributes) or self._is_in_text(raw.decode("utf-8", "replace"))
+            return Erasure() if is_there else None
+        theirs = {number for number, event in enumerate(events) if self._is_in_bytes(event)}
+        rest = rewritten(dead_letter.data, lambda number, event: None if number in theirs else event)
+        if not theirs and (self._is_in_bytes(rest or b"") or len(attributes) < len(dead_letter.attributes)):
+            # Beside the events, so it is about all of them.
+            return Erasure(events=len(events))
+        if not theirs:
+            return None
+        if rest is None or self._is_in_bytes(rest):
+            return Erasure(events=len(events))
+        kept = [number for number in range(len(events)) if number not in theirs]
+        return Erasure(
+            rest=Rest(data=rest, attributes=_about(dead_letter, attributes, kept, len(events))), events=len(theirs)
+        )
+
+    def can_read(self, dead_letter: DeadLetter) -> bool:
+        """Tell whether a dead letter's data is something that `erase` can look into."""
+        return events_of(dead_letter.data) is not None
+
+    def _is_in_bytes(self, event: bytes) -> bool:
+        try:
+            value: object = msgspec.json.decode(event)
+        except _ERRORS:
+            return self._is_in_text(event.decode("utf-8", "replace"))
+        return any(self._is_in_text(text) for text in _texts(value))
+
+    def _is_in_text(self, text: str) -> bool:
+        for _ in range(_MOST_DECODINGS):
+            folded = text.casefold()
+            if self._plain in folded or self._digest in folded:
+                return True
+            decoded = urllib.parse.unquote_plus(text)
+            if decoded == text:
+                break
+            text = decoded
+        return False
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        if value.lstrip()[:1] in ("{", "["):
+            try:
+                inner = json.loads(value)
+            except (ValueError, RecursionError):
+                return
+            yield from _texts(inner)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _about(dead_letter: DeadLetter, attributes: Mapping[str, str], kept: list[int], count: int) -> dict[str, str]:
+    """Return the attributes of what is left: how many events, and where they stood in their first message."""
+    about = {key: value for key, value in attributes.items() if not key.startswith(_INDICES)}
+    about.pop("xcapi_event_count", None)
+    about.pop("xcapi_event_index", None)
+    message = PubsubMessage(
+        message_id="",
+        publish_time="",
+        data=b"",
+        attributes=dead_letter.attributes,
+        subscription="",
+        ordering_key="",
+        delivery_attempt=None,
+    )
+    indices = original_event_indices(message)
+    if indices is None or len(indices) != count:
+        indices = tuple(range(count))
+    for number, part in enumerate(_runs([indices[place] for place in kept]), start=1):
+        about[_INDICES if number == 1 else f"{_INDICES}_{number}"] = part
+    if len(kept) > 1:
+        about["xcapi_event_count"] = str(len(kept))
+    return about
+
+
+def _runs(indices: list[int]) -> Iterator[str]:
+    """Yield "0-3,7" for 0, 1, 2, 3, 7, in parts that fit an attribute."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    part = ""
+    for first, last in runs:
+        run = str(first) if first == last else f"{first}-{last}"
+        if part and len(part) + 1 + len(run) > _BYTES_A_VALUE:
+            yield part
+            part = ""
+        part = f"{part},{run}" if part else run
+    if part:
+        yield part
