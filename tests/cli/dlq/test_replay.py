@@ -152,7 +152,17 @@ def test_set_that_leaves_an_event_invalid_keeps_it(queues: Queues) -> None:
 
 @pytest.mark.parametrize(
     "assignment",
-    ["consent=true", "Ad-Storage=granted", "user.consent_state.ad_storage=true", "pixel_id=p2abc", "gdpr", "=1", 'user={"consent": true}', "context.consent=x", "params.gcs=G111"],
+    [
+        "consent=true",
+        "Ad-Storage=granted",
+        "user.consent_state.ad_storage=true",
+        "pixel_id=p2abc",
+        "gdpr",
+        "=1",
+        'user={"consent": true}',
+        "context.consent=x",
+        "params.gcs=G111",
+    ],
 )
 def test_consent_and_pixel_are_never_set(queues: Queues, assignment: str) -> None:
     assert queues.run("dlq", "replay", "--set", assignment).exit_code == 2

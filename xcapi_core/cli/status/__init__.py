@@ -1,0 +1,1 @@
+"""`xcapi status`: what somebody on call wants to see first."""
