@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from xcapi_core.adapters import secret_manager as adapter
+from xcapi_core.adapters.crc32c import crc32c
 from xcapi_core.adapters.secrets import Secrets
+from xcapi_core.sandbox.services import secret_manager as local
 from xcapi_core.sandbox.services.ports import free_port
 from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 from xcapi_core.x_api.credential_cache import SecretUnavailable
@@ -50,6 +52,29 @@ async def why_unavailable(secrets: Secrets, reference: str) -> str:
 
 
 # --- Secret Manager ---
+
+
+async def test_payload_that_does_not_match_its_checksum_is_not_taken_for_the_secret(
+    service: LocalSecretManager, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.put(SECRET, PAYLOAD)
+    monkeypatch.setattr(local, "crc32c", len)
+    assert "checksum" in await why_unavailable(secrets, LATEST)
+
+
+@pytest.mark.parametrize(
+    ("payload", "checksum"),
+    # RFC 3720, B.4: 32 bytes of zeros, of ones, ascending; and the check value of CRC-32C's definition.
+    [
+        (bytes(32), 0x8A9136AA),
+        (b"\xff" * 32, 0x62A8AB43),
+        (bytes(range(32)), 0x46DD794E),
+        (b"123456789", 0xE3069283),
+        (b"", 0),
+    ],
+)
+def test_checksum_is_crc_32c(payload: bytes, checksum: int) -> None:
+    assert crc32c(payload) == checksum
 
 
 async def test_latest_resolves_to_the_newest_version_which_is_named(

@@ -398,7 +398,6 @@ _CRASHING_MAIN = textwrap.dedent(
     import importlib.util, logging, os, sys, threading
     sys.path.insert(0, os.environ["REPOSITORY"])
     from xcapi_core.events import reading
-    from xcapi_core.x_api import sending
     from xcapi_core.adapters import x_session
     SECRETS = {[value for what, value in SECRETS.items() if "part" not in what]!r}
     def crash(*things):
@@ -426,7 +425,6 @@ _CRASHING_MAIN = textwrap.dedent(
                 parts += [repr(one).encode(), getattr(one, "wire", b"") or getattr(one, "body", b"")]
         return b" ".join(part for part in parts if isinstance(part, bytes))
     reading.read_event = when(b"reading", reading.read_event)
-    sending.Search = sending.Search
     x_session.XSession._post = when(b"x", x_session.XSession._post)
     from xcapi_core.x_api import client
     client.build_request = (lambda build: lambda **kw: (

@@ -49,3 +49,15 @@ def test_an_unusable_payload_says_what_is_missing_and_nothing_of_what_is_there(p
 def test_keys_show_in_no_repr() -> None:
     shown = repr(read_credentials(FOUR)) + repr(read_credentials(b'{"pixel_token":"pt5"}'))
     assert not any(value in shown for value in ("ck1", "cs2", "at3", "ats4", "pt5"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_payload_with_a_byte_order_mark_is_read(encoding: str) -> None:
+    text = ("\ufeff" if encoding.endswith("e") else "") + '{"pixel_token":"t"}'
+    assert read_credentials(text.encode(encoding)) == PixelToken(pixel_token="t")
+
+
+@pytest.mark.parametrize("payload", [b"\xff\xfe", b"\xff\xfe{", b"\xef\xbb\xbf", b"\xfe\xff\xd8\x00"])
+def test_a_byte_order_mark_before_nothing_readable_is_no_secret(payload: bytes) -> None:
+    with pytest.raises(CredentialsError, match="no JSON"):
+        read_credentials(payload)

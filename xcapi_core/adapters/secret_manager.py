@@ -12,6 +12,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
+from xcapi_core.adapters.crc32c import crc32c
 from xcapi_core.adapters.google_grpc import local_channel, status_name
 from xcapi_core.x_api.credential_cache import Secret, SecretUnavailable
 
@@ -47,7 +48,10 @@ class SecretManager:
             raise SecretUnavailable(f"Secret Manager answered {status_name(error)}") from None
         except (GoogleAuthError, OSError) as error:
             raise SecretUnavailable(f"Secret Manager could not be asked: {type(error).__name__}") from None
-        return Secret(payload=answer.payload.data, version=answer.name)
+        payload = answer.payload
+        if "data_crc32c" in payload and crc32c(payload.data) != payload.data_crc32c:
+            raise SecretUnavailable("the payload that Secret Manager sent does not match its checksum")
+        return Secret(payload=payload.data, version=answer.name)
 
     @cached_property
     def _client(self) -> SecretManagerServiceClient:

@@ -74,34 +74,39 @@ class XSession:
     ) -> HttpResponse | TransportFailure:
         if time.monotonic() > latest_start:
             return TransportFailure("timeout")
+        with attempting(attempt):
+            while True:
+                try:
+                    return self._send(request, credentials, timeout_s, attempt)
+                except (requests.RequestException, Aborted, OSError, ValueError) as error:
+                    if not isinstance(error, requests.Timeout) and attempt.begin_again():
+                        continue
+                    # The exception's text holds the URL and at times the request; its kind is enough.
+                    if attempt.aborted or isinstance(error, requests.Timeout):
+                        return TransportFailure("timeout")
+                    return TransportFailure("broken" if attempt.connected else "connection")
+
+    def _send(
+        self, request: HttpRequest, credentials: Credentials, timeout_s: float, attempt: Attempt
+    ) -> HttpResponse | TransportFailure:
+        # Signed for each try: X takes a nonce once.
         prepared = self._session.prepare_request(
             requests.Request(
                 "POST", request.url, headers=request.headers, data=request.body, auth=signer_of(credentials)
             )
         )
-        try:
-            with (
-                attempting(attempt),
-                # A redirect is never followed: it would carry a signature, or a token, to somewhere else.
-                self._session.send(
-                    prepared, timeout=timeout_s, stream=True, allow_redirects=False, verify=True
-                ) as response,
-            ):
-                body = _read_body(response)
-                if attempt.aborted:
-                    return TransportFailure("timeout")
-                return HttpResponse(
-                    status=response.status_code,
-                    headers={name.lower(): value for name, value in response.headers.items()},
-                    body=body,
-                )
-        except requests.Timeout:
-            return TransportFailure("timeout")
-        except (requests.RequestException, Aborted, OSError, ValueError):
-            # The exception's text holds the URL and at times the request; its kind is enough.
+        # A redirect is never followed: it would carry a signature, or a token, to somewhere else.
+        with self._session.send(
+            prepared, timeout=timeout_s, stream=True, allow_redirects=False, verify=True
+        ) as response:
+            body = _read_body(response)
             if attempt.aborted:
                 return TransportFailure("timeout")
-            return TransportFailure("broken" if attempt.connected else "connection")
+            return HttpResponse(
+                status=response.status_code,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                body=body,
+            )
 
 
 class _Session(requests.Session):

@@ -120,7 +120,11 @@ def _read_origin(document: Section) -> str | None:
     value = document.get("api_base_url")
     found = rules.origin(value) if isinstance(value, str) else None
     if value is not None and found is None:
-        document.wrong("api_base_url", rules.origin_fault(value), "http(s)://HOST[:PORT] and nothing after it")
+        document.wrong(
+            "api_base_url",
+            rules.origin_fault(value),
+            "https://HOST[:PORT] and nothing after it; http:// only to loopback",
+        )
     return found
 
 

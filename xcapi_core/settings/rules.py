@@ -1,6 +1,8 @@
 """The rules a setting's value must keep: forms of names and references, and the words for what breaks them."""
 
 import re
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from xcapi_core.settings.document import describe, kind
 from xcapi_core.settings.phone_regions import PHONE_REGIONS
@@ -79,9 +81,11 @@ def is_topic(text: str) -> bool:
 
 
 def origin(text: str) -> str | None:
-    """Return `scheme://host[:port]` of a URL that has nothing else, None of any other."""
+    """Return `scheme://host[:port]` of an https URL that has nothing else, or of an http one to loopback."""
     url = _ORIGIN.fullmatch(text)
-    return url[1] if url and 0 < int(url[2] or 1) <= _HIGHEST_PORT else None
+    if not url or not 0 < int(url[2] or 1) <= _HIGHEST_PORT:
+        return None
+    return url[1] if _is_safe(url[1]) else None
 
 
 def origin_fault(value: object) -> str:
@@ -91,7 +95,21 @@ def origin_fault(value: object) -> str:
     for mark, part in (("@", "user information"), ("?", "a query"), ("#", "a fragment")):
         if mark in value:
             return f"a URL with {part}"
+    if _ORIGIN.fullmatch(value) and not _is_safe(value):
+        return "http to a host that is not loopback"
     return "a URL with a path" if "/" in value.partition("://")[2].rstrip("/") else "a URL without a usable host"
+
+
+def _is_safe(url: str) -> bool:
+    """Tell whether nobody on the way can read what goes to this origin: identifiers, signatures, tokens."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme.lower() == "https" or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_api_version(text: str) -> bool:

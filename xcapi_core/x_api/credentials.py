@@ -1,5 +1,7 @@
 """The keys that sign for a pixel: what a secret's payload holds, and values that cannot print themselves."""
 
+import codecs
+
 import msgspec
 
 from xcapi_core.records import Record
@@ -29,6 +31,12 @@ class CredentialsError(Exception):
     """A payload holds no usable keys. The text names keys of the JSON object, never a value."""
 
 
+# Editors and shells put a byte order mark before what they save; PowerShell writes UTF-16.
+_ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _OAUTH1 = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
 _TOKEN = ("pixel_token",)
 _EXPECTED = f"expected {{{', '.join(_OAUTH1)}}} or {{pixel_token}}, each a text"
@@ -41,7 +49,7 @@ def read_credentials(payload: bytes) -> Credentials:
     Raises CredentialsError, which says what is missing.
     """
     try:
-        document = msgspec.json.decode(payload)
+        document = msgspec.json.decode(_text(payload))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # `from None`: the decoder's message may stand beside the payload in a traceback.
         raise CredentialsError(f"the secret is no JSON; {_EXPECTED}") from None
@@ -55,6 +63,11 @@ def read_credentials(payload: bytes) -> Credentials:
     if missing:
         raise CredentialsError(f"the secret lacks a usable {', '.join(missing)}; {_EXPECTED}")
     return OAuth1Keys(**{key: values[key] for key in _OAUTH1})
+
+
+def _text(payload: bytes) -> bytes | str:
+    encoding = next((name for mark, name in _ENCODINGS if payload.startswith(mark)), None)
+    return payload.decode(encoding) if encoding else payload
 
 
 def _is_header_safe(value: str) -> bool:

@@ -16,6 +16,11 @@ from xcapi_core.records import Record
 __all__ = ["Accusation", "XError", "accuse", "is_about_access", "is_about_request", "quotes_a_value", "shared_values"]
 
 
+# X's longest message is a few hundred characters and the value that it quotes. What is longer is not read for values;
+# a dead letter's attribute holds 1,024 bytes.
+_LONGEST_TEXT = 4_096
+
+
 class XError(Record, frozen=True, kw_only=True, gc=False):
     """One entry of X's `errors`. Any of it may quote a value of a conversion, so none of it shows in a `repr`."""
 
@@ -25,8 +30,9 @@ class XError(Record, frozen=True, kw_only=True, gc=False):
 
     @classmethod
     def from_json(cls, error: Mapping[str, object]) -> "XError":
-        """Take what is text; X leaves fields out or null at times."""
-        return cls(**{key: text for key in ("code", "message", "parameter") if isinstance(text := error.get(key), str)})
+        """Take what is text, up to a length; X leaves fields out or null at times."""
+        texts = {key: text for key in ("code", "message", "parameter") if isinstance(text := error.get(key), str)}
+        return cls(**{key: text[:_LONGEST_TEXT] for key, text in texts.items()})
 
 
 # A field's name and a value of it, in the form in which values are compared.
@@ -81,7 +87,6 @@ _CLOSING_BRACKET = re.compile(r"\)")
 _CLOSING_QUOTE = re.compile(rf'" for (?P<field>{_FIELD})\b', re.IGNORECASE)
 # A value that X quotes holds whatever a publisher put into it. Beyond these, reading all its brackets costs more than
 # asking X again.
-_LONGEST_MESSAGE = 4_096
 _MOST_OPENINGS = 16
 _MOST_CLOSINGS = 64
 _MOST_UNDOCUMENTED = 100
@@ -183,7 +188,7 @@ def _fitting(message: str, holders: Mapping[FieldValue, Mapping[int, str]]) -> f
 
     A value may hold brackets, and in them what looks like another value: any reading of the message counts.
     """
-    openings = list(_OPENING.finditer(message)) if len(message) <= _LONGEST_MESSAGE else []
+    openings = list(_OPENING.finditer(message)) if len(message) <= _LONGEST_TEXT else []
     brackets = [match.start() for match in _CLOSING_BRACKET.finditer(message)]
     quotes = [(match.start(), match.end(), match["field"]) for match in _CLOSING_QUOTE.finditer(message)]
     if not 0 < len(openings) <= _MOST_OPENINGS or len(brackets) + len(quotes) > _MOST_CLOSINGS:
