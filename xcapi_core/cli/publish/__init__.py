@@ -1,0 +1,1 @@
+"""`xcapi publish`: files of events into a topic."""
