@@ -3,64 +3,159 @@ locals {
   runbook_url = coalesce(var.runbook_url, "docs/operations.md")
 
   events_subscription       = "monitored_resource=\"pubsub_subscription\",subscription_id=\"${var.name}\""
+  pushing_subscriptions     = "monitored_resource=\"pubsub_subscription\",subscription_id=~\"${var.name}|${var.name}-remainder\""
   dead_letters_subscription = "monitored_resource=\"pubsub_subscription\",subscription_id=\"${var.name}-dead-letter\""
 
-  # By the heading of its section in the runbook.
+  # What each alert counts stands in README.md, "Alerts".
+  thresholds = {
+    for key, default in {
+      configuration_invalid = 0
+      crashes               = 0
+      dead_letters          = 0
+      dead_letters_waiting  = min(86400, var.dead_letters.retention_days * 86400 / 2)
+      dry_run               = 0
+      keys_refused          = 0
+      nothing_delivered     = 100
+      oldest_event          = 3600
+      push_errors           = 0.1
+      refuses_everything    = 0
+      retention             = 0.8
+      silence               = 12
+      unreadable_consent    = 10
+    } : key => coalesce(try(var.alerts[key].threshold, null), default)
+  }
+
+  # A log-based metric of which nothing was ever written has no series, and a sum of none is nothing: here it is 0.
+  in_10_minutes = { for name, _ in local.log_metrics : name => "(sum(increase(${local.log_metric_prefix}${name}${local.log_metrics[name].value == null ? "" : "_sum"}{${local.of_the_function}}[10m])) or vector(0))" }
+  in_12_hours   = { for name, query in local.in_10_minutes : name => replace(query, "[10m]", "[12h]") }
+  in_an_hour    = { for name, query in local.in_10_minutes : name => replace(query, "[10m]", "[1h]") }
+  oldest        = "(max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.pushing_subscriptions}}) or vector(0))"
+
+  # By key: title, which is also the heading of its section in the runbook; log entries that show the cause; and a query.
   alerts = {
-    "Dead letters appear" = {
-      severity = "WARNING"
-      duration = "0s"
-      query    = "sum(increase(pubsub_googleapis_com:subscription_dead_letter_message_count{${local.events_subscription}}[10m])) > 0 or sum(increase(${local.log_metric_prefix}dead_letters_published_sum{${local.of_the_function}}[10m])) > 0"
-    }
-    "Dead letters wait" = {
-      severity = "WARNING"
-      duration = "0s"
-      query    = "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.dead_letters_subscription}}) > 86400"
-    }
-    "Oldest unacked message" = {
-      severity = "ERROR"
-      duration = "300s"
-      query    = "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.events_subscription}}) > 900"
-    }
-    "Push errors" = {
-      severity = "WARNING"
-      duration = "900s"
-      query    = "sum(rate(pubsub_googleapis_com:subscription_push_request_count{${local.events_subscription},response_class!=\"ack\"}[15m])) / sum(rate(pubsub_googleapis_com:subscription_push_request_count{${local.events_subscription}}[15m])) > 0.1"
-    }
-    "X refuses the keys" = {
+    configuration_invalid = {
+      title    = "The configuration is invalid"
       severity = "CRITICAL"
       duration = "0s"
-      query    = "sum(increase(${local.log_metric_prefix}keys_refused{${local.of_the_function}}[10m])) > 0"
+      logs     = "jsonPayload.event=\"configuration.invalid\""
+      query    = "${local.in_10_minutes.configuration_invalid} > ${local.thresholds.configuration_invalid}"
     }
-    "Function errors" = {
+    crashes = {
+      title    = "The function crashes"
       severity = "ERROR"
       duration = "0s"
-      # A 503 is how the function nacks.
-      query = "sum(increase(run_googleapis_com:request_count{${local.of_the_function},response_code_class=\"5xx\",response_code!=\"503\"}[10m])) > 0"
+      logs     = "(jsonPayload.event=~\"[.]crashed$\" OR log_id(\"run.googleapis.com/varlog/system\"))"
+      # A 503 is how the function nacks, and it nacks after a crash as well: the log tells the two apart.
+      query = "${local.in_10_minutes.crashes} + ${local.in_10_minutes.instances_killed} + (sum(increase(run_googleapis_com:request_count{${local.of_the_function},response_code_class=\"5xx\",response_code!=\"503\"}[10m])) or vector(0)) > ${local.thresholds.crashes}"
+    }
+    dead_letters = {
+      title    = "Dead letters appear"
+      severity = "WARNING"
+      duration = "0s"
+      logs     = "jsonPayload.event=~\"^event[.]\""
+      # Those of refused keys have an alert of their own.
+      query = "${join(" + ", [for reason in local.dead_letter_reasons : local.in_10_minutes[reason] if reason != "unauthorized"])} + (sum(increase(pubsub_googleapis_com:subscription_dead_letter_message_count{${local.pushing_subscriptions}}[10m])) or vector(0)) > ${local.thresholds.dead_letters}"
+    }
+    dead_letters_waiting = {
+      title    = "Dead letters wait"
+      severity = "WARNING"
+      duration = "0s"
+      logs     = "jsonPayload.event=\"dead_letters.published\""
+      query    = "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.dead_letters_subscription}}) > ${local.thresholds.dead_letters_waiting}"
+    }
+    dry_run = {
+      title    = "A dry run is left on"
+      severity = "ERROR"
+      duration = "0s"
+      logs     = "jsonPayload.dry_run:*"
+      # Somebody who tries it for half an hour knows; two hours in a row, nobody does any more.
+      query = "${local.in_an_hour.dry_run} > ${local.thresholds.dry_run} and ${replace(local.in_an_hour.dry_run, "[1h]", "[1h] offset 1h")} > ${local.thresholds.dry_run}"
+    }
+    keys_refused = {
+      title    = "X refuses the keys"
+      severity = "CRITICAL"
+      duration = "0s"
+      logs     = "jsonPayload.event=(\"batch.unauthorized\" OR \"credentials.unavailable\")"
+      # By what became of events, not by answers: keys that are rotated are refused once, and nothing comes of it.
+      query = "${local.in_10_minutes.unauthorized} + ${replace(local.in_10_minutes.deferred, "}[", ",cause=~\"unauthorized|credentials_unavailable\"}[")} > ${local.thresholds.keys_refused}"
+    }
+    nothing_delivered = {
+      title    = "Nothing is delivered"
+      severity = "ERROR"
+      duration = "0s"
+      logs     = "jsonPayload.event=\"delivery.settled\""
+      # All that arrives is skipped. Where events wait, are refused or discarded, other alerts say so.
+      query = "${local.in_12_hours.skipped} > ${local.thresholds.nothing_delivered} and ${local.in_12_hours.delivered} + ${local.in_12_hours.deferred} + ${local.in_12_hours.dead_letters_published} + ${local.in_12_hours.dry_run} == 0"
+    }
+    oldest_event = {
+      title    = "Oldest event"
+      severity = "ERROR"
+      duration = "300s"
+      logs     = "jsonPayload.event=\"delivery.deferred\""
+      # Pub/Sub's age of a remainder begins anew with each: the function knows when its events were first published.
+      query = "${local.oldest} > ${local.thresholds.oldest_event} or ${local.in_10_minutes.old_events} > 0"
+    }
+    push_errors = {
+      title    = "Push errors"
+      severity = "ERROR"
+      # Longer than Pub/Sub's counts lag behind the log's.
+      duration = "600s"
+      logs     = "log_id(\"run.googleapis.com/requests\") httpRequest.status>=400"
+      # Pushes that failed and that the function did not nack: its nacks are on purpose, and each has its line.
+      query = "(sum(increase(pubsub_googleapis_com:subscription_push_request_count{${local.pushing_subscriptions},response_class!=\"ack\"}[10m])) - ${local.in_10_minutes.deferred}) / sum(increase(pubsub_googleapis_com:subscription_push_request_count{${local.pushing_subscriptions}}[10m])) > ${local.thresholds.push_errors}"
+    }
+    refuses_everything = {
+      title    = "X refuses everything"
+      severity = "CRITICAL"
+      duration = "0s"
+      logs     = "jsonPayload.event=(\"pixel.refuses_everything\" OR \"batch.refused\")"
+      query    = "${local.in_10_minutes.refuses_everything} > ${local.thresholds.refuses_everything}"
+    }
+    retention = {
+      title    = "Retention runs out"
+      severity = "CRITICAL"
+      duration = "0s"
+      logs     = "jsonPayload.event=\"delivery.deferred\""
+      query    = "${local.oldest} > ${local.thresholds.retention * var.delivery.retention_days * 86400} or ${local.in_10_minutes.near_retention} > 0"
+    }
+    silence = {
+      title    = "Nothing arrives"
+      severity = "WARNING"
+      duration = "0s"
+      logs     = "jsonPayload.event=(\"delivery.settled\" OR \"delivery.deferred\")"
+      # Nothing for so many hours, after as many in which there was something.
+      query = "(sum(increase(pubsub_googleapis_com:subscription_push_request_count{${local.events_subscription}}[${local.thresholds.silence}h])) or vector(0)) == 0 and sum(increase(pubsub_googleapis_com:subscription_push_request_count{${local.events_subscription}}[${local.thresholds.silence}h] offset ${local.thresholds.silence}h)) > 0"
+    }
+    unreadable_consent = {
+      title    = "Unreadable consent"
+      severity = "WARNING"
+      duration = "0s"
+      logs     = "jsonPayload.unreadable_consent>0"
+      query    = "${local.in_an_hour.unreadable_consent} > ${local.thresholds.unreadable_consent}"
     }
   }
 
-  alert_anchors = { for title, alert in local.alerts : title => lower(replace(title, " ", "-")) }
+  alert_anchors = { for key, alert in local.alerts : key => lower(replace(alert.title, " ", "-")) }
   # A section ends where the next heading begins; its links within the page lead to the page, its names become ours.
   alert_sections = {
-    for title, alert in local.alerts : title =>
-    replace(replace(trimspace(regex("(?s)\n### ${title}\n(.*?)\n##", local.runbook)[0]), "x-conversions", var.name), "](#", "](${local.runbook_url}#")
+    for key, alert in local.alerts : key =>
+    replace(replace(trimspace(regex("(?s)\n### ${alert.title}\n(.*?)\n##", local.runbook)[0]), "x-conversions", var.name), "](#", "](${local.runbook_url}#")
   }
 }
 
 # Each alert brings its section of the runbook along: whoever is woken has it at hand.
 resource "google_monitoring_alert_policy" "main" {
-  for_each = local.alerts
+  for_each = { for key, alert in local.alerts : key => alert if try(var.alerts[key].enabled, true) }
 
   project               = var.project_id
-  display_name          = "${var.name}: ${each.key}"
+  display_name          = "${var.name}: ${each.value.title}"
   combiner              = "OR"
-  notification_channels = var.notification_channels
+  notification_channels = try(coalesce(var.alerts[each.key].notification_channels), var.notification_channels)
   severity              = each.value.severity
-  user_labels           = var.labels
+  user_labels           = local.labels
 
   conditions {
-    display_name = each.key
+    display_name = each.value.title
 
     # PromQL without validation: for minutes after a log-based metric was made, a filter on it would be refused.
     condition_prometheus_query_language {
@@ -73,14 +168,19 @@ resource "google_monitoring_alert_policy" "main" {
 
   documentation {
     mime_type = "text/markdown"
-    subject   = "${var.name} in ${var.project_id}: ${each.key}"
+    subject   = "${var.name} in ${var.project_id}: ${each.value.title}"
     content   = "${local.alert_sections[each.key]}\n\nRunbook: ${local.runbook_url}#${local.alert_anchors[each.key]}"
+
+    links {
+      display_name = "Logs Explorer: what led to it"
+      url          = "https://console.cloud.google.com/logs/query;query=${replace(urlencode("${local.function_logs} ${each.value.logs}"), "+", "%20")}?project=${var.project_id}"
+    }
 
     dynamic "links" {
       for_each = var.runbook_url[*]
 
       content {
-        display_name = "Runbook: ${each.key}"
+        display_name = "Runbook: ${each.value.title}"
         url          = "${links.value}#${local.alert_anchors[each.key]}"
       }
     }
@@ -91,4 +191,35 @@ resource "google_monitoring_alert_policy" "main" {
   }
 
   depends_on = [google_logging_metric.main]
+}
+
+# Until 0.1 they were named by their titles.
+moved {
+  from = google_monitoring_alert_policy.main["Dead letters appear"]
+  to   = google_monitoring_alert_policy.main["dead_letters"]
+}
+
+moved {
+  from = google_monitoring_alert_policy.main["Dead letters wait"]
+  to   = google_monitoring_alert_policy.main["dead_letters_waiting"]
+}
+
+moved {
+  from = google_monitoring_alert_policy.main["Function errors"]
+  to   = google_monitoring_alert_policy.main["crashes"]
+}
+
+moved {
+  from = google_monitoring_alert_policy.main["Oldest unacked message"]
+  to   = google_monitoring_alert_policy.main["oldest_event"]
+}
+
+moved {
+  from = google_monitoring_alert_policy.main["Push errors"]
+  to   = google_monitoring_alert_policy.main["push_errors"]
+}
+
+moved {
+  from = google_monitoring_alert_policy.main["X refuses the keys"]
+  to   = google_monitoring_alert_policy.main["keys_refused"]
 }

@@ -1,6 +1,11 @@
 locals {
   # Names, not references: the plan then shows the whole configuration, and what depends on what is said elsewhere.
   dead_letter_topic_id = "projects/${var.project_id}/topics/${var.name}-dead-letter"
+  remainder_topic_id   = "projects/${var.project_id}/topics/${var.name}-remainder"
+  topic_name           = coalesce(var.existing.topic, "projects/${var.project_id}/topics/${var.name}")
+
+  # Bills and searches are sorted by labels.
+  labels = merge({ application = var.name }, var.labels)
 
   pixels_with_own_secret = { for pixel_id, pixel in var.pixels : pixel_id => "projects/${var.project_id}/secrets/${var.name}-${pixel_id}" if pixel.secret == null }
   # An existing secret may serve several pixels; NAME alone is one of this project.
@@ -17,6 +22,7 @@ locals {
   configuration = {
     for key, value in merge(var.settings, {
       dead_letter_topic = local.dead_letter_topic_id
+      remainder_topic   = local.remainder_topic_id
       pixels = {
         for pixel_id, pixel in var.pixels : pixel_id => {
           for key, value in {

@@ -3,8 +3,8 @@ locals {
   numbers = [
     ["Delivered in the last hour", "sum(increase(${local.log_metric_prefix}delivered_sum{${local.of_the_function}}[1h]))"],
     ["Dead letters waiting", "max(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.dead_letters_subscription}})"],
-    ["Events waiting", "max(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.events_subscription}})"],
-    ["Oldest event, seconds", "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.events_subscription}})"],
+    ["Events waiting", "max(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.pushing_subscriptions}})"],
+    ["Oldest event, seconds", "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.pushing_subscriptions}})"],
   ]
 
   charts = [
@@ -17,7 +17,7 @@ locals {
       title = "Dead-lettered, by reason"
       plots = merge(
         { for reason in local.dead_letter_reasons : reason => "sum(increase(${local.log_metric_prefix}${reason}_sum{${local.of_the_function}}[$${__interval}]))" },
-        { exhausted = "sum(increase(pubsub_googleapis_com:subscription_dead_letter_message_count{${local.events_subscription}}[$${__interval}]))" },
+        { exhausted = "sum(increase(pubsub_googleapis_com:subscription_dead_letter_message_count{${local.pushing_subscriptions}}[$${__interval}]))" },
       )
       stack = true
     },
@@ -33,7 +33,7 @@ locals {
     },
     {
       title = "Backlog"
-      plots = { waiting = "max(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.events_subscription}})" }
+      plots = { waiting = "max(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.pushing_subscriptions}})" }
       stack = false
     },
     {
@@ -43,7 +43,7 @@ locals {
     },
     {
       title = "Pushes, by Pub/Sub's verdict"
-      plots = { "$${labels.response_class}" = "sum by (response_class) (increase(pubsub_googleapis_com:subscription_push_request_count{${local.events_subscription}}[$${__interval}]))" }
+      plots = { "$${labels.response_class}" = "sum by (response_class) (increase(pubsub_googleapis_com:subscription_push_request_count{${local.pushing_subscriptions}}[$${__interval}]))" }
       stack = true
     },
     {
@@ -56,7 +56,10 @@ locals {
     },
   ]
 
-  tiles = concat(
+  # As the API gives it back, which leaves out a position of 0.
+  tiles = [for tile in local.placed_tiles : { for name, value in tile : name => value if value != 0 }]
+
+  placed_tiles = concat(
     [
       for index, number in local.numbers : {
         xPos   = index * 12

@@ -19,13 +19,27 @@ locals {
     {
       conversions_sent = {
         description = "Conversions in requests that X answered: what counts against its budget"
-        filter      = "jsonPayload.event=(\"batch.delivered\" OR \"batch.refused\" OR \"batch.unconfirmed\")"
+        filter      = "jsonPayload.event=(\"batch.delivered\" OR \"batch.refused\" OR \"batch.unconfirmed\") jsonPayload.conversions>0"
         value       = "jsonPayload.conversions"
         unit        = "1"
         labels      = ["pixel_id"]
       }
+      configuration_invalid = {
+        description = "Problems in the configuration that stopped a start"
+        filter      = "jsonPayload.event=\"configuration.invalid\""
+        value       = null
+        unit        = "1"
+        labels      = []
+      }
+      crashes = {
+        description = "Bugs: what crashed in the function, whatever the delivery's status became"
+        filter      = "jsonPayload.event=~\"[.]crashed$\""
+        value       = null
+        unit        = "1"
+        labels      = ["event"]
+      }
       dead_letters_published = {
-        description = "Letters that the function published, each with its reason"
+        description = "Dead letters that the function published"
         filter      = "jsonPayload.event=\"dead_letters.published\""
         value       = "jsonPayload.letters"
         unit        = "1"
@@ -38,12 +52,54 @@ locals {
         unit        = "1"
         labels      = ["cause"]
       }
-      keys_refused = {
-        description = "Requests whose keys X refused, and keys that could not be read"
-        filter      = "jsonPayload.event=(\"batch.unauthorized\" OR \"credentials.unavailable\")"
+      dry_run = {
+        description = "Lines that warn of dry_run: conversions are acked and discarded"
+        filter      = "jsonPayload.event=(\"delivery.settled\" OR \"service.dry_run\") jsonPayload.dry_run:*"
         value       = null
         unit        = "1"
-        labels      = ["event", "pixel_id"]
+        labels      = []
+      }
+      instances_killed = {
+        description = "Instances that ran out of memory, or ended without being asked to"
+        filter      = "log_id(\"run.googleapis.com/varlog/system\") textPayload=~\"Memory limit|signal|exit[(][1-9]\""
+        value       = null
+        unit        = "1"
+        labels      = []
+      }
+      near_retention = {
+        description = "Deliveries with events that will soon have waited for as long as Pub/Sub keeps them"
+        filter      = "${local.delivery_ended} jsonPayload.oldest_event_age_s>${local.thresholds.retention * var.delivery.retention_days * 86400}"
+        value       = null
+        unit        = "1"
+        labels      = []
+      }
+      old_events = {
+        description = "Deliveries with events that have waited for too long, counted from their first publishing"
+        filter      = "${local.delivery_ended} jsonPayload.oldest_event_age_s>${local.thresholds.oldest_event}"
+        value       = null
+        unit        = "1"
+        labels      = []
+      }
+      refuses_everything = {
+        description = "Pixels that pause because X refuses each of their conversions in the same words"
+        filter      = "jsonPayload.event=\"pixel.refuses_everything\""
+        value       = null
+        unit        = "1"
+        labels      = ["pixel_id"]
+      }
+      skipped = {
+        description = "Deliveries with events that were skipped on purpose"
+        filter      = "${local.delivery_ended} (jsonPayload.skipped_no_consent>0 OR jsonPayload.skipped_no_identifier>0 OR jsonPayload.skipped_unwanted>0)"
+        value       = null
+        unit        = "1"
+        labels      = []
+      }
+      unreadable_consent = {
+        description = "Events whose consent could not be read, and which were skipped for that"
+        filter      = "${local.delivery_ended} jsonPayload.unreadable_consent>0"
+        value       = "jsonPayload.unreadable_consent"
+        unit        = "1"
+        labels      = []
       }
       x_latency = {
         description = "How long X took to answer, by what it made of the request"

@@ -1,3 +1,8 @@
+output "config" {
+  description = "The function's configuration, for `xcapi --config`: `terraform output -raw config > config.json`. It names secrets and holds none."
+  value       = jsonencode(local.configuration)
+}
+
 output "dead_letter_subscription_id" {
   description = "Where dead letters wait."
   value       = google_pubsub_subscription.dead_letters.id
@@ -23,6 +28,16 @@ output "next_steps" {
   value       = local.next_steps
 }
 
+output "remainder_subscription_id" {
+  description = "The subscription that pushes remainders to the function: what had to wait of messages that were settled in part."
+  value       = google_pubsub_subscription.remainder.id
+}
+
+output "remainder_topic_id" {
+  description = "Where remainders are published, and dead letters that are sent again."
+  value       = google_pubsub_topic.remainder.id
+}
+
 output "secret_ids" {
   description = "The secret of each pixel, by pixel id."
   value       = merge({ for pixel_id, secret in google_secret_manager_secret.keys : pixel_id => secret.id }, local.pixels_with_existing_secret)
@@ -30,11 +45,7 @@ output "secret_ids" {
 
 output "service_accounts" {
   description = "The identities: `run` runs the function, `push` calls it, `build` builds it."
-  value = {
-    build = google_service_account.build.email
-    push  = google_service_account.push.email
-    run   = google_service_account.run.email
-  }
+  value       = local.service_accounts
 }
 
 output "subscription_id" {
@@ -44,5 +55,5 @@ output "subscription_id" {
 
 output "topic_id" {
   description = "Where publishers send events."
-  value       = google_pubsub_topic.events.id
+  value       = local.topic_id
 }

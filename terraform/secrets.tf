@@ -1,10 +1,17 @@
+locals {
+  secrets_by_id = merge(
+    { for secret in distinct(values(local.pixels_with_existing_secret)) : secret => secret },
+    { for pixel_id, secret in local.pixels_with_own_secret : secret => google_secret_manager_secret.keys[pixel_id].id },
+  )
+}
+
 # Where a pixel's keys go. Only the container: the keys are put in by hand (see next_steps), and never in the state.
 resource "google_secret_manager_secret" "keys" {
   for_each = local.pixels_with_own_secret
 
   project             = var.project_id
   secret_id           = "${var.name}-${each.key}"
-  labels              = var.labels
+  labels              = local.labels
   deletion_protection = var.deletion_protection
 
   # In the region from the start: replication cannot be changed later, and a key of KMS has to be of the same place.
@@ -24,5 +31,5 @@ resource "google_secret_manager_secret" "keys" {
     }
   }
 
-  depends_on = [google_kms_crypto_key_iam_member.service_agents, google_project_service.main]
+  depends_on = [google_kms_crypto_key_iam_member.agents, google_project_service.main]
 }

@@ -7,10 +7,10 @@ locals {
 resource "google_pubsub_subscription" "events" {
   project                    = var.project_id
   name                       = var.name
-  topic                      = google_pubsub_topic.events.id
+  topic                      = local.topic_id
   ack_deadline_seconds       = var.delivery.ack_deadline_s
   filter                     = var.delivery.filter
-  labels                     = var.labels
+  labels                     = local.labels
   message_retention_duration = "${var.delivery.retention_days * 86400}s"
   deletion_policy            = local.deletion_policy
 
@@ -20,7 +20,7 @@ resource "google_pubsub_subscription" "events" {
 
     oidc_token {
       audience              = google_cloudfunctions2_function.main.service_config[0].uri
-      service_account_email = google_service_account.push.email
+      service_account_email = local.service_accounts.push
     }
   }
 
@@ -40,18 +40,63 @@ resource "google_pubsub_subscription" "events" {
     ttl = ""
   }
 
-  # Before the subscription pushes, the function may be called; before anything is published, letters have a place.
-  depends_on = [google_cloud_run_v2_service_iam_member.push, google_pubsub_subscription.dead_letters]
+  # Before it pushes, the function may be called, and dead letters and remainders have a place.
+  depends_on = [
+    google_cloud_run_v2_service_iam_member.push,
+    google_pubsub_subscription.dead_letters,
+    google_pubsub_subscription.remainder,
+    google_service_account_iam_member.pubsub,
+  ]
 }
 
-# A topic keeps nothing by itself: this keeps dead letters, as long as Pub/Sub can, until somebody has looked.
+# Delivers what had to wait, by the same rules. No filter: what is here was let through already.
+resource "google_pubsub_subscription" "remainder" {
+  project                    = var.project_id
+  name                       = "${var.name}-remainder"
+  topic                      = google_pubsub_topic.remainder.id
+  ack_deadline_seconds       = var.delivery.ack_deadline_s
+  labels                     = local.labels
+  message_retention_duration = "${var.delivery.retention_days * 86400}s"
+  deletion_policy            = local.deletion_policy
+
+  push_config {
+    push_endpoint = google_cloudfunctions2_function.main.service_config[0].uri
+
+    oidc_token {
+      audience              = google_cloudfunctions2_function.main.service_config[0].uri
+      service_account_email = local.service_accounts.push
+    }
+  }
+
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letters.id
+    max_delivery_attempts = var.delivery.max_delivery_attempts
+  }
+
+  retry_policy {
+    minimum_backoff = "${var.delivery.min_backoff_s}s"
+    maximum_backoff = "${var.delivery.max_backoff_s}s"
+  }
+
+  expiration_policy {
+    ttl = ""
+  }
+
+  depends_on = [
+    google_cloud_run_v2_service_iam_member.push,
+    google_pubsub_subscription.dead_letters,
+    google_service_account_iam_member.pubsub,
+  ]
+}
+
+# A topic keeps nothing by itself: this keeps dead letters until somebody has looked.
 resource "google_pubsub_subscription" "dead_letters" {
   project                    = var.project_id
   name                       = "${var.name}-dead-letter"
   topic                      = google_pubsub_topic.dead_letters.id
   ack_deadline_seconds       = 60
-  labels                     = var.labels
-  message_retention_duration = "${31 * 86400}s"
+  labels                     = local.labels
+  message_retention_duration = "${var.dead_letters.retention_days * 86400}s"
   deletion_policy            = local.deletion_policy
 
   expiration_policy {

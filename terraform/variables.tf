@@ -1,5 +1,87 @@
+variable "alerts" {
+  description = "Tunes an alert, by its key: `enabled`, `threshold` (the table in README.md says what it counts, and its default) and `notification_channels` instead of the module's. Keys: `configuration_invalid`, `crashes`, `dead_letters`, `dead_letters_waiting`, `dry_run`, `keys_refused`, `nothing_delivered`, `oldest_event`, `push_errors`, `refuses_everything`, `retention`, `silence`, `unreadable_consent`."
+  type = map(object({
+    enabled               = optional(bool, true)
+    notification_channels = optional(list(string))
+    threshold             = optional(number)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([for key, _ in var.alerts : contains([
+      "configuration_invalid", "crashes", "dead_letters", "dead_letters_waiting", "dry_run", "keys_refused", "nothing_delivered",
+      "oldest_event", "push_errors", "refuses_everything", "retention", "silence", "unreadable_consent",
+    ], key)])
+    error_message = "alerts must have alert keys: configuration_invalid, crashes, dead_letters, dead_letters_waiting, dry_run, keys_refused, nothing_delivered, oldest_event, push_errors, refuses_everything, retention, silence or unreadable_consent."
+  }
+  validation {
+    condition     = alltrue([for alert in var.alerts : alert != null])
+    error_message = "alerts must have an object for each key: {} at least."
+  }
+  validation {
+    condition     = alltrue([for alert in var.alerts : try(alert.threshold, null) == null ? true : alert.threshold >= 0])
+    error_message = "alerts.….threshold must not be negative."
+  }
+  validation {
+    condition     = alltrue([for key, alert in var.alerts : try(alert.threshold, null) == null ? true : alert.threshold > 0 && alert.threshold < 1 if contains(["push_errors", "retention"], key)])
+    error_message = "alerts.push_errors.threshold and alerts.retention.threshold must be shares, above 0 and below 1."
+  }
+  validation {
+    condition     = try(var.alerts["silence"].threshold, null) == null ? true : var.alerts["silence"].threshold >= 1 && var.alerts["silence"].threshold <= 12 && floor(var.alerts["silence"].threshold) == var.alerts["silence"].threshold
+    error_message = "alerts.silence.threshold must be a whole number of hours between 1 and 12: a condition looks back for twice as long, and Cloud Monitoring for a day at most."
+  }
+  validation {
+    condition     = alltrue(flatten([for alert in var.alerts : [for channel in coalesce(try(alert.notification_channels, null), []) : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))]]))
+    error_message = "alerts.….notification_channels must be full names: projects/PROJECT/notificationChannels/NUMBER (gcloud beta monitoring channels list)."
+  }
+}
+
+variable "build" {
+  description = "How the function is built and admitted: `worker_pool`, a private Cloud Build pool by its full id (the module's build identity needs Cloud Build WorkerPool User on it, where it is another project's), and `binary_authorization`, `default` or a policy's id."
+  type = object({
+    binary_authorization = optional(string)
+    worker_pool          = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.build.worker_pool == null ? true : can(regex("^projects/[^/\\s]+/locations/[^/\\s]+/workerPools/[^/\\s]+$", var.build.worker_pool))
+    error_message = "build.worker_pool must be a pool's full id: projects/PROJECT/locations/REGION/workerPools/NAME."
+  }
+  validation {
+    condition     = var.build.worker_pool == null ? true : try(split("/", var.build.worker_pool)[3] == var.region, true)
+    error_message = "build.worker_pool must be a pool in the module's region: Cloud Functions builds there."
+  }
+  validation {
+    condition     = var.build.binary_authorization == null ? true : can(regex("^(default|projects/[^/\\s]+/platforms/cloudRun/policies/[^/\\s]+)$", var.build.binary_authorization))
+    error_message = "build.binary_authorization must be \"default\" or a policy's id: projects/PROJECT/platforms/cloudRun/policies/NAME."
+  }
+}
+
+variable "dead_letters" {
+  description = "Dead letters are events, with the personal data in them: how long they wait (`retention_days`), who may look at them and take them out (`readers`), and who may also send them again, by the remainder topic (`replayers`). Both are IAM members."
+  type = object({
+    readers        = optional(list(string), [])
+    replayers      = optional(list(string), [])
+    retention_days = optional(number, 31)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.dead_letters.retention_days >= 1 && var.dead_letters.retention_days <= 31 && floor(var.dead_letters.retention_days) == var.dead_letters.retention_days
+    error_message = "dead_letters.retention_days must be a whole number between 1 and 31; Pub/Sub keeps messages for at most 31 days."
+  }
+  validation {
+    condition     = alltrue([for member in concat(var.dead_letters.readers, var.dead_letters.replayers) : can(regex("^(user|serviceAccount|group|domain):[^:\\s]+$|^(principal|principalSet)://\\S+$", member))])
+    error_message = "dead_letters.readers and replayers must be IAM members: user:…, serviceAccount:…, group:…, domain:…, principal://… or principalSet://…; allUsers would publish personal data."
+  }
+}
+
 variable "deletion_protection" {
-  description = "Whether secrets, topics and both subscriptions (they hold the keys and the events) are safe from being destroyed or replaced by mistake. To remove the module, set it to false, apply, then destroy."
+  description = "Whether secrets, topics and all subscriptions (they hold the keys and the events) are safe from being destroyed or replaced by mistake. To remove the module, set it to false, apply, then destroy."
   type        = bool
   default     = true
   nullable    = false
@@ -27,8 +109,9 @@ variable "delivery" {
     error_message = "delivery.ack_deadline_s must be a whole number of at most 600, the longest that Pub/Sub accepts."
   }
   validation {
-    condition     = var.delivery.filter == null ? true : length(var.delivery.filter) >= 1 && length(var.delivery.filter) <= 256
-    error_message = "delivery.filter must have between 1 and 256 characters, the length Pub/Sub accepts; leave it out for no filter."
+    # In bytes: of four characters in base64, three bytes, less one for each "=".
+    condition     = var.delivery.filter == null ? true : length(var.delivery.filter) >= 1 && length(base64encode(var.delivery.filter)) / 4 * 3 - length(regexall("=", base64encode(var.delivery.filter))) <= 256
+    error_message = "delivery.filter must have between 1 and 256 bytes, the length Pub/Sub accepts; leave it out for no filter."
   }
   validation {
     condition     = var.delivery.max_delivery_attempts >= 5 && var.delivery.max_delivery_attempts <= 100 && floor(var.delivery.max_delivery_attempts) == var.delivery.max_delivery_attempts
@@ -41,6 +124,40 @@ variable "delivery" {
   validation {
     condition     = var.delivery.retention_days >= 1 && var.delivery.retention_days <= 31 && floor(var.delivery.retention_days) == var.delivery.retention_days
     error_message = "delivery.retention_days must be a whole number between 1 and 31; Pub/Sub keeps messages for at most 31 days."
+  }
+}
+
+variable "existing" {
+  description = "What you have already, used instead of made: `topic` (full id) that publishers publish to, `run_service_account`, `push_service_account` and `build_service_account` (e-mail addresses), `artifact_repository` (full id) for the function's image. The module still makes the grants that each needs. They must be known at plan: names, not attributes of resources that the same apply makes."
+  type = object({
+    artifact_repository   = optional(string)
+    build_service_account = optional(string)
+    push_service_account  = optional(string)
+    run_service_account   = optional(string)
+    topic                 = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.existing.artifact_repository == null ? true : can(regex("^projects/[^/\\s]+/locations/[^/\\s]+/repositories/[^/\\s]+$", var.existing.artifact_repository))
+    error_message = "existing.artifact_repository must be a repository's full id: projects/PROJECT/locations/REGION/repositories/NAME."
+  }
+  validation {
+    condition     = var.existing.artifact_repository == null ? true : try(split("/", var.existing.artifact_repository)[1] == var.project_id && split("/", var.existing.artifact_repository)[3] == var.region, true)
+    error_message = "existing.artifact_repository must be a repository of the module's project and region: Cloud Functions accepts no other."
+  }
+  validation {
+    condition     = alltrue([for account in [var.existing.build_service_account, var.existing.push_service_account, var.existing.run_service_account] : account == null ? true : can(regex("^[a-z0-9-]+@[a-z0-9.-]+\\.gserviceaccount\\.com$", account))])
+    error_message = "existing.….service_account must be e-mail addresses: NAME@PROJECT.iam.gserviceaccount.com, without \"serviceAccount:\" before it."
+  }
+  validation {
+    condition     = length(distinct(compact([var.existing.build_service_account, var.existing.push_service_account, var.existing.run_service_account]))) == length(compact([var.existing.build_service_account, var.existing.push_service_account, var.existing.run_service_account]))
+    error_message = "existing.….service_account must be different accounts: one that does everything may do everything."
+  }
+  validation {
+    condition     = var.existing.topic == null ? true : can(regex("^projects/[^/\\s]+/topics/[^/\\s]+$", var.existing.topic))
+    error_message = "existing.topic must be a topic's full id: projects/PROJECT/topics/NAME."
   }
 }
 
@@ -143,6 +260,46 @@ variable "name" {
   }
 }
 
+variable "network" {
+  description = "How the function reaches X: by default straight to the internet. `vpc_connector` (full id) or `direct_vpc` (`network` or `subnetwork` or both, `tags`) take `egress`, PRIVATE_RANGES_ONLY or ALL_TRAFFIC, through your network; with ALL_TRAFFIC it needs Cloud NAT, and Private Google Access for Pub/Sub and Secret Manager."
+  type = object({
+    direct_vpc = optional(object({
+      network    = optional(string)
+      subnetwork = optional(string)
+      tags       = optional(list(string), [])
+    }))
+    egress        = optional(string)
+    vpc_connector = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.network.vpc_connector == null || var.network.direct_vpc == null
+    error_message = "network must have vpc_connector or direct_vpc, not both."
+  }
+  validation {
+    condition     = var.network.vpc_connector == null ? true : can(regex("^projects/[^/\\s]+/locations/[^/\\s]+/connectors/[^/\\s]+$", var.network.vpc_connector))
+    error_message = "network.vpc_connector must be a connector's full id: projects/PROJECT/locations/REGION/connectors/NAME."
+  }
+  validation {
+    condition     = var.network.vpc_connector == null ? true : try(split("/", var.network.vpc_connector)[3] == var.region, true)
+    error_message = "network.vpc_connector must be a connector in the module's region."
+  }
+  validation {
+    condition     = var.network.direct_vpc == null ? true : var.network.direct_vpc.network != null || var.network.direct_vpc.subnetwork != null
+    error_message = "network.direct_vpc must name a network, a subnetwork or both."
+  }
+  validation {
+    condition     = var.network.egress == null ? true : contains(["PRIVATE_RANGES_ONLY", "ALL_TRAFFIC"], var.network.egress)
+    error_message = "network.egress must be PRIVATE_RANGES_ONLY or ALL_TRAFFIC."
+  }
+  validation {
+    condition     = var.network.egress == null || var.network.vpc_connector != null || var.network.direct_vpc != null
+    error_message = "network.egress must come with vpc_connector or direct_vpc: without them there is nothing to send traffic through."
+  }
+}
+
 variable "notification_channels" {
   description = "Cloud Monitoring notification channels (`projects/…/notificationChannels/…`) that alerts go to."
   type        = list(string)
@@ -197,6 +354,18 @@ variable "pixels" {
   validation {
     condition     = alltrue(flatten([for pixel in var.pixels : [for text in concat(coalesce(try(pixel.conversion_id_from, null), []), coalesce(try(pixel.consent_categories, null), [])) : can(regex("^[^\\pC\\p{Zl}\\p{Zp}]*$", text)) && trimspace(coalesce(text, " ")) != ""]]))
     error_message = "pixels.….conversion_id_from and consent_categories must be lists of texts that are printable and not empty."
+  }
+}
+
+variable "previous_kms_key_names" {
+  description = "Keys that `kms_key_name` was before. Their grants stay while something written under them is left: secret versions, events that wait, images (docs/deploy.md, \"Another key\")."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key in var.previous_kms_key_names : can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", key))])
+    error_message = "previous_kms_key_names must be keys' full names: projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY."
   }
 }
 
@@ -259,6 +428,7 @@ variable "settings" {
     default_phone_region = optional(string)
     default_pixel        = optional(string)
     dry_run              = optional(bool, false)
+    log_conversion_ids   = optional(string, "digest")
     max_event_age_hours  = optional(number)
     on_unauthorized      = optional(string, "dead_letter")
     rate = optional(object({
@@ -304,6 +474,10 @@ variable "settings" {
     error_message = "settings.default_pixel must be one of the keys of pixels."
   }
   validation {
+    condition     = contains(["digest", "plain", "off"], var.settings.log_conversion_ids)
+    error_message = "settings.log_conversion_ids must be \"digest\", \"plain\" or \"off\"."
+  }
+  validation {
     condition     = var.settings.max_event_age_hours == null ? true : var.settings.max_event_age_hours > 0 && var.settings.max_event_age_hours <= 87600
     error_message = "settings.max_event_age_hours must be above 0 and at most 87600."
   }
@@ -334,5 +508,16 @@ variable "settings" {
   validation {
     condition     = var.settings.settle_timeout_s > var.settings.request_timeout_s
     error_message = "settings.settle_timeout_s must be more than settings.request_timeout_s: each request needs that much of the time its delivery has left."
+  }
+}
+
+variable "source_archive" {
+  description = "The zip of a release (`make dist`), a path or `gs://BUCKET/OBJECT`: the function is built from that. Without it the checkout around the module is packed, at plan."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.source_archive == null ? true : can(regex("^(gs://[a-z0-9][a-z0-9._-]+/)?[^:]*[^:/]\\.zip$", var.source_archive))
+    error_message = "source_archive must be the path of a .zip or gs://BUCKET/OBJECT.zip."
   }
 }

@@ -79,3 +79,13 @@ run "a_configuration_too_long_for_an_environment_variable" {
 
   expect_failures = [google_cloudfunctions2_function.main]
 }
+
+run "a_configuration_too_long_in_bytes_though_not_in_characters" {
+  command = plan
+
+  variables {
+    pixels = { o8z6j = { event_ids = { for number in range(430) : "käuferäußerungsüberprüfungsäußerung größerer Vögel ${number}" => "tw-o8z6j-${number}" } } }
+  }
+
+  expect_failures = [google_cloudfunctions2_function.main]
+}

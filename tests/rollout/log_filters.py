@@ -7,6 +7,8 @@ __all__ = ["events_named", "matches", "texts"]
 
 Entry = Mapping[str, object]
 
+_EITHER = re.compile(r"\((?P<terms>[^()\"]+ OR [^()\"]+)\)\s*")
+_LOG = re.compile(r'log_id\("(?P<name>[^"]+)"\)\s*')
 _TERM = re.compile(
     r'(?P<field>[\w.]+)\s*(?P<operator>=~|>=|>|=|:)\s*(?P<value>\("[^)]*"\)|"[^"]*"|\*|[\w.]+)(?:\s+AND)?\s*'
 )
@@ -19,14 +21,26 @@ def events_named(text: str) -> set[str]:
 
 
 def matches(text: str, entry: Entry, labels: Mapping[str, str]) -> bool:
-    """Tell whether a line matches; `labels` are the resource's, by the names that a filter uses."""
+    """Tell whether a line matches; `labels` are the resource's and `log_id`, by the names that a filter uses."""
     position = 0
     while position < len(text):
+        if either := _EITHER.match(text, position):
+            position = either.end()
+            if not any(matches(term, entry, labels) for term in either["terms"].split(" OR ")):
+                return False
+            continue
+        if log := _LOG.match(text, position):
+            position = log.end()
+            if labels.get("log_id") != log["name"]:
+                return False
+            continue
         term = _TERM.match(text, position)
         assert term, f"not understood: {text[position:]}"
         position = term.end()
         name = term["field"]
         found = entry.get(name.removeprefix("jsonPayload.")) if name.startswith("jsonPayload.") else labels.get(name)
+        if name == "textPayload":
+            found = entry.get("textPayload")
         if not _holds(found, term["operator"], term["value"]):
             return False
     return True

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.rollout.control_plane.iam import Binding, Call, Iam
-from tests.rollout.control_plane.rest import Refusal, merge_patch
+from tests.rollout.control_plane.rest import Refusal, as_proto3, merge_patch
 from tests.rollout.log_filters import matches
 
 RUN = "serviceAccount:run@p.iam.gserviceaccount.com"
@@ -44,9 +44,12 @@ def test_a_binding_holds_for_its_resource_its_member_and_its_permissions(iam: Ia
 def test_a_binding_on_the_project_holds_below_it_and_a_condition_narrows_it(iam: Iam) -> None:
     iam.set_policy("projects/p", policy("roles/pubsub.publisher"))
     assert iam.allows(RUN, "pubsub.topics.publish", TOPIC)
-    condition = {"title": "t", "expression": 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-1")'}
+    bucket = "projects/_/buckets/gcf-v2-sources-1-eu"
+    condition = {"title": "t", "expression": f'resource.name == "{bucket}" || resource.name.startsWith("{bucket}/")'}
     iam.set_policy("projects/p", policy("roles/storage.objectViewer", condition=condition))
-    assert iam.allows(RUN, "storage.objects.get", "projects/_/buckets/gcf-v2-sources-1-eu/objects/o")
+    assert iam.allows(RUN, "storage.objects.get", f"{bucket}/objects/o")
+    assert iam.allows(RUN, "storage.objects.list", bucket)
+    assert not iam.allows(RUN, "storage.objects.get", f"{bucket}1/objects/o")
     assert not iam.allows(RUN, "storage.objects.get", "projects/_/buckets/other/objects/o")
     assert not iam.allows(RUN, "pubsub.topics.publish", TOPIC), "the policy before was replaced"
 
@@ -73,6 +76,27 @@ def test_a_wrong_policy_is_refused(iam: Iam, wrong: Mapping[str, Any]) -> None:
         iam.set_policy(TOPIC, dict(wrong))
 
 
+def test_a_deleted_account_is_a_member_by_another_name_and_may_do_nothing(iam: Iam) -> None:
+    iam.set_policy(TOPIC, policy("roles/pubsub.publisher"))
+    iam.forget(f"projects/p/serviceAccounts/{RUN.partition(':')[2]}")
+    assert not iam.allows(RUN, "pubsub.topics.publish", TOPIC)
+    (binding,) = iam.bindings
+    assert binding.member.startswith("deleted:serviceAccount:run@")
+
+
+def test_a_late_grant_is_there_and_not_in_force(iam: Iam) -> None:
+    iam.delays_grants = True
+    iam.set_policy(TOPIC, policy("roles/pubsub.publisher"))
+    assert not iam.allows(RUN, "pubsub.topics.publish", TOPIC)
+    iam.late.clear()
+    assert iam.allows(RUN, "pubsub.topics.publish", TOPIC)
+
+
+def test_answers_leave_defaults_out_as_proto3_does() -> None:
+    document = {"xPos": 0, "name": "n", "on": False, "tiles": [{"y": 0, "x": 1}], "labels": {}, "expirationPolicy": {}}
+    assert as_proto3(document) == {"name": "n", "tiles": [{"x": 1}], "expirationPolicy": {}}
+
+
 def test_an_update_mask_takes_what_it_names_and_nothing_else() -> None:
     document = {"a": {"b": 1, "c": 2}, "d": 3, "e": 4}
     merge_patch(document, {"a": {"b": 5, "c": 6}, "d": 7}, "a.b,e")
@@ -90,6 +114,11 @@ def test_an_update_mask_takes_what_it_names_and_nothing_else() -> None:
         ("jsonPayload.missing>=0", False),
         ('jsonPayload.event=~"^x[.]" resource.type="r"', True),
         ('resource.type="s"', False),
+        ("(jsonPayload.missing>0 OR jsonPayload.n>0)", True),
+        ('(jsonPayload.missing>0 OR jsonPayload.n>5) resource.type="r"', False),
+        ("jsonPayload.n:*", True),
+        ("jsonPayload.missing:*", False),
+        ('log_id("run.googleapis.com/varlog/system")', False),
     ],
 )
 def test_filters_are_read_as_cloud_logging_reads_them(text: str, *, holds: bool) -> None:

@@ -27,16 +27,15 @@ def test_a_key_of_ones_own_encrypts_everything_and_each_agent_may_use_it(
     variables = {"project_id": PROJECT, "kms_key_name": KEY}
     (example / "terraform.tfvars.json").write_text(json.dumps(variables))
     with ControlPlane(emulator, repository_root() / ".cache") as plane:
-        plane.add_key(KEY)
+        plane.kms.add_key(KEY)
         environment = {**terraform_environment, **plane.environment}
         run_terraform(example, "init", "-input=false", environment=environment)
         run_terraform(example, "apply", "-auto-approve", "-input=false", "-no-color", environment=environment)
         # -detailed-exitcode: a plan that would change something is an error here.
         run_terraform(example, "plan", "-detailed-exitcode", "-input=false", "-no-color", environment=environment)
 
-        using = {
-            call.member for call in plane.iam.calls if call.permission == "cloudkms.cryptoKeyVersions.useToEncrypt"
-        }
+        encrypting = "cloudkms.cryptoKeyVersions.useToEncrypt"
+        using = {call.member for call in plane.iam.calls if call.permission == encrypting}
         assert using == {plane.agent(agent) for agent in AGENTS}
         granted = {one.member for one in plane.iam.bindings if one.resource == KEY}
         assert granted == using

@@ -107,12 +107,18 @@ def test_what_is_left_out_of_the_zip_is_what_the_architecture_leaves_out() -> No
 
 
 def test_each_alert_has_its_section_in_the_runbook_and_no_section_lacks_its_alert() -> None:
-    alerts = re.findall(r'(?m)^    "([A-Z][^"]+)" = \{', (MODULE / "alerts.tf").read_text(encoding="utf-8"))
+    text = (MODULE / "alerts.tf").read_text(encoding="utf-8")
+    keys, alerts = (
+        re.findall(r"(?m)^    (\w+) = \{\n      title ", text),
+        re.findall(r'(?m)^      title    = "(.+)"$', text),
+    )
+    assert len(keys) == len(alerts) == 13
     runbook = (repository_root() / "docs" / "operations.md").read_text(encoding="utf-8")
     section = runbook.partition("\n## Alerts\n")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"(?m)^### (.+)$", section)) == sorted(alerts)
+    by_title = dict(zip(alerts, keys, strict=True))
     for title, text in re.findall(r"(?ms)^### (.+?)\n(.*?)(?=^### |\Z)", section):
-        for part in ("**Means**", "**Look at**", "**Do**", "```sh"):
+        for part in (f"**Means** (`{by_title[title]}`)", "**Look at**", "**Do**", "```sh"):
             assert part in text, f"{title}: {part}"
         # Cloud Monitoring's limit for an alert's documentation, with room for the line that Terraform adds.
         assert len(text.encode()) < 8000, title

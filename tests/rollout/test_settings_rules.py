@@ -35,6 +35,10 @@ OTHERWISE = {
     "Google keeps names in goog": "made by the module: var.name, in refusals.jsonl",
     "dead letters to a file": "made by the module",
     "dead_letter_topic as a file": "made by the module",
+    "without a remainder topic messages are nacked whole; conversions are named by digest": "the module always has one",
+    "remainder topic in a file, for local use": "made by the module",
+    "remainders go to the dead-letter topic": "made by the module",
+    "remainder topic is no topic": "made by the module",
     "no credentials": "made by the module",
     "an unknown key of a pixel": "Terraform drops attributes that an object type does not have",
     "an unknown key at the top": "Terraform drops attributes that an object type does not have",
@@ -78,7 +82,8 @@ def planner(tmp_path_factory: pytest.TempPathFactory, terraform_environment: Map
 def as_variables(case: Mapping[str, Any]) -> dict[str, Any]:
     """Write a row of the function's table as the module's variables."""
     document = json.loads(changed(dict(case)))
-    document.pop("dead_letter_topic", None)
+    for topic in ("dead_letter_topic", "remainder_topic"):
+        document.pop(topic, None)
     pixels = document.pop("pixels", None)
     if isinstance(pixels, dict):
         for pixel in pixels.values():
@@ -126,14 +131,14 @@ def test_a_wrong_value_of_the_module_fails_at_plan_with_the_rule(render: Render,
 
 def test_defaults_are_the_functions_own(render: Render) -> None:
     document = render({})
-    minimal = {key: document[key] for key in ("dead_letter_topic", "pixels")}
+    minimal = {key: document[key] for key in ("dead_letter_topic", "pixels", "remainder_topic")}
     assert read_settings(json.dumps(document)) == read_settings(json.dumps(minimal))
 
 
 def test_every_setting_of_the_function_is_a_variable_of_the_module() -> None:
     variables = (MODULE / "variables.tf").read_text(encoding="utf-8")
     settings = variables.partition('variable "settings"')[2].partition("validation {")[0]
-    for name in set(Settings.__struct_fields__) - {"dead_letter_topic", "pixels"}:
+    for name in set(Settings.__struct_fields__) - {"dead_letter_topic", "pixels", "remainder_topic"}:
         assert f"    {name} " in settings, name
 
 

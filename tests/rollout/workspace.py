@@ -41,7 +41,8 @@ def copy_of_the_repository(folder: Path) -> Path:
     for name in DEPLOYED_WITH:
         source = repository_root() / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(".terraform*", "__pycache__"))
+            ignored = shutil.ignore_patterns(".terraform*", "__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored, dirs_exist_ok=True)
         else:
             shutil.copy(source, folder / name)
     return folder
@@ -88,9 +89,9 @@ class Workspace:
         }
         (self._folder / "main.tf.json").write_text(json.dumps(root), encoding="utf-8")
 
-    def apply(self) -> None:
+    def apply(self, *options: str) -> None:
         """Apply."""
-        self._run("apply", "-auto-approve", "-input=false")
+        self._run("apply", "-auto-approve", "-input=false", *options)
 
     def destroy(self) -> None:
         """Destroy everything in the state."""

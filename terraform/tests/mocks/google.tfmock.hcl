@@ -10,6 +10,7 @@ mock_resource "google_service_account" {
     email  = "somebody@test-project.iam.gserviceaccount.com"
     id     = "projects/test-project/serviceAccounts/somebody@test-project.iam.gserviceaccount.com"
     member = "serviceAccount:somebody@test-project.iam.gserviceaccount.com"
+    name   = "projects/test-project/serviceAccounts/somebody@test-project.iam.gserviceaccount.com"
   }
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tests.rollout.control_plane.iam import Iam
 from tests.rollout.control_plane.rest import Document, Refusal, Request, merge_patch
 
-__all__ = ["COLLECTIONS", "Collection", "Documents", "operation"]
+__all__ = ["COLLECTIONS", "Collection", "Documents", "keys_named_in", "operation", "policy_answer"]
 
 _numbers = itertools.count(100001)
 
@@ -97,8 +97,7 @@ class Documents:
         """Answer one request to the kind's API."""
         collection = COLLECTIONS[kind]
         if request.verb in {"getIamPolicy", "setIamPolicy"}:
-            self._get(request.path)
-            return policy_answer(self._iam, request.path, request)
+            return policy_answer(self._iam, self._get(self._in_a_project(request.path))["name"], request)
         if re.fullmatch(collection.path, request.path):
             if request.method != "POST":
                 raise Refusal(404, f"no {request.method} of {request.path}")
@@ -112,6 +111,7 @@ class Documents:
             patch = request.document
             mask = patch.pop("updateMask", "") or request.query.get("updateMask", "")
             merge_patch(document, patch.get("serviceAccount", patch), mask)
+            self._check_keys(collection, document)
         elif request.method == "PUT":
             document.update(request.document | {"name": document["name"]})
         return self._shown(collection, document)
@@ -123,20 +123,25 @@ class Documents:
         document = collection.complete(name, request.document)
         if document["name"] in self.all:
             raise Refusal(409, f"{document['name']} exists already.")
-        if collection.agent:
-            for key in re.findall(
-                r"projects/[^/\"]+/locations/[^/\"]+/keyRings/[^/\"]+/cryptoKeys/[^/\"']+", str(document)
-            ):
-                self._encrypt(collection.agent, key)
+        self._check_keys(collection, document)
         document.setdefault("createTime", "2026-01-01T00:00:00Z")
         self.all[document["name"]] = document
         shown = self._shown(collection, document)
         return operation(name.rpartition("/")[0].rpartition("/")[0], shown) if collection.has_operations else shown
 
+    def _check_keys(self, collection: Collection, document: Document) -> None:
+        for key in keys_named_in(document) if collection.agent else ():
+            self._encrypt(collection.agent, key)
+
     def _get(self, name: str) -> Document:
         if name not in self.all:
             raise Refusal(404, f"{name} was not found.")
         return self.all[name]
+
+    def _in_a_project(self, name: str) -> str:
+        """Find what `projects/-/…` names: an account's e-mail address is unique."""
+        found = [one for one in self.all if one.endswith(name.removeprefix("projects/-"))]
+        return found[0] if name.startswith("projects/-/") and found else name
 
     @staticmethod
     def _shown(collection: Collection, document: Document) -> Document:
@@ -144,6 +149,11 @@ class Documents:
             return document
         local = re.sub(collection.path + "/", "", document["name"], count=1)
         return {**document, "name": local}
+
+
+def keys_named_in(document: Document) -> list[str]:
+    """Return the KMS keys that stand anywhere in a resource."""
+    return re.findall(r"projects/[^/\"]+/locations/[^/\"]+/keyRings/[^/\"]+/cryptoKeys/[^/\"']+", str(document))
 
 
 def policy_answer(iam: Iam, resource: str, request: Request) -> Document:

@@ -81,7 +81,7 @@ class Functions:
     def service_of(self, uri: str) -> str | None:
         """Return the Cloud Run service behind an address."""
         for name, function in self.functions.items():
-            if function["serviceConfig"]["uri"] == uri:
+            if function["serviceConfig"].get("uri") == uri:
                 return name.replace("/functions/", "/services/")
         return None
 
@@ -105,11 +105,18 @@ class Functions:
                 self._build(name, function)
             self._start(name, function)
         except Refusal as refusal:
-            return operation(parent, {}, refusal)
+            return self._failed(name, function, refusal)
         except LocalServiceError as error:
-            return operation(parent, {}, Refusal(400, f"The container failed to start and listen: {error}"))
+            return self._failed(name, function, Refusal(400, f"The container failed to start and listen: {error}"))
         self.functions[name] = function
         return operation(parent, {**function, "@type": "type.googleapis.com/google.cloud.functions.v2.Function"})
+
+    def _failed(self, name: str, function: Document, refusal: Refusal) -> Document:
+        """Keep a function whose first build failed, as Cloud Functions does: it is there, and serves nothing."""
+        if name not in self.functions:
+            function.update(state="FAILED", environment="GEN_2", serviceConfig={**function["serviceConfig"]})
+            self.functions[name] = function
+        return operation(name.partition("/functions")[0], {}, refusal)
 
     def _build(self, name: str, function: Document) -> None:
         """Build under the build identity: everything it needs, it must have been granted."""
@@ -161,8 +168,9 @@ class Functions:
         self.instances[name] = instance
 
     def _delete(self, name: str) -> None:
-        self.instances.pop(name).kill()
-        self._iam.forget(self.functions.pop(name)["serviceConfig"]["service"])
+        if instance := self.instances.pop(name, None):
+            instance.kill()
+        self._iam.forget(self.functions.pop(name)["serviceConfig"].get("service", ""))
         shutil.rmtree(self._source_folder(name), ignore_errors=True)
 
     def _source_folder(self, name: str) -> Path:

@@ -12,26 +12,33 @@ __all__ = ["Binding", "Call", "Iam"]
 # Of Google's "IAM roles and permissions index": those permissions of each role that anything here asks for.
 ROLES = {
     "roles/artifactregistry.writer": {"artifactregistry.repositories.uploadArtifacts"},
-    "roles/cloudkms.cryptoKeyEncrypterDecrypter": {"cloudkms.cryptoKeyVersions.useToEncrypt"},
+    "roles/cloudkms.cryptoKeyEncrypterDecrypter": {
+        "cloudkms.cryptoKeyVersions.useToDecrypt",
+        "cloudkms.cryptoKeyVersions.useToEncrypt",
+    },
+    "roles/iam.serviceAccountTokenCreator": {"iam.serviceAccounts.getOpenIdToken"},
     "roles/logging.logWriter": {"logging.logEntries.create"},
     "roles/pubsub.publisher": {"pubsub.topics.publish"},
     "roles/pubsub.subscriber": {"pubsub.subscriptions.consume"},
+    "roles/pubsub.viewer": {"pubsub.subscriptions.get", "pubsub.topics.get"},
     "roles/run.invoker": {"run.routes.invoke"},
     "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
     "roles/storage.objectViewer": {"storage.objects.get", "storage.objects.list"},
 }
-_STARTS_WITH = re.compile(r'resource\.name\.startsWith\("([^"]*)"\)')
-_MEMBER = re.compile(r"(user|serviceAccount|group|domain):[^:\s]+|(principal|principalSet)://\S+")
+_TERM = re.compile(r'resource\.name(?P<whole> == |\.startsWith\()"(?P<name>[^"]*)"\)?')
+_MEMBER = re.compile(
+    r"(user|serviceAccount|group|domain):[^:\s]+|(principal|principalSet)://\S+|deleted:serviceAccount:[^:\s]+\?uid=\d+"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Binding:
-    """One member's role on one resource; `prefix` is what a condition on the resource's name demands."""
+    """One member's role on one resource; `condition` is an expression on the resource's name."""
 
     resource: str
     role: str
     member: str
-    prefix: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,6 +57,8 @@ class Iam:
     def __init__(self, *, knows: Callable[[str], bool], on_change: Callable[[], None] = lambda: None) -> None:
         """`knows` tells whether a service account exists; Google refuses members that do not."""
         self._policies: dict[str, Document] = {}
+        self.late: set[Binding] = set()  # granted, and not in force yet
+        self.delays_grants = False
         self._etags = itertools.count(1)
         self._knows = knows
         self._on_change = on_change
@@ -74,20 +83,31 @@ class Iam:
                 if not _MEMBER.fullmatch(member) or (kind == "serviceAccount" and not self._knows(account)):
                     raise Refusal(400, f"Service account {account} does not exist.")
         kept = [binding for binding in policy.get("bindings", []) if binding["members"]]
+        for binding in kept:
+            _holds((binding.get("condition") or {}).get("expression", ""), resource)  # refuses what it cannot read
         new = {"version": policy.get("version", 1), "etag": f"e{next(self._etags)}", "bindings": kept}
+        before = self.bindings
         self._policies[resource] = new
+        if self.delays_grants:
+            self.late |= self.bindings - before
         self._on_change()
         return new
 
     def forget(self, resource: str) -> None:
-        """Drop the policy of a deleted resource."""
+        """Drop the policy of a deleted resource; a deleted account stays a member, by a name that nobody has."""
         self._policies.pop(resource, None)
+        account = re.fullmatch(r"projects/[^/]+/serviceAccounts/([^/]+)", resource)
+        if account:
+            gone = f"serviceAccount:{account[1]}"
+            for policy in self._policies.values():
+                for binding in policy["bindings"]:
+                    binding["members"] = [f"deleted:{one}?uid=1" if one == gone else one for one in binding["members"]]
 
     @property
     def bindings(self) -> set[Binding]:
         """Every binding there is."""
         return {
-            Binding(resource, binding["role"], member, _prefix(binding))
+            Binding(resource, binding["role"], member, (binding.get("condition") or {}).get("expression", ""))
             for resource, policy in self._policies.items()
             for binding in policy.get("bindings", [])
             for member in binding["members"]
@@ -109,12 +129,15 @@ class Iam:
         """Return the bindings that allow it, on the resource itself or above it."""
         return {
             binding
-            for binding in self.bindings
+            for binding in self._in_force()
             if binding.member == member
             and permission in ROLES[binding.role]
             and _covers(binding.resource, resource)
-            and resource.startswith(binding.prefix)
+            and _holds(binding.condition, resource)
         }
+
+    def _in_force(self) -> set[Binding]:
+        return self.bindings - self.late
 
 
 def _covers(holder: str, resource: str) -> bool:
@@ -125,11 +148,14 @@ def _covers(holder: str, resource: str) -> bool:
     )
 
 
-def _prefix(binding: Document) -> str:
-    condition = binding.get("condition")
+def _holds(condition: str, resource: str) -> bool:
+    """Judge the one kind of condition that the module needs: names, or how they begin, joined by "or"."""
     if not condition:
-        return ""
-    found = _STARTS_WITH.fullmatch(condition["expression"])
-    if not found:
-        raise Refusal(400, "this control plane reads resource.name.startsWith(…) only")
-    return found[1]
+        return True
+    terms = [_TERM.fullmatch(term) for term in condition.split(" || ")]
+    read = [term for term in terms if term]
+    if len(read) != len(terms):
+        raise Refusal(400, "this control plane reads resource.name == … and resource.name.startsWith(…) only")
+    return any(
+        resource == term["name"] if term["whole"] == " == " else resource.startswith(term["name"]) for term in read
+    )

@@ -4,6 +4,8 @@ On Google Cloud the metadata server tells who a process is. Here it is the addre
 identity has its own.
 """
 
+from collections.abc import Callable, Iterable
+
 import grpc
 from google.pubsub_v1.types import PublishRequest, PublishResponse
 
@@ -18,10 +20,25 @@ __all__ = ["IdentityServices"]
 class IdentityServices:
     """The two services' addresses for one member."""
 
-    def __init__(self, member: str, iam: Iam, emulator: str, payloads: dict[str, list[bytes]]) -> None:
-        """`payloads`, by secret, are shared between identities: whoever may read sees the same."""
+    def __init__(
+        self,
+        member: str,
+        iam: Iam,
+        emulator: str,
+        payloads: dict[str, list[bytes]],
+        *,
+        decrypt: Callable[[str], None],
+        published: Callable[[str, Iterable[str]], None],
+    ) -> None:
+        """`payloads`, by secret, are shared between identities: whoever may read sees the same.
+
+        `decrypt` raises Refusal where a secret's newest version cannot be decrypted any more; `published` is told the
+        ids of a topic's new messages.
+        """
         self._member = member
         self._iam = iam
+        self._decrypt = decrypt
+        self._published = published
         self._channel = insecure_channel(emulator)
         self._publish = self._channel.unary_unary(
             "/google.pubsub.v1.Publisher/Publish",
@@ -52,6 +69,10 @@ class IdentityServices:
 
     def _guard_secret(self, secret: str) -> None:
         self._require("secretmanager.versions.access", secret)
+        try:
+            self._decrypt(secret)
+        except Refusal as refusal:
+            raise GrpcRefusal("FAILED_PRECONDITION", refusal.message) from refusal
 
     def _pass_on(self, request: PublishRequest) -> PublishResponse:
         self._require("pubsub.topics.publish", request.topic)
@@ -59,6 +80,7 @@ class IdentityServices:
             answer: PublishResponse = self._publish(request, timeout=10)
         except grpc.RpcError as error:
             raise GrpcRefusal(error.code().name, "the emulator refuses") from error
+        self._published(request.topic, answer.message_ids)
         return answer
 
     def _require(self, permission: str, resource: str) -> None:

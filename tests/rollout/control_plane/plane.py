@@ -1,24 +1,24 @@
 """The whole of it: one server for all APIs, with what Terraform needs to find it."""
 
 import base64
+import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from tests.rollout.control_plane.documents import COLLECTIONS, Documents, policy_answer
+from tests.rollout.control_plane.documents import COLLECTIONS, Documents, keys_named_in, policy_answer
 from tests.rollout.control_plane.functions import Functions
 from tests.rollout.control_plane.iam import Iam
 from tests.rollout.control_plane.identities import IdentityServices
+from tests.rollout.control_plane.kms import Kms
+from tests.rollout.control_plane.project import PROJECT, PROJECT_NUMBER, Project
 from tests.rollout.control_plane.pubsub import Pubsub
-from tests.rollout.control_plane.rest import Answer, Document, JsonServer, Refusal, Request
+from tests.rollout.control_plane.rest import Answer, Document, JsonServer, Refusal, Request, as_proto3
 from tests.rollout.control_plane.storage import Storage
 from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
 
 __all__ = ["PROJECT", "PROJECT_NUMBER", "ControlPlane"]
-
-PROJECT = "test-project"
-PROJECT_NUMBER = "123456789012"
 
 # The provider's product → where this server answers for it. The slash at the end is the provider's own convention.
 _ENDPOINTS = {
@@ -48,20 +48,21 @@ class ControlPlane:
         self._server = JsonServer(self._answer)
         self._emulator = emulator
         self._identities: dict[str, IdentityServices] = {}
-        self._keys: set[str] = set()
-        self.enabled: set[str] = set()
         self.payloads: dict[str, list[bytes]] = {}
+        self.missing_agents: set[str] = set()  # not made yet: no policy may name them
         self.requests: list[tuple[str, str]] = []
         self.unknown: list[str] = []
         self.iam = Iam(knows=self._knows, on_change=self._review)
-        self.documents = Documents(self.iam, self._encrypt)
-        self.storage = Storage(PROJECT_NUMBER, self.iam, self._encrypt)
-        self.pubsub = Pubsub(emulator.address, f"{self._server.url}/push", self.iam, self._encrypt)
+        self.kms = Kms(self.iam, self.agent)
+        self.project = Project(self.iam)
+        self.documents = Documents(self.iam, self.kms.encrypt)
+        self.storage = Storage(PROJECT_NUMBER, self.iam, self.kms.encrypt)
+        self.pubsub = Pubsub(emulator.address, f"{self._server.url}/push", self.iam, self.kms.encrypt)
         self.functions = Functions(
             cache=cache,
             iam=self.iam,
             identity=self.identity,
-            encrypt=self._encrypt,
+            encrypt=self.kms.encrypt,
             project_number=PROJECT_NUMBER,
             storage=self.storage,
             url=f"{self._server.url}/run.app",
@@ -104,32 +105,35 @@ class ControlPlane:
     def identity(self, member: str) -> IdentityServices:
         """Return the services as a member reaches them."""
         if member not in self._identities:
-            self._identities[member] = IdentityServices(member, self.iam, self._emulator.address, self.payloads)
+            self._identities[member] = IdentityServices(
+                member,
+                self.iam,
+                self._emulator.address,
+                self.payloads,
+                decrypt=self.kms.decrypt_newest_version,
+                published=self._note_published,
+            )
         return self._identities[member]
 
     def agent(self, service: str) -> str:
         """Return a Google service agent's member name."""
         return f"serviceAccount:service-{PROJECT_NUMBER}@{service}.iam.gserviceaccount.com"
 
-    def add_key(self, key: str) -> None:
-        """Create a KMS key."""
-        self._keys.add(key)
-
     def publish(self, member: str, topic: str, data: bytes) -> None:
         """Publish an event as somebody. Raises Refusal without the grant."""
         self.iam.require(member, "pubsub.topics.publish", topic)
-        self._emulator.publish(topic, data)
+        self._note_published(topic, [self._emulator.publish(topic, data)])
 
     def _knows(self, account: str) -> bool:
         name, _, domain = account.partition("@")
         if domain == f"{PROJECT}.iam.gserviceaccount.com":
             return f"projects/{PROJECT}/serviceAccounts/{account}" in self.documents.all
+        if f"serviceAccount:{account}" in self.missing_agents:
+            return False
         return name == f"service-{PROJECT_NUMBER}" or not domain.endswith(f"{PROJECT}.iam.gserviceaccount.com")
 
-    def _encrypt(self, agent: str, key: str) -> None:
-        if key not in self._keys:
-            raise Refusal(404, f"{key} was not found.")
-        self.iam.require(self.agent(agent), "cloudkms.cryptoKeyVersions.useToEncrypt", key)
+    def _note_published(self, topic: str, message_ids: Iterable[str]) -> None:
+        self.kms.note_published(self.pubsub.topics.get(topic, {}).get("kmsKeyName"), message_ids)
 
     def _review(self) -> None:
         self.pubsub.review_dead_lettering(self.agent("gcp-sa-pubsub"))
@@ -143,26 +147,35 @@ class ControlPlane:
         inner = Request(request.method, path, request.verb, request.query, request.body, request.headers, request.host)
         with self._lock:
             try:
-                return self._dispatch(product, inner)
+                answer = self._dispatch(product, inner)
+                # Cloud Storage's API is older than protobuf's JSON, and says false and 0.
+                return as_proto3(answer) if isinstance(answer, dict) and product != "storage" else answer
             except Refusal as refusal:
                 if refusal.status == 404 and "no " in refusal.message[:3]:
                     self.unknown.append(f"{request.method} {request.path}:{request.verb}")
                 raise
 
     def _dispatch(self, product: str, request: Request) -> Answer:
-        if product == "monitoring" and request.path.split("/")[2] == "dashboards":
-            return self.documents.answer("dashboards", request)
-        if product == "secretmanager" and request.verb == "addVersion":
-            return self._add_version(request)
-        if product == "logging" and request.verb == "list":
-            return {"entries": self._log_entries()}
+        match product, request.verb:
+            case "secretmanager", "addVersion":
+                return self._add_version(request)
+            case "logging", "list":
+                return {"entries": self._log_entries()}
+            case "monitoring", _ if request.path.split("/")[2] == "dashboards":
+                return self.documents.answer("dashboards", request)
         if product in COLLECTIONS:
             return self.documents.answer(product, request)
+        return self._dispatch_to_services(product, request)
+
+    def _dispatch_to_services(self, product: str, request: Request) -> Answer:
         match product:
             case "functions":
                 return self.functions.answer(request)
             case "pubsub":
-                return self.pubsub.answer(request)
+                answer = self.pubsub.answer(request)
+                if request.verb == "publish":
+                    self._note_published(request.path, answer["messageIds"])
+                return answer
             case "storage":
                 answer = self.storage.answer(request)
                 return (204, b"") if request.method == "DELETE" else answer
@@ -172,17 +185,17 @@ class ControlPlane:
                     Request(request.method, path, "", request.query, request.body, request.headers, request.host)
                 )
             case "projects":
-                return self._project(request)
+                return self.project.answer(request)
             case "billing":
                 return {"projectId": PROJECT, "billingEnabled": True}
             case "serviceusage":
-                return self._services(request)
+                return self.project.answer_services(request)
             case "run" if request.path in {
-                one["serviceConfig"]["service"] for one in self.functions.functions.values()
+                one["serviceConfig"].get("service") for one in self.functions.functions.values()
             }:
                 return policy_answer(self.iam, request.path, request)
-            case "kms" if request.path in self._keys:
-                return policy_answer(self.iam, request.path, request)
+            case "kms":
+                return self.kms.answer(request)
         raise Refusal(404, f"no {request.method} {product}/{request.path}")
 
     def _add_version(self, request: Request) -> Document:
@@ -190,6 +203,7 @@ class ControlPlane:
             raise Refusal(404, f"Secret [{request.path}] not found.")
         versions = self.payloads.setdefault(request.path, [])
         versions.append(base64.b64decode(request.document["payload"]["data"]))
+        self.kms.note_version(request.path, keys_named_in(self.documents.all[request.path]))
         return {
             "name": f"{request.path}/versions/{len(versions)}",
             "state": "ENABLED",
@@ -209,42 +223,6 @@ class ControlPlane:
             for entry in reversed(instance.log_entries)
         ]
 
-    def _project(self, request: Request) -> Document:
-        if request.path != f"projects/{PROJECT}":
-            raise Refusal(403, f"Permission denied on {request.path} (or it may not exist)")
-        if request.verb:
-            return policy_answer(self.iam, request.path, request)
-        return {
-            "projectId": PROJECT,
-            "projectNumber": PROJECT_NUMBER,
-            "name": f"projects/{PROJECT_NUMBER}",
-            "displayName": PROJECT,
-            "lifecycleState": "ACTIVE",
-            "state": "ACTIVE",
-        }
-
-    def _services(self, request: Request) -> Document:
-        if request.verb == "batchEnable":
-            self.enabled.update(request.document["serviceIds"])
-            return {"name": "operations/done", "done": True, "response": {}}
-        if request.verb == "enable":
-            self.enabled.add(request.path.rpartition("/")[2])
-            return {"name": "operations/done", "done": True, "response": {}}
-        if request.path.startswith("operations/"):
-            return {"name": request.path, "done": True, "response": {}}
-        services = [
-            {"name": f"projects/{PROJECT_NUMBER}/services/{one}", "config": {"name": one}, "state": "ENABLED"}
-            for one in sorted(self.enabled)
-        ]
-        if request.path.endswith("/services"):
-            return {"services": services}
-        name = request.path.rpartition("/")[2]
-        return {
-            "name": request.path,
-            "config": {"name": name},
-            "state": "ENABLED" if name in self.enabled else "DISABLED",
-        }
-
     def _push(self, subscription: str, body: bytes) -> Answer:
         """Do what lies between Pub/Sub and the instance: the token's identity and audience, and the invoker's grant."""
         config = self.pubsub.subscriptions[subscription]["pushConfig"]
@@ -254,8 +232,13 @@ class ControlPlane:
             return 404, b""
         if not token or token.get("audience", config["pushEndpoint"]) != config["pushEndpoint"]:
             return 401, b""
+        pusher = token["serviceAccountEmail"]
+        agent = self.agent("gcp-sa-pubsub")
         try:
-            self.iam.require("serviceAccount:" + token["serviceAccountEmail"], "run.routes.invoke", service)
+            self.kms.decrypt_message(json.loads(body)["message"]["messageId"])
+            account = f"projects/{pusher.partition('@')[2].partition('.')[0]}/serviceAccounts/{pusher}"
+            self.iam.require(agent, "iam.serviceAccounts.getOpenIdToken", account)
+            self.iam.require(f"serviceAccount:{pusher}", "run.routes.invoke", service)
         except Refusal:
             return 403, b""
         return self.functions.push(service, body)

@@ -105,6 +105,8 @@ class Pubsub:
             raise Refusal(400, f"{wrong} cannot be changed.")
         inner = patch.get("subscription" if store is self.subscriptions else "topic")
         merge_patch(document, inner if isinstance(inner, dict) else patch, mask)
+        if store is self.topics and (key := document.get("kmsKeyName")):
+            self._encrypt("gcp-sa-pubsub", key)
         if store is self.subscriptions:
             self._patch_emulator(request.path, document, fields)
         return document

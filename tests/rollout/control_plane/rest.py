@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["Answer", "Document", "JsonServer", "Refusal", "Request", "merge_patch"]
+__all__ = ["Answer", "Document", "JsonServer", "Refusal", "Request", "as_proto3", "merge_patch"]
 
 Document = dict[str, Any]
 
@@ -50,6 +50,26 @@ class Request:
 
 
 Answer = Document | bytes | tuple[int, bytes]
+
+
+# Messages, whose presence says something; an empty map or list says nothing, and is left out.
+_MESSAGES = frozenset({"automaticUpdatePolicy", "expirationPolicy", "automatic", "response"})
+
+
+def as_proto3(document: Document) -> Document:
+    """Write an answer as Google's protobuf APIs do: fields with a default (0, "", false, []) are left out."""
+    shown: Document = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            inner = as_proto3(value)
+            if inner or name in _MESSAGES:
+                shown[name] = inner
+        elif isinstance(value, list):
+            if value:
+                shown[name] = [as_proto3(one) if isinstance(one, dict) else one for one in value]
+        elif value not in (None, "", 0, False):
+            shown[name] = value
+    return shown
 
 
 class JsonServer:

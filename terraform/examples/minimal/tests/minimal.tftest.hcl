@@ -14,7 +14,7 @@ run "three_variables_are_enough" {
     error_message = "next_steps must say where the keys go"
   }
   assert {
-    condition     = strcontains(output.next_steps, "\"event\":\"purchase\"")
-    error_message = "the first event must be one that the pixel wants"
+    condition     = strcontains(output.next_steps, "gcloud pubsub topics publish x-conversions --project=test-project")
+    error_message = "next_steps must say how a first event is sent"
   }
 }
