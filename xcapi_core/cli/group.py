@@ -42,6 +42,7 @@ _COMMANDS: Final[Mapping[str, Entry]] = {
         "xcapi_core.cli.doctor.command", "doctor", "Check the set-up against the real services, and say what to do."
     ),
     "trace": Entry("xcapi_core.cli.trace.command", "trace", "Tell where a conversion ended, by its id."),
+    "listen": Entry("xcapi_core.cli.listen.command", "listen", "Show what the events on a live topic become at X."),
     "publish": Entry("xcapi_core.cli.publish.command", "publish", "Publish the events in files to a topic."),
     "status": Entry("xcapi_core.cli.status.command", "status", "Show backlog, last delivery, dead letters, pauses."),
     "tags": Entry("xcapi_core.cli.tags.command", "tags", "List the pixel's event tags at X, or make one."),

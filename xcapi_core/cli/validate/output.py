@@ -86,13 +86,16 @@ class PeopleOutput:
         if not console.is_terminal:
             console.width = _PLAIN_WIDTH
 
-    def verdict(self, verdict: Verdict) -> None:
-        """Print the place and the end, then what X would get or what is wrong, then what was dropped."""
+    def verdict(self, verdict: Verdict, place: str = "") -> None:
+        """Print the place and the end, then what X would get or what is wrong, then what was dropped.
+
+        The place is file and line, where no other is given.
+        """
         if self._only_bad and verdict.is_well:
             return
         index = "" if verdict.event_index is None else f"[{verdict.event_index}]"
         at = f" at pixel {verdict.pixel_id}" if verdict.pixel_id else ""
-        lines = [(f"{verdict.file}:{verdict.line}{index}", verdict.end, f"{verdict.why}{at}")]
+        lines = [(f"{place or f'{verdict.file}:{verdict.line}'}{index}", verdict.end, f"{verdict.why}{at}")]
         if not self._console.is_terminal:
             # A million lines through rich would take minutes.
             sys.stdout.write(f"{lines[0][0]}  {verdict.end}  {lines[0][2]}\n" + _more(verdict))

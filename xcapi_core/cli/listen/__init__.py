@@ -1,0 +1,1 @@
+"""`xcapi listen`: a preview of X on a live topic."""
