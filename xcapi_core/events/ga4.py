@@ -52,6 +52,7 @@ _NAMES: Final[Names] = merged(
     spread(_INHERITED, {"click_url": ("page_location", "event_source_url")}),
 )
 _PEOPLE: Final = ("email", "phone", "hashed_email", "hashed_phone_number")
+_PAGES: Final = ("page_location", "page_hostname")
 _BODIES: Final = ("events", "conversions")
 _TYPED_VALUES: Final = ("string_value", "int_value", "double_value", "float_value")
 _SYNONYMS: Final = SYNONYMS["ga4"]
@@ -83,7 +84,7 @@ def open_ga4(event: Mapping[str, object], envelope: Envelope | None) -> Opened |
         at=(at_params, at, "", "ecommerce.", "user_data."),
         name=name,
         pixel_id=first_pixel_id(*around),
-        is_unwanted=any(is_scanner(place.get("page_location")) for place in around),
+        is_unwanted=any(is_scanner(place.get(name)) for place in around for name in _PAGES),
     )
 
 

@@ -15,7 +15,7 @@ __all__ = ["NOTHING", "Opened", "first_pixel_id", "is_scanner", "not_a_body", "p
 NOTHING: Final[Mapping[str, object]] = {}
 # Google's scanner of tags, which loads pages from here and sets off their events.
 _SCANNER: Final = re.compile(
-    r"\s*(?:https?:)?//(?:[^/?#@]*@)?gtm-msr\.appspot\.com(?::[0-9]*)?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL
+    r"\s*(?:(?:https?:)?//(?:[^/?#@]*@)?)?gtm-msr\.appspot\.com(?::[0-9]*)?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL
 )
 
 
@@ -41,7 +41,7 @@ def path_within(envelope: Envelope | None) -> str:
 
 
 def is_scanner(address: object) -> bool:
-    """Tell whether a page's address is one of Google's scanner."""
+    """Tell whether a page's address, or its host's name, is one of Google's scanner."""
     return isinstance(address, str) and "appspot" in address.lower() and _SCANNER.fullmatch(address) is not None
 
 

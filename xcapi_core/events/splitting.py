@@ -128,11 +128,11 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
         split = _split(inner, inner, form, unions=unions, depth=depth + 1)
         if isinstance(split, Unreadable):
             return msgspec.structs.replace(split, envelope={**cloud_event.outer, **split.envelope})
-        is_list = inner.startswith(b"[")
         lone = whole if len(split.events) == 1 else b""
-        events = tuple(
-            (_within(cloud_event, envelope, lone, is_list=is_list), event) for envelope, event in split.events
-        )
+        is_list = inner.startswith(b"[")
+        # One envelope for all that share one: its events share it when they are published again.
+        around = {id(envelope): _within(cloud_event, envelope, lone, is_list=is_list) for envelope, _ in split.events}
+        events = tuple([(around[id(envelope)], event) for envelope, event in split.events])
         return msgspec.structs.replace(split, events=events)
     members = object_members(data)
     form = form or _detected(members, unions=unions)

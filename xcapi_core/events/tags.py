@@ -9,7 +9,7 @@ from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings
 from xcapi_core.settings.event_names import normalise_event_name
 
-__all__ = ["SYNONYMS", "ambiguous", "belongs_to", "find_tag", "list_names", "read_tag"]
+__all__ = ["SYNONYMS", "belongs_to", "find_tag", "list_names", "read_tag"]
 
 _MOST_NAMES_LISTED = 30
 
@@ -45,6 +45,7 @@ SYNONYMS: Final[Mapping[str, Mapping[str, str]]] = {
         "subscription_started": "subscribe",
         "trial_started": "start_trial",
         "viewed_product": "content_view",
+        "wishlist_product_added_to_cart": "add_to_cart",
     },
 }
 
@@ -94,12 +95,18 @@ def read_tag(event: Mapping[str, object], pixel: PixelSettings, *, format_is_sta
     path = "event_id"
     if tag is None:
         path, tag = _look_up(event, pixel)
-    elif not format_is_stated and ambiguous(event, tag, pixel):
+    elif not _is_tag(tag, pixel) and (not format_is_stated and not is_absent(event.get("event_name"))):
         # GA4's event data names the event in event_name and gives it an event_id that is no tag of X's.
         return Problem(
             path="event_id",
             found="no tw-… tag and none of the pixel's, beside an event_name: this may be GA4 event data",
             expected="the message's attribute format=x (or ga4, segment), which says what the event is",
+        )
+    elif not _is_tag(tag, pixel) and _look_up(event, pixel)[1] is not None:
+        return Problem(
+            path="event_id",
+            found="no tw-… tag and none of the pixel's, beside a name that has a tag",
+            expected="no event_id: event_id is X's event tag; your dedup key belongs in conversion_id",
         )
     if tag is None:
         return Problem(
@@ -114,12 +121,11 @@ def read_tag(event: Mapping[str, object], pixel: PixelSettings, *, format_is_sta
     return tag
 
 
-def ambiguous(event: Mapping[str, object], tag: str, pixel: PixelSettings) -> bool:
-    """Tell whether `event_id` may be no tag at all: an unknown word beside an `event_name`."""
-    if is_absent(event.get("event_name")) or tag.lower().startswith("tw-"):
-        return False
-    # The short form of a configured tag is the same tag to X.
-    return not any(tag in (known, known.rpartition("-")[2]) for known in pixel.event_ids.values())
+def _is_tag(text: str, pixel: PixelSettings) -> bool:
+    """Tell whether an `event_id` is surely a tag: `tw-…`, or one of the pixel's in its long or short form."""
+    return text.lower().startswith("tw-") or any(
+        text in (known, known.rpartition("-")[2]) for known in pixel.event_ids.values()
+    )
 
 
 def list_names(pixel: PixelSettings) -> str:

@@ -12,7 +12,7 @@ from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import is_absent, is_object
 from xcapi_core.events.identity import Identity, stands_alone
 from xcapi_core.events.names import OVERRIDES, PERSON, Names, Plan, Table, merged, spread
-from xcapi_core.events.opened import NOTHING, Opened
+from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id
 from xcapi_core.events.person import ADDERS, add_click_id, add_kinds, no_identifier
 from xcapi_core.events.shapes import as_list, as_object
 from xcapi_core.events.source import EventSource
@@ -53,9 +53,7 @@ _MOST_ELEMENTS: Final = 20
 def open_x(event: Mapping[str, object], envelope: Envelope | None) -> Opened:
     """Return the places of an event in X's own shape, or near it."""
     places = (event, _inner(event, "user"), _inner(event, "user_data"))
-    own = event.get("pixel_id")
-    if own is None and envelope is not None:
-        own = envelope.fields.get("pixel_id")
+    own = first_pixel_id(event, *([] if envelope is None else [envelope.fields]))
     return Opened(places=places, at=_AT, pixel_id=own)
 
 
