@@ -1,5 +1,6 @@
 """`xcapi validate`: reads files as the function would read messages, and sends nothing."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from xcapi_core.cli.configuration import config_option, require_configuration
 from xcapi_core.cli.console import is_animated, new_console
 from xcapi_core.cli.files import Chunk, InputError, InputFormat, read_chunks
 from xcapi_core.cli.standard_output import discard_output
+from xcapi_core.cli.validate.asking import MOST_QUESTIONS, Asking
 from xcapi_core.cli.validate.output import Bar, JsonOutput, Output, PeopleOutput
 from xcapi_core.cli.validate.tally import Tally
 from xcapi_core.cli.validate.verdicts import Verdict, judge
@@ -30,6 +32,10 @@ document) is read as the function would read a message with this data: one event
 Measurement Protocol body, a Segment batch. A CSV's header names the fields, in any case, with spaces or "_",
 "user.email" the field email in user; JSON in a cell counts as such. Dead letters (as `xcapi dlq export` and
 `gcloud pubsub subscriptions pull --format=json` write them) and push envelopes are read as the messages they hold.
+
+--ask-x then lets X itself judge up to 50 of the conversions. X has no test mode: what goes out is synthetic (people,
+ids, no amounts) and carries one element that X must refuse, so that it counts nothing, as far as anybody has seen. A
+control comes first; any answer that is not that refusal stops everything. `xcapi doctor` asks the control alone.
 
 The configuration is the function's own: --config FILE, else XCAPI_CONFIG or XCAPI_CONFIG_FILE. Of identifiers, only
 as much is shown as tells one's own.
@@ -68,6 +74,9 @@ wrong usage.
     show_default=True,
     help="How the files are written; auto goes by their names and first lines.",
 )
+@click.option("--ask-x", is_flag=True, help="Let X judge what would be sent (50 at most), without counting it.")
+@click.option("--with-value", is_flag=True, help="With --ask-x: amounts, too.")
+@click.option("--yes", is_flag=True, help="With --ask-x: do not ask.")
 @click.option("--quiet", is_flag=True, help="Show only what cannot be sent, and the summary.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: each event, then the summary.")
 def validate(
@@ -77,6 +86,9 @@ def validate(
     format_: str | None,
     pixel: str | None,
     input_format: InputFormat,
+    ask_x: bool,
+    with_value: bool,
+    yes: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -85,6 +97,7 @@ def validate(
     if pixel is not None and pixel not in settings.pixels:
         raise click.BadParameter(f"none of the configured pixels: {', '.join(settings.pixels)}", param_hint="--pixel")
     attributes = {key: value for key, value in (("format", format_), ("pixel_id", pixel)) if value}
+    asking = Asking(settings, with_value=with_value) if ask_x else None
     console = new_console()
     output: Output = JsonOutput(only_bad=quiet) if as_json else PeopleOutput(console, only_bad=quiet)
     try:
@@ -94,13 +107,15 @@ def validate(
             lambda chunk, file: judge(chunk, file, settings, attributes, datetime.now(UTC)),
             output,
             _bar(files, console),
+            note=None if asking is None else asking.note,
         )
         output.summary(tally)
+        takes_all = asking is None or _ask(asking, yes=yes, as_json=as_json)
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()  # end as `… | head` wants it: quietly
         sys.exit(0)
-    sys.exit(0 if tally.is_well else 1)
+    sys.exit(0 if tally.is_well and takes_all else 1)
 
 
 def _validate(
@@ -109,6 +124,8 @@ def _validate(
     judged: Callable[[Chunk, str], Iterator[Verdict]],
     output: Output,
     bar: Bar,
+    *,
+    note: Callable[[Verdict], None] | None,
 ) -> Tally:
     tally = Tally()
     with bar:
@@ -120,6 +137,8 @@ def _validate(
                         for verdict in judged(chunk, file):
                             tally.add(verdict)
                             output.verdict(verdict)
+                            if note is not None:
+                                note(verdict)
                             if tally.events % _EVENTS_A_STEP == 0:
                                 bar.advance(_position(stream), tally.events)
             except InputError as error:
@@ -131,6 +150,27 @@ def _validate(
                 tally.files_unread += 1
                 output.trouble(file, error.strerror or "unreadable")
     return tally
+
+
+def _ask(asking: Asking, *, yes: bool, as_json: bool) -> bool:
+    """Ask X, and show its replies; tell whether it would take all."""
+    if not asking.agreed(yes=yes):
+        return True
+    refused = 0
+    for reply in asking.replies():
+        refused += bool(reply.words)
+        if as_json:
+            click.echo(json.dumps(reply.as_json(), ensure_ascii=False))
+            continue
+        index = "" if reply.verdict.event_index is None else f"[{reply.verdict.event_index}]"
+        said = "; ".join(reply.words) or "X has nothing to object"
+        not_asked = f" (not asked about: {', '.join(reply.left_out)})" if reply.left_out else ""
+        click.echo(f"{reply.verdict.file}:{reply.verdict.line}{index}  {said}{not_asked}")
+    if asking.beyond:
+        click.echo(f"{asking.beyond:,} more were not asked about: {MOST_QUESTIONS} at most.", err=True)
+    if asking.stopped:
+        click.echo(f"Stopped: {asking.stopped}", err=True)
+    return not (refused or asking.stopped)
 
 
 def _bar(files: tuple[str, ...], console: Console) -> Bar:

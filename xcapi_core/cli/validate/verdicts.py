@@ -70,7 +70,10 @@ _NAME = re.compile(r"[\w .:/-]{1,40}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The end of one event. `why` is one of few words, fit to be counted; `detail` says more."""
+    """The end of one event. `why` is one of few words, fit to be counted; `detail` says more.
+
+    `conversion` is masked, `wire` what X would get.
+    """
 
     file: str
     line: int
@@ -81,6 +84,7 @@ class Verdict:
     format: str = ""
     pixel_id: str = ""
     conversion: Mapping[str, object] | None = field(default=None, repr=False)
+    wire: bytes = field(default=b"", repr=False)
     dropped: tuple[str, ...] = ()
 
     @property
@@ -164,6 +168,7 @@ def _verdict(event: ReadEvent, file: str, chunk: Chunk) -> Verdict:
         format=event.format,
         pixel_id=conversion.pixel_id if conversion else event.pixel_id,
         conversion=masked(conversion.wire) if conversion else None,
+        wire=conversion.wire if conversion else b"",
         dropped=conversion.dropped if conversion else (),
     )
 

@@ -7,7 +7,7 @@ from xcapi_core.adapters.secrets import Secrets
 from xcapi_core.x_api.credential_cache import SecretUnavailable
 from xcapi_core.x_api.credentials import Credentials, CredentialsError, OAuth1Keys, read_credentials
 
-__all__ = ["KeysError", "file_reference", "oauth_keys_of", "read_secret"]
+__all__ = ["KeysError", "file_reference", "keys_of", "oauth_keys_of", "read_secret"]
 
 
 class KeysError(Exception):
@@ -20,12 +20,17 @@ def read_secret(reference: str) -> tuple[bytes, str]:
     return secret.payload, secret.version
 
 
-def oauth_keys_of(reference: str) -> OAuth1Keys:
-    """Return the OAuth keys behind a reference. Raises KeysError where it cannot be read or holds a pixel token."""
+def keys_of(reference: str) -> Credentials:
+    """Return the keys or the token behind a reference. Raises KeysError where there are none."""
     try:
-        credentials: Credentials = read_credentials(read_secret(reference)[0])
+        return read_credentials(read_secret(reference)[0])
     except (SecretUnavailable, CredentialsError) as error:
         raise KeysError(str(error)) from None
+
+
+def oauth_keys_of(reference: str) -> OAuth1Keys:
+    """Return the OAuth keys behind a reference. Raises KeysError where there are none, or it is a pixel token."""
+    credentials = keys_of(reference)
     if not isinstance(credentials, OAuth1Keys):
         raise KeysError("the secret holds a pixel token, which reads nothing: this needs the four OAuth keys")
     return credentials
