@@ -3,7 +3,7 @@
 # Written for GNU make 3.81 (macOS) and later; paths stay relative, so that a checkout's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: bench check clean demo fuzz help lint lock mutants rollout sandbox setup soak test
+.PHONY: bench check clean demo fuzz help lint lock mutants rollout sandbox setup screenshots soak test
 
 ARGS =
 XCAPI_VENV ?= .venv
@@ -57,6 +57,9 @@ fuzz: setup  ## a million mutated inputs for each of five doors (ARGS="events --
 
 mutants: setup  ## small breaks in the pure core, and which of them no test sees (ARGS=pacing for one module)
 	@$(bin)/python -m tests.mutants $(ARGS)
+
+screenshots: setup  ## the console's pictures in docs/img, of a real session in Chromium
+	@$(bin)/python -m tests.sandbox.console.screenshots
 
 setup:  ## .venv alone; every target above does this by itself
 	@sh tools/python.sh tools/bootstrap.py

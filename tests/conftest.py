@@ -36,6 +36,7 @@ _FIRST = (
     "e2e",
     "rollout",
     "sandbox/services",
+    "sandbox/console",
 )
 
 

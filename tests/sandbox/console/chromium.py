@@ -35,7 +35,7 @@ def missing() -> str | None:
 
 
 @contextmanager
-def browser(*, width: int = 1280, height: int = 900, dark: bool = False) -> Iterator[webdriver.Chrome]:
+def browser(*, width: int = 1280, height: int = 900, dark: bool = False, scale: int = 1) -> Iterator[webdriver.Chrome]:
     """Start Chromium with a window of this size in CSS pixels; it ends with the block."""
     with tempfile.TemporaryDirectory(prefix="xcapi-chromium-", ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()
@@ -47,15 +47,15 @@ def browser(*, width: int = 1280, height: int = 900, dark: bool = False) -> Iter
         try:
             scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-            resize(driver, width, height)
+            resize(driver, width, height, scale=scale)
             yield driver
         finally:
             driver.quit()
 
 
-def resize(driver: webdriver.Chrome, width: int, height: int) -> None:
+def resize(driver: webdriver.Chrome, width: int, height: int, *, scale: int = 1) -> None:
     """Give the page this size in CSS pixels; a window would not become as narrow as a phone."""
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
