@@ -281,7 +281,7 @@ def test_switches_set_the_sandboxs_faults_and_keep_those_of_others(page: Page) -
     for switch, fault in wanted.items():
         page.find(f"#{switch}").send_keys(Keys.SPACE)
         page.until(partial(lambda wanted: faults() == wanted, [other, fault]))
-        assert page.find("#misbehaving").is_displayed()
+        page.until(lambda: page.find("#misbehaving").is_displayed())
         page.find(f"#{switch}").click()
         page.until(lambda: faults() == [other])
 

@@ -33,10 +33,19 @@ const SWITCHES = [
   },
 ];
 
+const SETTLING_MS = 500;
+
 let others = [];
+let latest = [];
+let settling = null; // since a switch was moved: the stream may still tell of before
 
 export function showFaults(list) {
-  const inForce = list.filter((fault) => fault.active).map(({ fired, active, ...fault }) => fault);
+  latest = list;
+  if (settling === null) draw();
+}
+
+function draw() {
+  const inForce = latest.filter((fault) => fault.active).map(({ fired, active, ...fault }) => fault);
   others = inForce.filter((fault) => !SWITCHES.some(({ found }) => found(fault)));
   for (const { id, input, found } of SWITCHES) {
     const value = inForce.map(found).find(Boolean);
@@ -58,6 +67,8 @@ export function wireFaults() {
 
 async function put() {
   const wanted = SWITCHES.filter(({ id }) => byId(id).checked).map(({ fault }) => fault());
+  clearTimeout(settling);
+  settling = setTimeout(() => { settling = null; draw(); }, SETTLING_MS);
   const answer = await fetch("/sandbox/faults", { method: "PUT", body: JSON.stringify([...others, ...wanted]) });
   announce(answer.ok ? `${wanted.length} of X's faults switched on` : "The sandbox refused these faults");
 }
