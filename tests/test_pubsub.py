@@ -105,8 +105,134 @@ def test_what_a_message_lacks_is_empty(missing: str, *, null: bool) -> None:
     assert getattr(read, field) == empty
 
 
-def test_an_empty_message_is_a_delivery() -> None:
-    assert read_delivery(JSON, b'{"message": {}}') == message()
+UNWRAPPED = {
+    "content-type": "application/json",
+    "x-goog-pubsub-message-id": "17",
+    "x-goog-pubsub-publish-time": "2026-04-20T12:34:56.789Z",
+    "x-goog-pubsub-subscription-name": "projects/p/subscriptions/s",
+}
+OTHER_EVENT = {**BINARY_EVENT, "ce-type": "com.example.order.created"}
+# Every shape in which a message comes: headers, body, and what is read of it.
+DELIVERIES: dict[str, tuple[dict[str, str], bytes, dict[str, Any]]] = {
+    "only data": (JSON, b'{"message": {"data": "YQ=="}}', {"data": b"a"}),
+    "empty data": (JSON, b'{"message": {"data": ""}}', {}),
+    "only attributes": (JSON, b'{"message": {"attributes": {"a": "b"}}}', {"attributes": {"a": "b"}}),
+    "empty attributes": (JSON, b'{"message": {"attributes": {}}}', {}),
+    "only an id": (JSON, b'{"message": {"messageId": "7"}}', {"message_id": "7"}),
+    "only an id in snake case": (JSON, b'{"message": {"message_id": "7"}}', {"message_id": "7"}),
+    "fields that nobody reads": (JSON, b'{"message": {"data": "YQ==", "x": 1}, "y": 2}', {"data": b"a"}),
+    "binary CloudEvent": (BINARY_EVENT, b'{"message": {"data": "YQ=="}}', {"data": b"a"}),
+    "structured CloudEvent": (
+        STRUCTURED_EVENT,
+        body(ATTRIBUTES | {"data": {"message": {"data": "YQ=="}}}),
+        {"data": b"a"},
+    ),
+    "unwrapped": (
+        UNWRAPPED,
+        b'{"event": "purchase"}',
+        {
+            "message_id": "17",
+            "publish_time": "2026-04-20T12:34:56.789Z",
+            "subscription": "projects/p/subscriptions/s",
+            "data": b'{"event": "purchase"}',
+        },
+    ),
+    "unwrapped, nothing but the id": ({"x-goog-pubsub-message-id": "17"}, b"x", {"message_id": "17", "data": b"x"}),
+    "unwrapped, empty": ({"x-goog-pubsub-message-id": "17"}, b"", {"message_id": "17"}),
+    "unwrapped, with a body like an envelope": (
+        {"x-goog-pubsub-message-id": "17"},
+        b'{"message": {"data": "YQ=="}}',
+        {"message_id": "17", "data": b'{"message": {"data": "YQ=="}}'},
+    ),
+    "unwrapped, with a body like a CloudEvent": (
+        {"x-goog-pubsub-message-id": "17", **STRUCTURED_EVENT},
+        body(ATTRIBUTES),
+        {"message_id": "17", "data": body(ATTRIBUTES)},
+    ),
+    "unwrapped, of its headers only those that are attributes": (
+        {
+            "x-goog-pubsub-message-id": "17",
+            "authorization": "Bearer push-token",
+            "x-forwarded-for": "203.0.113.7",
+            "user-agent": "CloudPubSub-Google",
+            "x-xcapi_reason": "no",
+            "email": "alice@example.com",
+            "format": "ga4",
+            "pixel_id": "o8z6j",
+            "xcapi_reason": "rejected",
+            "googclient_schemaencoding": "JSON",
+            "cloudpubsubdeadlettersourcetopicpublishtime": "2026-04-20T12:34:56.789Z",
+        },
+        b"",
+        {
+            "message_id": "17",
+            "attributes": {
+                "format": "ga4",
+                "pixel_id": "o8z6j",
+                "xcapi_reason": "rejected",
+                "googclient_schemaencoding": "JSON",
+                "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-04-20T12:34:56.789Z",
+            },
+        },
+    ),
+    "unwrapped, with words that are not ASCII": (
+        {"x-goog-pubsub-message-id": "17", "xcapi_error_message": "“zu groß”".encode().decode("latin-1")},
+        b"",
+        {"message_id": "17", "attributes": {"xcapi_error_message": "“zu groß”"}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("headers", "request_body", "expected"), DELIVERIES.values(), ids=DELIVERIES.keys())
+def test_every_shape_of_a_delivery_is_read(
+    headers: dict[str, str], request_body: bytes, expected: dict[str, Any]
+) -> None:
+    assert read_delivery(headers, request_body) == message(**expected)
+
+
+EVENT_WITH_A_MESSAGE = {"event": "purchase", "email": "alice@example.com", "message": {"text": "thanks"}}
+# What an ack would lose: headers, body, and what the reason says.
+NO_DELIVERIES: dict[str, tuple[dict[str, str], bytes, str]] = {
+    "empty message": (JSON, b'{"message": {}}', "neither data nor attributes nor messageId"),
+    "message of nulls": (
+        JSON,
+        b'{"message": {"data": null, "attributes": null, "messageId": null}}',
+        "neither data nor attributes nor messageId",
+    ),
+    "only a time": (JSON, b'{"message": {"publishTime": "t"}}', "neither data nor attributes nor messageId"),
+    "event with an object message": (JSON, body(EVENT_WITH_A_MESSAGE), "neither data nor attributes nor messageId"),
+    "event, unwrapped without metadata": (JSON, b'{"event": "purchase"}', "write_metadata"),
+    "array, unwrapped without metadata": (JSON, b'[{"event": "purchase"}]', "write_metadata"),
+    "text, unwrapped without metadata": ({}, b"hello", "write_metadata"),
+    "nothing, unwrapped without metadata": ({}, b"", "write_metadata"),
+    "binary CloudEvent of another type": (OTHER_EVENT, body(PUSH), "type"),
+    "binary CloudEvent of another type with an object message": (OTHER_EVENT, body(EVENT_WITH_A_MESSAGE), "type"),
+    "binary CloudEvent without a type": (
+        {name: value for name, value in BINARY_EVENT.items() if name != "ce-type"},
+        body(PUSH),
+        "type",
+    ),
+    "structured CloudEvent of another type": (
+        STRUCTURED_EVENT,
+        body(ATTRIBUTES | {"type": "com.example.order", "data": PUSH}),
+        "type",
+    ),
+    "structured CloudEvent without a type": (STRUCTURED_EVENT, body({"specversion": "1.0", "data": PUSH}), "type"),
+    "structured CloudEvent around no envelope": (
+        STRUCTURED_EVENT,
+        body(ATTRIBUTES | {"data": {"message": {"text": "thanks"}}}),
+        "neither data nor attributes nor messageId",
+    ),
+    "structured CloudEvent under another content type": (JSON, body(ATTRIBUTES | {"data": PUSH}), "message"),
+}
+
+
+@pytest.mark.parametrize(("headers", "request_body", "words"), NO_DELIVERIES.values(), ids=NO_DELIVERIES.keys())
+def test_what_an_ack_would_lose_is_refused(headers: dict[str, str], request_body: bytes, words: str) -> None:
+    with pytest.raises(NotADelivery) as caught:
+        read_delivery(headers, request_body)
+    assert words in caught.value.reason
+    assert "alice" not in caught.value.reason
 
 
 def test_names_in_snake_case_alone_are_read() -> None:
@@ -122,7 +248,7 @@ BAD_BODIES = {
     "two documents": body(PUSH) + body(PUSH),
     "no UTF-8": b'{"message": {"attributes": {"a": "\xff"}}}',
     "a lone surrogate": b'{"message": {"attributes": {"a": "\\ud800"}}}',
-    "NaN": b'{"message": {}, "deliveryAttempt": NaN}',
+    "NaN": b'{"message": {"data": ""}, "deliveryAttempt": NaN}',
     "an array": body([PUSH]),
     "a number": b"5",
     "null": b"null",
@@ -139,13 +265,13 @@ BAD_BODIES = {
     "an attribute is null": body({"message": {"attributes": {"alice@example.com": None}}}),
     "the id is a number": body({"message": {"messageId": 2070443601311540}}),
     "the time is a number": body({"message": {"publishTime": 1614366835}}),
-    "the subscription is an object": body({"message": {}, "subscription": {}}),
-    "the attempt is text": body({"message": {}, "deliveryAttempt": "5"}),
-    "the attempt is negative": body({"message": {}, "deliveryAttempt": -1}),
-    "the attempt is true": body({"message": {}, "deliveryAttempt": True}),
-    "the attempt is huge": b'{"message": {}, "deliveryAttempt": ' + b"9" * 1_000_000 + b"}",
+    "the subscription is an object": body({"message": {"data": ""}, "subscription": {}}),
+    "the attempt is text": body({"message": {"data": ""}, "deliveryAttempt": "5"}),
+    "the attempt is negative": body({"message": {"data": ""}, "deliveryAttempt": -1}),
+    "the attempt is true": body({"message": {"data": ""}, "deliveryAttempt": True}),
+    "the attempt is huge": b'{"message": {"data": ""}, "deliveryAttempt": ' + b"9" * 1_000_000 + b"}",
     "a nesting bomb": b'{"message": ' * 100_000 + b"null" + b"}" * 100_000,
-    "a nesting bomb in what nobody reads": b'{"message": {}, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "a nesting bomb in what nobody reads": b'{"message": {"data": ""}, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
 }
 
 

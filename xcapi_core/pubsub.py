@@ -1,4 +1,4 @@
-"""HTTP request → PubsubMessage: push envelopes and CloudEvents, and what the rest needs to know of a message."""
+"""HTTP request → PubsubMessage: envelopes, unwrapped push and CloudEvents, and what the rest needs to know of each."""
 
 import hashlib
 import re
@@ -14,11 +14,14 @@ __all__ = [
     "NotADelivery",
     "PubsubMessage",
     "delivery_key",
+    "first_message_id",
+    "is_replay",
     "original_event_indices",
     "original_publish_time",
     "parse_publish_time",
     "read_delivery",
     "replayed_conversion_id",
+    "waiting_since",
 ]
 
 # RFC 3339 section 5.6. Pub/Sub writes up to nine digits of a second.
@@ -37,6 +40,26 @@ _MESSAGE_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 _INDICES = re.compile(r"[0-9]{1,7}(?:-[0-9]{1,7})?(?:,[0-9]{1,7}(?:-[0-9]{1,7})?)*")
 _MOST_INDICES = 1_000_000
+
+# Google's own, whether Eventarc or a trigger sends it.
+_PUBLISHED_EVENT = "google.cloud.pubsub.topic.v1.messagePublished"
+
+# Unwrapped push: attributes arrive as plain headers, among those of the request. Only these are taken for attributes:
+# whatever else is there (the push token, addresses of proxies) must not reach a dead letter.
+_UNWRAPPED = "x-goog-pubsub-message-id"
+_ATTRIBUTE_HEADERS = frozenset({"format", "pixel_id"})
+_ATTRIBUTE_HEADER_PREFIXES = ("xcapi_", "googclient_", "cloudpubsubdeadletter")
+# Header names have no case; these attributes do.
+_CASED = {
+    name.lower(): name
+    for name in (
+        "CloudPubSubDeadLetterSourceDeliveryCount",
+        "CloudPubSubDeadLetterSourceSubscription",
+        "CloudPubSubDeadLetterSourceSubscriptionProject",
+        "CloudPubSubDeadLetterSourceTopicPublishTime",
+    )
+}
+_UNWRAPPED_HINT = "an unwrapped push (no_wrapper) needs write_metadata"
 
 
 class NotADelivery(Exception):  # noqa: N818 - it says what the request is not; the answer is 400
@@ -82,11 +105,11 @@ class _Message(msgspec.Struct):
     data: bytes | None = None
     attributes: dict[str, str] | None = None
     message_id: str | None = msgspec.field(name="messageId", default=None)
-    message_id_twin: str | None = msgspec.field(name="message_id", default=None)
+    message_id_snake: str | None = msgspec.field(name="message_id", default=None)
     publish_time: str | None = msgspec.field(name="publishTime", default=None)
-    publish_time_twin: str | None = msgspec.field(name="publish_time", default=None)
+    publish_time_snake: str | None = msgspec.field(name="publish_time", default=None)
     ordering_key: str | None = msgspec.field(name="orderingKey", default=None)
-    ordering_key_twin: str | None = msgspec.field(name="ordering_key", default=None)
+    ordering_key_snake: str | None = msgspec.field(name="ordering_key", default=None)
 
 
 _Body = TypeVar("_Body")
@@ -99,12 +122,13 @@ class _Envelope(msgspec.Struct):
     message: _Message
     subscription: str | None = None
     delivery_attempt: _Attempt | None = msgspec.field(name="deliveryAttempt", default=None)
-    delivery_attempt_twin: _Attempt | None = msgspec.field(name="delivery_attempt", default=None)
+    delivery_attempt_snake: _Attempt | None = msgspec.field(name="delivery_attempt", default=None)
 
 
 class _StructuredEvent(msgspec.Struct):
     """A CloudEvent in structured mode (CloudEvents JSON format, section 3.1): the envelope is one of its members."""
 
+    type: object = None
     data: msgspec.Raw = msgspec.Raw(b"null")
     data_base64: bytes | None = None
 
@@ -114,16 +138,34 @@ _structured_events = msgspec.json.Decoder(_StructuredEvent)
 
 
 def read_delivery(headers: Mapping[str, str], body: bytes | bytearray) -> PubsubMessage:
-    """Return the message of a push request, or of a CloudEvent in binary or structured mode.
+    """Return the message of a push request, unwrapped or not, or of a CloudEvent in binary or structured mode.
 
-    `headers` has lower-case keys. A CloudEvent in binary mode is a push envelope with headers of its own, so that only
-    structured mode is told apart. Raises NotADelivery.
+    `headers` has lower-case keys, its values are bytes read as Latin-1. Raises NotADelivery.
+    Source: Pub/Sub, "Payload unwrapping"; CloudEvents, "HTTP protocol binding".
     """
+    if _UNWRAPPED in headers:
+        return _unwrapped(headers, body)
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == "application/cloudevents+json":
         event = _decode(_structured_events, body, "CloudEvent")
+        _check_type(event.type)
         body = event.data_base64 if event.data_base64 is not None else bytes(event.data)
-    return _message(_decode(_envelopes, body, "Pub/Sub push envelope"))
+        return _message(_decode(_envelopes, body, "Pub/Sub push envelope"))
+    if "ce-type" in headers or "ce-specversion" in headers:
+        _check_type(headers.get("ce-type"))
+    return _message(_decode(_envelopes, body, "Pub/Sub push envelope", _UNWRAPPED_HINT))
+
+
+def is_replay(message: PubsubMessage) -> bool:
+    """Tell whether this is a dead letter that was published again: it starts anew, under its own id."""
+    return "xcapi_reason" in message.attributes or "xcapi_replays" in message.attributes
+
+
+def first_message_id(message: PubsubMessage) -> str:
+    """Return the Pub/Sub id of the message in which these events came first: a remainder names it."""
+    if is_replay(message):
+        return message.message_id
+    return message.attributes.get("xcapi_message_id") or message.message_id
 
 
 def original_publish_time(message: PubsubMessage) -> str:
@@ -140,23 +182,36 @@ def original_publish_time(message: PubsubMessage) -> str:
     return message.publish_time if time is None else _canonical(time)
 
 
+def waiting_since(message: PubsubMessage) -> datetime | None:
+    """Return since when a message's events wait: it was published first then, a replay by whoever replayed it."""
+    if is_replay(message):
+        return parse_publish_time(message.publish_time)
+    return parse_publish_time(message.attributes.get("xcapi_replay_publish_time") or original_publish_time(message))
+
+
 def replayed_conversion_id(message: PubsubMessage) -> str | None:
     """Return the conversion id that a replayed dead letter brings along. It belongs to a message of one event."""
     return message.attributes.get(_CONVERSION_ID) or None
 
 
 def original_event_indices(message: PubsubMessage) -> tuple[int, ...] | None:
-    """Return where the events of a dead letter stood in the message that they came in; None if it does not say.
+    """Return where the events of a remainder or dead letter stood in their first message; None if it does not say.
 
-    Read from `xcapi_event_index`, or `xcapi_event_indices` ("0-3,7") where events share a letter.
+    Read from `xcapi_event_index`, or `xcapi_event_indices` ("0-3,7"), continued in `xcapi_event_indices_2` and so on.
     """
-    text = message.attributes.get("xcapi_event_indices") or message.attributes.get("xcapi_event_index", "")
+    attributes = message.attributes
+    text = attributes.get("xcapi_event_indices") or attributes.get("xcapi_event_index", "")
+    for number in range(2, len(attributes) + 1):
+        more = attributes.get(f"xcapi_event_indices_{number}")
+        if not more:
+            break
+        text += "," + more
     if not _INDICES.fullmatch(text):
         return None
     indices: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
-        if int(last or first) - int(first) > _MOST_INDICES:
+        if int(last or first) - int(first) + len(indices) > _MOST_INDICES:
             return None
         indices.extend(range(int(first), int(last or first) + 1))
     return tuple(indices)
@@ -190,29 +245,63 @@ def _canonical(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _message(envelope: _Envelope) -> PubsubMessage:
-    message = envelope.message
-    attempt = envelope.delivery_attempt
+def _check_type(event_type: object) -> None:
+    if event_type != _PUBLISHED_EVENT:
+        raise NotADelivery(f"the CloudEvent's type is not {_PUBLISHED_EVENT}")
+
+
+def _unwrapped(headers: Mapping[str, str], body: bytes | bytearray) -> PubsubMessage:
     return PubsubMessage(
-        message_id=message.message_id or message.message_id_twin or "",
-        publish_time=message.publish_time or message.publish_time_twin or "",
-        data=message.data or b"",
-        attributes=message.attributes or {},
-        subscription=envelope.subscription or "",
-        ordering_key=message.ordering_key or message.ordering_key_twin or "",
-        delivery_attempt=envelope.delivery_attempt_twin if attempt is None else attempt,
+        message_id=headers[_UNWRAPPED],
+        publish_time=headers.get("x-goog-pubsub-publish-time", ""),
+        data=bytes(body),
+        attributes={
+            _CASED.get(name, name): _header_text(value)
+            for name, value in headers.items()
+            if name in _ATTRIBUTE_HEADERS or name.startswith(_ATTRIBUTE_HEADER_PREFIXES)
+        },
+        subscription=headers.get("x-goog-pubsub-subscription-name", ""),
+        ordering_key="",
+        delivery_attempt=None,
     )
 
 
-def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes | bytearray, name: str) -> _Body:
+def _header_text(value: str) -> str:
+    """Return an attribute's text, which is UTF-8 where it came as an attribute."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
+def _message(envelope: _Envelope) -> PubsubMessage:
+    message = envelope.message
+    message_id = message.message_id if message.message_id is not None else message.message_id_snake
+    if message.data is None and message.attributes is None and message_id is None:
+        # Somebody's event with an object `message` in it, say: an ack would lose it.
+        raise NotADelivery("the body's message has neither data nor attributes nor messageId")
+    attempt = envelope.delivery_attempt
+    return PubsubMessage(
+        message_id=message_id or message.message_id_snake or "",
+        publish_time=message.publish_time or message.publish_time_snake or "",
+        data=message.data or b"",
+        attributes=message.attributes or {},
+        subscription=envelope.subscription or "",
+        ordering_key=message.ordering_key or message.ordering_key_snake or "",
+        delivery_attempt=envelope.delivery_attempt_snake if attempt is None else attempt,
+    )
+
+
+def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes | bytearray, name: str, hint: str = "") -> _Body:
     """Decode, and say what is wrong with msgspec's words: they name types, places and field names, never values."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise NotADelivery(f"the body is no {name}: {error}") from None
+        reason = f"the body is no {name}: {error}"
     except msgspec.DecodeError:
-        raise NotADelivery("the body is no JSON") from None
+        reason = "the body is no JSON"
     except UnicodeDecodeError:
-        raise NotADelivery("the body is no UTF-8") from None
+        reason = "the body is no UTF-8"
     except RecursionError:
-        raise NotADelivery("the body is nested too deeply") from None
+        reason = "the body is nested too deeply"
+    raise NotADelivery(f"{reason}; {hint}" if hint else reason)
