@@ -36,7 +36,7 @@ WIRING = {"main", "xcapi_core.service"}
 LAYERS = (
     {"main"},
     {"xcapi_core.service"},
-    {"xcapi_core.adapters"},
+    {"xcapi_core.adapters", "xcapi_core.watchdog"},
     {"xcapi_core.deliveries"},
     {"xcapi_core.events", "xcapi_core.x_api"},
     {"xcapi_core.ledger", "xcapi_core.outcomes", "xcapi_core.pubsub"},
