@@ -11,16 +11,21 @@ import gc
 gc.disable()
 
 import os
+
+# Cloud Run's time-out, which the framework hands to gunicorn as the worker's heartbeat: an instance that had no CPU
+# between two requests would be killed at the second, with all it knows. xcapi_core.watchdog watches instead.
+os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = "0"
+
 import sys
 from collections.abc import Mapping
 
 import functions_framework.aio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from xcapi_core import __version__, logs
 from xcapi_core.adapters import secrets
-from xcapi_core.deliveries.admission import DELIVERY_BYTES, MAX_BODY_BYTES
+from xcapi_core.deliveries.bodies import BodyRefused
 from xcapi_core.pubsub import NotADelivery, read_delivery
 from xcapi_core.service import Service
 from xcapi_core.settings import Settings
@@ -30,7 +35,6 @@ from xcapi_core.settings.summary import summary
 __all__ = ["send_conversions"]
 
 NOT_A_DELIVERY = 400
-TOO_LARGE = "the body is larger than any Pub/Sub delivery"
 
 
 def _settings_or_exit() -> Settings:
@@ -68,9 +72,6 @@ async def send_conversions(request: Request) -> Response:
     logs.set_trace(logs.trace_from_headers(headers, _project))
     try:
         return await _answer(request, headers)
-    except ClientDisconnect:
-        # Pub/Sub gave up before the body was here; it will come back.
-        return Response(status_code=NOT_A_DELIVERY)
     except Exception as error:  # noqa: BLE001 - the framework would put the exception's text into its log
         logs.emit("ERROR", "delivery.crashed", error)
         return JSONResponse({"reason": "internal_error"}, status_code=500)
@@ -82,35 +83,16 @@ async def _answer(request: Request, headers: Mapping[str, str]) -> Response:
     if request.method != "POST":
         return JSONResponse({"reason": "a Pub/Sub delivery is a POST"}, status_code=405)
     service = _running_service()
-    declared = _declared_size(headers)
-    if declared is not None and declared > MAX_BODY_BYTES:
-        return _refuse(TOO_LARGE)
-    held = DELIVERY_BYTES + (declared or 0)
-    if not service.admission.admit(held):
-        return _nack(429, "memory_full")
     try:
-        body = bytearray()
-        with service.until_stopped():
-            # What Request.stream() does, less the generator: it would cost as much as reading the delivery.
-            while (part := await request.receive())["type"] == "http.request":
-                chunk = part.get("body", b"")
-                # A chunked body says nothing of its length before; Pub/Sub sends none such, others may.
-                if declared is None:
-                    if not service.admission.admit(len(chunk)):
-                        return _nack(429, "memory_full")
-                    held += len(chunk)
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    return _refuse(TOO_LARGE)
-                if not part.get("more_body", False):
-                    break
-            else:
-                raise ClientDisconnect
+        body, held = await service.bodies.receive(request.receive, _declared_size(headers))
+    except BodyRefused as error:
+        return _refuse(error.reason) if error.status == NOT_A_DELIVERY else _nack(error.status, error.reason)
+    try:
         if service.is_stopping:
             return _nack(503, "shutting_down")
         message = read_delivery(headers, body)
-        del body, chunk, part  # a large one need not be kept until X has answered
-        answer = await service.forward(message)
+        del body  # a large one need not be kept until X has answered
+        answer = await service.handle(message, held)
     except NotADelivery as error:
         return _refuse(error.reason)
     finally:

@@ -41,7 +41,7 @@ locals {
       dead_letters_published = {
         description = "Dead letters that the function published"
         filter      = "jsonPayload.event=\"dead_letters.published\""
-        value       = "jsonPayload.letters"
+        value       = "jsonPayload.messages"
         unit        = "1"
         labels      = []
       }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.deliveries.dead_letters import DeadLetter
+from xcapi_core.deliveries.outgoing import OutgoingMessage
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.x_api.credential_cache import Secret, SecretUnavailable
 from xcapi_core.x_api.credentials import Credentials
@@ -107,18 +107,18 @@ class FakeSecrets:
 
 
 class FakePublisher:
-    """The dead-letter topic: keeps what is published, or fails with a cause."""
+    """A topic: keeps what is published, or fails with a cause."""
 
     def __init__(self) -> None:
-        self.letters: list[DeadLetter] = []
+        self.messages: list[OutgoingMessage] = []
         self.requests = 0
         self.cause: str | None = None
         self.gate: asyncio.Event | None = None
 
-    async def publish(self, letters: Sequence[DeadLetter], timeout_s: float) -> str | None:  # noqa: ARG002
+    async def publish(self, messages: Sequence[OutgoingMessage], timeout_s: float) -> str | None:  # noqa: ARG002
         self.requests += 1
         if self.gate:
             await self.gate.wait()
         if self.cause is None:
-            self.letters += letters
+            self.messages += messages
         return self.cause

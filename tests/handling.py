@@ -10,13 +10,12 @@ import msgspec
 import pytest
 
 from tests.fakes import FakePublisher, FakeSecrets, FakeX, Handler, delivery, failed, ok
-from xcapi_core.deliveries.delivery import Answer
-from xcapi_core.deliveries.handler import DeliveryHandler
-from xcapi_core.deliveries.publishing import DeadLetterPublisher, Mailer
+from xcapi_core.deliveries.delivery import ACK, Answer
+from xcapi_core.deliveries.outbox import Publisher
 from xcapi_core.ledger import Ledger
 from xcapi_core.pubsub import PubsubMessage
+from xcapi_core.service import build_handler
 from xcapi_core.settings import PixelSettings, Settings
-from xcapi_core.x_api.assembly import build_batchers
 from xcapi_core.x_api.client import XTransport
 from xcapi_core.x_api.protocol import HttpResponse, TransportFailure
 
@@ -24,6 +23,7 @@ __all__ = [
     "ACK",
     "OTHER_PIXEL",
     "PIXEL",
+    "PUBLISH_TIME",
     "HandlerRig",
     "down_for_the_other_pixel",
     "event",
@@ -35,7 +35,6 @@ __all__ = [
 
 PIXEL = "o8z6j"
 OTHER_PIXEL = "p2q7x"
-ACK = Answer(204)
 INVALID = {"code": "INVALID_PARAMETER", "message": "conversion_id (bad) is no good", "parameter": "conversion_id"}
 PUBLISH_TIME = "2026-04-20T12:34:56.789Z"
 
@@ -70,21 +69,23 @@ def message(
 
 
 class HandlerRig:
-    """Two pixels over one X, one Secret Manager, one dead-letter topic."""
+    """Two pixels over one X, one Secret Manager, one dead-letter topic, and a remainder topic where it is asked for."""
 
     def __init__(
         self,
         x: FakeX | None = None,
         *,
         transport: XTransport | None = None,
-        publisher: DeadLetterPublisher | None = None,
+        publisher: Publisher | None = None,
+        remainder: Publisher | None = None,
         ledger: Ledger | None = None,
         clock: Callable[[], float] = time.monotonic,
         **settings: object,
     ) -> None:
         self.x = x or FakeX()
         self.secrets = FakeSecrets()
-        self.letters = FakePublisher()
+        self.dead_letters = FakePublisher()
+        self.remainder = remainder
         self.ledger = ledger or Ledger()
         pixels = {
             pixel_id: PixelSettings(
@@ -93,30 +94,25 @@ class HandlerRig:
             for pixel_id in (PIXEL, OTHER_PIXEL)
         }
         self.settings = Settings(
-            dead_letter_topic="file:letters",
+            dead_letter_topic="file:dead_letters",
             pixels=pixels,
             default_pixel=PIXEL,
             **settings,  # type: ignore[arg-type]  # a test's settings, by name
         )
-        self.mailer = Mailer(publisher=publisher or self.letters, ledger=self.ledger, clock=clock)
-        self.handler = DeliveryHandler(
-            settings=self.settings,
-            batchers=build_batchers(
-                self.settings,
-                secrets=self.secrets,
-                transport=transport or self.x,
-                ledger=self.ledger,
-                clock=clock,
-            ),
+        self.handler = build_handler(
+            self.settings,
+            secrets=self.secrets,
+            transport=transport or self.x,
+            dead_letters=publisher or self.dead_letters,
+            remainder=remainder,
             ledger=self.ledger,
-            mailer=self.mailer,
             clock=clock,
             wall_clock=lambda: datetime(2026, 4, 20, 12, 35, tzinfo=UTC),
         )
 
-    async def forward(self, *events: object) -> Answer:
-        """Forward one message of these events, with a message id of its own where it is not the first."""
-        return await self.handler.forward(message(*events))
+    async def handle(self, *events: object) -> Answer:
+        """Handle one message of these events, with a message id of its own where it is not the first."""
+        return await self.handler.handle(message(*events))
 
     def has(self, conversion_id: str, pixel_id: str = PIXEL) -> bool:
         """Tell whether the ledger holds this conversion."""
@@ -130,8 +126,8 @@ class HandlerRig:
 
     @property
     def reasons(self) -> list[str]:
-        """The reasons of the letters that were published."""
-        return [letter.attributes["xcapi_reason"] for letter in self.letters.letters]
+        """The reasons of the dead letters that were published."""
+        return [dead_letter.attributes["xcapi_reason"] for dead_letter in self.dead_letters.messages]
 
 
 def logged(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcapi_core.ledger import HALF_SETTLED_RETENTION_S, RETENTION_S, Ledger
+from xcapi_core.ledger import RETENTION_S, Ledger
 
 
 def test_delivered_conversion_is_known_for_48_hours() -> None:
@@ -45,31 +45,6 @@ def test_beyond_its_capacity_the_ledger_keeps_the_newest() -> None:
     known = [ledger.has(key, now=0.0) for key in keys]
     assert all(known[-300:])
     assert sum(known) <= 400
-
-
-def test_half_settled_message_is_kept_for_certain_whatever_else_is_delivered() -> None:
-    ledger = Ledger(capacity=100)
-    ledger.pin(b"message", {0, 2}, now=0.0)
-    ledger.add((ledger.digest(number) for number in range(1000)), now=1.0)
-    assert ledger.settled_of(b"message") == {0, 2}
-    ledger.unpin(b"message")
-    assert ledger.settled_of(b"message") == frozenset()
-
-
-def test_unconfirmed_events_of_a_half_settled_message_are_kept_until_it_is_settled() -> None:
-    ledger = Ledger()
-    ledger.pin(b"message", {0}, now=0.0, unconfirmed={1})
-    assert ledger.unconfirmed_of(b"message") == {1}
-    ledger.unpin(b"message")
-    assert ledger.unconfirmed_of(b"message") == frozenset()
-
-
-def test_half_settled_message_that_never_comes_back_is_dropped_after_a_week() -> None:
-    ledger = Ledger()
-    ledger.pin(b"lost", {1}, now=0.0)
-    ledger.pin(b"later", {1}, now=HALF_SETTLED_RETENTION_S + 1.0)
-    assert ledger.settled_of(b"lost") == frozenset()
-    assert ledger.settled_of(b"later") == {1}
 
 
 def test_digests_of_two_processes_differ_so_that_nobody_can_aim_for_a_collision() -> None:

@@ -5,89 +5,105 @@ import contextlib
 import signal
 import threading
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from types import FrameType
 
 from xcapi_core import logs
-from xcapi_core.adapters.dead_letters import open_dead_letters
+from xcapi_core.adapters.publisher import PubsubConnection, open_publisher
 from xcapi_core.adapters.secrets import Secrets
 from xcapi_core.adapters.x_session import XSession
 from xcapi_core.deliveries.admission import Admission
+from xcapi_core.deliveries.bodies import Bodies
 from xcapi_core.deliveries.delivery import Answer
 from xcapi_core.deliveries.handler import DeliveryHandler
-from xcapi_core.deliveries.publishing import Mailer
+from xcapi_core.deliveries.outbox import Outbox, Publisher
 from xcapi_core.ledger import Ledger
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import Settings
+from xcapi_core.watchdog import Watchdog
 from xcapi_core.x_api.assembly import build_batchers
+from xcapi_core.x_api.client import XTransport
+from xcapi_core.x_api.credential_cache import SecretReader
 
-__all__ = ["Service"]
+__all__ = ["Service", "build_handler"]
 
-# Cloud Run kills ten seconds after SIGTERM; what is on its way by then is given up a little earlier, in time to answer.
-STOP_WITHIN_S = 8.0
+# Cloud Run kills ten seconds after SIGTERM. Requests to X have six of them, what is published then the rest.
+END_POSTS_AFTER_S = 6.0
+END_WAITING_AFTER_S = 6.3
+STOP_WITHIN_S = 8.5
+# A short start first: the client of Pub/Sub is not needed for the first delivery's events.
+PREPARE_AFTER_S = 1.0
 
 
-class _UntilStopped:
-    """The block ends where it waits when the service stops."""
-
-    __slots__ = ("_reader", "_service")
-
-    def __init__(self, service: "Service") -> None:
-        self._service = service
-        self._reader = asyncio.current_task()
-
-    def __enter__(self) -> None:
-        if self._reader is not None:
-            self._service.readers.add(self._reader)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
-        if self._reader is None:
-            return False
-        self._service.readers.discard(self._reader)
-        if not (isinstance(error, asyncio.CancelledError) and self._service.is_stopping):
-            return False
-        self._reader.uncancel()
-        return True
+def build_handler(
+    settings: Settings,
+    *,
+    secrets: SecretReader,
+    transport: XTransport,
+    dead_letters: Publisher,
+    remainder: Publisher | None,
+    admission: Admission | None = None,
+    ledger: Ledger | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> DeliveryHandler:
+    """Put together what settles deliveries, over these ways to the outside world."""
+    ledger = ledger or Ledger()
+    return DeliveryHandler(
+        settings=settings,
+        batchers=build_batchers(settings, secrets=secrets, transport=transport, ledger=ledger, clock=clock),
+        ledger=ledger,
+        dead_letters=Outbox(dead_letters, name="dead_letters", clock=clock),
+        remainder=Outbox(remainder, name="remainder", clock=clock) if remainder else None,
+        admission=admission or Admission(),
+        clock=clock,
+        wall_clock=wall_clock,
+    )
 
 
 class Service:
     """Everything behind the function, for one event loop. Build it in the worker, after the server has forked it."""
 
     def __init__(self, settings: Settings) -> None:
-        clock = time.monotonic
         self.admission = Admission()
+        self.bodies = Bodies(self.admission)
         self.is_stopping = False
-        self.readers: set[asyncio.Task[object]] = set()
         self._transport = XSession(max_in_flight=settings.batch.max_in_flight * len(settings.pixels))
-        ledger = Ledger()
-        self._mailer = Mailer(publisher=open_dead_letters(settings.dead_letter_topic), ledger=ledger, clock=clock)
-        batchers = build_batchers(settings, secrets=Secrets(), transport=self._transport, ledger=ledger, clock=clock)
-        self._handler = DeliveryHandler(
-            settings=settings, batchers=batchers, ledger=ledger, mailer=self._mailer, clock=clock
+        self._pubsub = PubsubConnection()
+        self._handler = build_handler(
+            settings,
+            secrets=Secrets(),
+            transport=self._transport,
+            dead_letters=open_publisher(settings.dead_letter_topic, self._pubsub),
+            remainder=open_publisher(settings.remainder_topic, self._pubsub) if settings.remainder_topic else None,
+            admission=self.admission,
         )
-        self._chain_sigterm(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        if any(
+            (topic or "").startswith("projects/") for topic in (settings.dead_letter_topic, settings.remainder_topic)
+        ):
+            loop.call_later(PREPARE_AFTER_S, self._pubsub.prepare)
+        Watchdog(loop).start()
+        self._chain_sigterm(loop)
 
-    async def forward(self, message: PubsubMessage) -> Answer:
-        """Settle one delivery."""
-        return await self._handler.forward(message)
-
-    def until_stopped(self) -> "_UntilStopped":
-        """Return a context in which whoever waits for a body is woken when the service stops; `is_stopping` tells."""
-        return _UntilStopped(self)
+    async def handle(self, message: PubsubMessage, held: int) -> Answer:
+        """Settle one delivery, for which `held` was admitted."""
+        return await self._handler.handle(message, held=held)
 
     def stop(self) -> None:
-        """Answer whoever waits, finish what is on its way within 8 s, accept nothing new."""
+        """Start nothing new; finish what is in flight, hand over what must wait, nack what has not begun."""
         if self.is_stopping:
             return
         self.is_stopping = True
         logs.emit("INFO", "service.stopping")
-        self._handler.stop()
-        for reader in self.readers:
-            reader.cancel()
-        asyncio.get_running_loop().call_later(STOP_WITHIN_S, self._give_up)
-
-    def _give_up(self) -> None:
-        self._transport.abort()
-        self._mailer.give_up()
+        self._pubsub.prepare()
+        self._handler.stop(time.monotonic() + STOP_WITHIN_S)
+        self.bodies.stop()
+        loop = asyncio.get_running_loop()
+        loop.call_later(END_POSTS_AFTER_S, self._transport.abort)
+        loop.call_later(END_WAITING_AFTER_S, self._handler.end_waiting)
+        loop.call_later(STOP_WITHIN_S, self._handler.give_up)
 
     def _chain_sigterm(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hear SIGTERM before the server does.

@@ -24,7 +24,7 @@ PATIENCE_S = 30.0
 async def test_hanging_x_is_given_up_in_time_to_answer() -> None:
     rig = HandlerRig(FakeX(latency_s=60), settle_timeout_s=5.0, request_timeout_s=0.2)
     async with asyncio.timeout(5.0):
-        assert await rig.forward(event("c1")) == Answer(503, "x_timeout")
+        assert await rig.handle(event("c1")) == Answer(503, "x_timeout")
     assert not rig.has("c1")
 
 
@@ -41,13 +41,13 @@ async def test_those_behind_a_hanging_x_are_answered_in_their_time_and_never_sen
 
     batch = BatchSettings(max_conversions=1, max_in_flight=1)
     rig = HandlerRig(HangingX(latency_s=60), settle_timeout_s=1.0, request_timeout_s=0.2, batch=batch)
-    forwarding = [
-        asyncio.create_task(rig.handler.forward(message(event(f"c{number}"), message_id=str(number))))
+    handling = [
+        asyncio.create_task(rig.handler.handle(message(event(f"c{number}"), message_id=str(number))))
         for number in range(10)
     ]
     await asyncio.sleep(0)
     deadline = clock() + 1.0
-    answers = await asyncio.gather(*forwarding)
+    answers = await asyncio.gather(*handling)
     assert {answer.status for answer in answers} == {503}
     assert {answer.cause for answer in answers} == {"x_timeout", "no_time_left"}
     # A quarter of the time beside one request is kept back, for the letters of what such a request would refuse.
@@ -72,20 +72,20 @@ class LateX(FakeX):
 async def test_answer_that_comes_after_the_delivery_was_given_up_enters_the_ledger() -> None:
     x = LateX()
     rig = HandlerRig(x, settle_timeout_s=0.4, request_timeout_s=0.1)
-    assert await rig.forward(event("c1")) == Answer(503, "no_time_left")
+    assert await rig.handle(event("c1")) == Answer(503, "no_time_left")
     assert not rig.has("c1")
     x.answer_now.set()
     await asyncio.sleep(0.01)
     assert rig.has("c1")
-    assert await rig.forward(event("c1")) == ACK
+    assert await rig.handle(event("c1")) == ACK
     assert rig.sent == ["c1"]
 
 
 async def test_redelivery_that_finds_its_request_still_open_waits_for_that_answer() -> None:
     x = LateX()
     rig = HandlerRig(x, settle_timeout_s=0.4, request_timeout_s=0.1)
-    assert (await rig.forward(event("c1"))).status == 503
-    again = asyncio.create_task(rig.forward(event("c1")))
+    assert (await rig.handle(event("c1"))).status == 503
+    again = asyncio.create_task(rig.handle(event("c1")))
     await asyncio.sleep(0.02)
     x.answer_now.set()
     assert await again == ACK
@@ -98,9 +98,9 @@ async def test_redelivery_that_finds_its_request_still_open_waits_for_that_answe
 async def test_whoever_waits_at_a_shutdown_is_answered_and_what_is_on_its_way_is_waited_for() -> None:
     batch = BatchSettings(max_conversions=2, max_in_flight=1)
     rig = HandlerRig(FakeX(latency_s=0.1), batch=batch)
-    on_its_way = asyncio.create_task(rig.handler.forward(message(event("c1"), message_id="1")))
+    on_its_way = asyncio.create_task(rig.handler.handle(message(event("c1"), message_id="1")))
     await asyncio.sleep(0.02)
-    waiting = asyncio.create_task(rig.handler.forward(message(event("c2"), message_id="2")))
+    waiting = asyncio.create_task(rig.handler.handle(message(event("c2"), message_id="2")))
     await asyncio.sleep(0.02)
     rig.handler.stop()
     assert await asyncio.wait_for(waiting, PATIENCE_S) == Answer(503, "shutting_down")
@@ -112,11 +112,11 @@ async def test_whoever_waits_at_a_shutdown_is_answered_and_what_is_on_its_way_is
 async def test_shutdown_in_the_middle_of_reading_a_large_message_acks_nothing_that_x_does_not_have() -> None:
     rig = HandlerRig(FakeX(latency_s=0.05))
     names = [f"c{number}" for number in range(10_000)]
-    forwarding = asyncio.create_task(rig.forward(*(event(name) for name in names)))
+    handling = asyncio.create_task(rig.handle(*(event(name) for name in names)))
     while not rig.x.requests:  # noqa: ASYNC110 - the very turn at which reading is half done
         await asyncio.sleep(0)
     rig.handler.stop()
-    assert await forwarding == Answer(503, "shutting_down")
+    assert await handling == Answer(503, "shutting_down")
     await asyncio.sleep(0.1)
     assert 0 < len(rig.sent) < len(names)
     assert {name for name in names if rig.has(name)} == set(rig.sent)
@@ -124,19 +124,19 @@ async def test_shutdown_in_the_middle_of_reading_a_large_message_acks_nothing_th
 
 async def test_what_was_settled_before_a_shutdown_needs_no_request() -> None:
     rig = HandlerRig()
-    await rig.forward(event("c1"))
+    await rig.handle(event("c1"))
     rig.handler.stop()
-    assert await rig.forward(event("c1")) == ACK
-    assert await rig.handler.forward(message(event("c2"), message_id="2")) == Answer(503, "shutting_down")
+    assert await rig.handle(event("c1")) == ACK
+    assert await rig.handler.handle(message(event("c2"), message_id="2")) == Answer(503, "shutting_down")
 
 
-async def test_letters_on_their_way_are_given_up_at_the_end_of_a_shutdown() -> None:
+async def test_dead_letters_in_flight_are_given_up_at_the_end_of_a_shutdown() -> None:
     rig = HandlerRig()
-    rig.letters.gate = asyncio.Event()
-    forwarding = asyncio.create_task(rig.forward("rubbish"))
+    rig.dead_letters.gate = asyncio.Event()
+    handling = asyncio.create_task(rig.handle("rubbish"))
     await asyncio.sleep(0.01)
     rig.handler.stop()
     await asyncio.sleep(0.01)
-    assert not forwarding.done(), "a letter on its way is waited for at first"
-    rig.mailer.give_up()
-    assert await asyncio.wait_for(forwarding, PATIENCE_S) == Answer(503, "dead_letters_unavailable")
+    assert not handling.done(), "a dead letter in flight is waited for at first"
+    rig.handler.give_up()
+    assert await asyncio.wait_for(handling, PATIENCE_S) == Answer(503, "dead_letters_unavailable")

@@ -21,8 +21,10 @@ from tests.handling import (
     summary,
 )
 from xcapi_core.deliveries import handler
+from xcapi_core.deliveries.admission import MOST_OPEN
 from xcapi_core.deliveries.delivery import Answer
 from xcapi_core.deliveries.intake import EVENTS_A_TURN, Intake
+from xcapi_core.events.reading import ReadEvent
 from xcapi_core.outcomes import Outcome
 from xcapi_core.settings import RateSettings
 from xcapi_core.x_api.batcher import Batcher
@@ -34,14 +36,14 @@ from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailur
 
 async def test_lone_event_is_delivered_acked_and_remembered() -> None:
     rig = HandlerRig()
-    assert await rig.forward(event("c1")) == ACK
+    assert await rig.handle(event("c1")) == ACK
     assert rig.sent == ["c1"]
     assert rig.has("c1")
 
 
 async def test_each_event_of_a_message_ends_where_it_should(capfd: pytest.CaptureFixture[str]) -> None:
     rig = HandlerRig(FakeX(refusing("bad")), max_event_age_hours=24)
-    answer = await rig.forward(
+    answer = await rig.handle(
         event("c1"),
         event("bad"),
         event("c2", event_id=None),
@@ -53,7 +55,7 @@ async def test_each_event_of_a_message_ends_where_it_should(capfd: pytest.Captur
     assert answer == ACK
     assert set(rig.sent) == {"c1", "bad", "c5"}
     assert Counter(rig.reasons) == {"rejected": 1, "invalid_event": 2, "expired": 1}
-    by_index = {letter.attributes["xcapi_event_index"]: letter for letter in rig.letters.letters}
+    by_index = {letter.attributes["xcapi_event_index"]: letter for letter in rig.dead_letters.messages}
     assert sorted(by_index) == ["1", "2", "3", "5"]
     assert by_index["1"].attributes["xcapi_error_message"] == "conversion_id (bad) is no good"
     assert by_index["1"].attributes["xcapi_conversion_id"] == "bad"
@@ -67,29 +69,29 @@ async def test_each_event_of_a_message_ends_where_it_should(capfd: pytest.Captur
 async def test_letter_holds_its_event_byte_for_byte() -> None:
     rig = HandlerRig()
     data = b'[ {"event_id" : "tw-o8z6j-o8z21", "value":1.10 } ,{"a":1,"a":2}]'
-    assert await rig.handler.forward(message(data=data)) == ACK
+    assert await rig.handler.handle(message(data=data)) == ACK
     letters = [b'{"event_id" : "tw-o8z6j-o8z21", "value":1.10 }', b'{"a":1,"a":2}']
-    assert [letter.data for letter in rig.letters.letters] == letters
+    assert [letter.data for letter in rig.dead_letters.messages] == letters
 
 
 async def test_event_without_consent_leaves_no_letter_however_invalid_it_is() -> None:
     rig = HandlerRig()
-    assert await rig.forward({"consent": "denied", "email": "jane@example.com"}) == ACK
-    assert (rig.letters.requests, rig.x.requests) == (0, [])
+    assert await rig.handle({"consent": "denied", "email": "jane@example.com"}) == ACK
+    assert (rig.dead_letters.requests, rig.x.requests) == (0, [])
 
 
 @pytest.mark.parametrize("data", [b"[]", b'{"events":[]}', b'{"conversions": [ ]}'])
 async def test_message_of_no_events_is_acked(data: bytes) -> None:
     rig = HandlerRig()
-    assert await rig.handler.forward(message(data=data)) == ACK
-    assert (rig.letters.requests, rig.x.requests) == (0, [])
+    assert await rig.handler.handle(message(data=data)) == ACK
+    assert (rig.dead_letters.requests, rig.x.requests) == (0, [])
 
 
 @pytest.mark.parametrize("data", [b"", b"no JSON", b"17", b'{"events": [', b"\xff\xfe", b"[" * 100_000])
 async def test_unreadable_message_is_one_letter_as_it_came(data: bytes) -> None:
     rig = HandlerRig()
-    assert await rig.handler.forward(message(data=data, attributes={"origin": "shop"})) == ACK
-    (letter,) = rig.letters.letters
+    assert await rig.handler.handle(message(data=data, attributes={"origin": "shop"})) == ACK
+    (letter,) = rig.dead_letters.messages
     assert letter.data == data
     assert letter.attributes["xcapi_reason"] == "invalid_message"
     assert letter.attributes["origin"] == "shop"
@@ -98,7 +100,7 @@ async def test_unreadable_message_is_one_letter_as_it_came(data: bytes) -> None:
 
 async def test_conversion_that_x_did_not_confirm_is_dead_lettered_and_not_remembered_as_delivered() -> None:
     rig = HandlerRig(FakeX(lambda conversions: ok(len(conversions) - 1)))
-    assert await rig.forward(event("c1"), event("c2")) == ACK
+    assert await rig.handle(event("c1"), event("c2")) == ACK
     assert rig.reasons == ["unconfirmed", "unconfirmed"]
     assert not rig.has("c1")
 
@@ -115,25 +117,25 @@ async def test_events_of_several_pixels_go_out_in_requests_of_their_own() -> Non
 
     rig = HandlerRig(RecordingX())
     ours, theirs = event("c1"), event("c2", pixel_id=OTHER_PIXEL)
-    assert await rig.forward(ours, theirs, event("c3"), event("c4", pixel_id=OTHER_PIXEL)) == ACK
+    assert await rig.handle(ours, theirs, event("c3"), event("c4", pixel_id=OTHER_PIXEL)) == ACK
     assert dict(zip(urls, rig.x.requests, strict=True)) == {PIXEL: ["c1", "c3"], OTHER_PIXEL: ["c2", "c4"]}
 
 
 async def test_attribute_names_the_pixel_of_events_that_name_none() -> None:
     rig = HandlerRig()
     bare = {"event": "purchase", "conversion_id": "c1", "twclid": "t"}
-    assert await rig.handler.forward(message(bare, attributes={"pixel_id": OTHER_PIXEL})) == ACK
+    assert await rig.handler.handle(message(bare, attributes={"pixel_id": OTHER_PIXEL})) == ACK
     assert rig.has("c1", OTHER_PIXEL)
 
 
 async def test_one_pixel_s_closed_gate_does_not_hold_up_the_other() -> None:
     limited = failed(429, retry_after="3600")
     rig = HandlerRig(FakeX(lambda items: limited if OTHER_PIXEL in str(items) else ok(len(items))))
-    assert await rig.handler.forward(message(event("b1", pixel_id=OTHER_PIXEL), message_id="b")) == Answer(
+    assert await rig.handler.handle(message(event("b1", pixel_id=OTHER_PIXEL), message_id="b")) == Answer(
         429, "rate_limited"
     )
-    assert await rig.handler.forward(message(event("a1"), message_id="a")) == ACK
-    assert await rig.handler.forward(message(event("b2", pixel_id=OTHER_PIXEL), message_id="c")) == Answer(
+    assert await rig.handler.handle(message(event("a1"), message_id="a")) == ACK
+    assert await rig.handler.handle(message(event("b2", pixel_id=OTHER_PIXEL), message_id="c")) == Answer(
         429, "rate_limited"
     )
     assert rig.sent == ["b1", "a1"], "no request ran into the closed gate"
@@ -142,12 +144,12 @@ async def test_one_pixel_s_closed_gate_does_not_hold_up_the_other() -> None:
 async def test_of_two_reasons_to_nack_the_graver_is_the_answer() -> None:
     rig = HandlerRig()
     rig.x.handler = lambda conversions: failed(503 if OTHER_PIXEL in str(conversions) else 429)
-    assert await rig.forward(event("a"), event("b", pixel_id=OTHER_PIXEL)) == Answer(503, "x_unavailable")
+    assert await rig.handle(event("a"), event("b", pixel_id=OTHER_PIXEL)) == Answer(503, "x_unavailable")
 
 
 async def test_spent_budget_defers_what_is_beyond_it() -> None:
     rig = HandlerRig(rate=RateSettings(events=2, window_s=900))
-    assert await rig.forward(event("c1"), event("c2"), event("c3")) == Answer(429, "rate_budget_spent")
+    assert await rig.handle(event("c1"), event("c2"), event("c3")) == Answer(429, "rate_budget_spent")
     assert rig.sent == ["c1", "c2"]
 
 
@@ -167,7 +169,7 @@ async def test_500_kinds_of_rubbish_sink_no_good_event() -> None:
     ]
     good = [json.dumps(event(f"c{number}")).encode() for number in range(500)]
     data = b"[" + b",".join(one for pair in zip(rubbish * 50, good, strict=True) for one in pair) + b"]"
-    assert await rig.handler.forward(message(data=data)) == ACK
+    assert await rig.handler.handle(message(data=data)) == ACK
     assert rig.sent == [f"c{number}" for number in range(500)]
     assert Counter(rig.reasons) == {"invalid_event": 500}
 
@@ -178,7 +180,7 @@ async def test_500_kinds_of_rubbish_sink_no_good_event() -> None:
 async def test_dry_run_acks_and_sends_nothing_and_forgets(capfd: pytest.CaptureFixture[str]) -> None:
     rig = HandlerRig(dry_run=True)
     for _ in range(2):
-        assert await rig.forward(event("c1"), event("c2"), event("c3", consent=False)) == ACK
+        assert await rig.handle(event("c1"), event("c2"), event("c3", consent=False)) == ACK
         line = summary(capfd)
         assert line["skipped_dry_run"] == 2
         assert line["skipped_no_consent"] == 1
@@ -191,7 +193,7 @@ async def test_dry_run_acks_and_sends_nothing_and_forgets(capfd: pytest.CaptureF
 
 async def test_dry_run_dead_letters_what_is_invalid() -> None:
     rig = HandlerRig(dry_run=True)
-    assert await rig.forward(event("c1"), "rubbish") == ACK
+    assert await rig.handle(event("c1"), "rubbish") == ACK
     assert rig.reasons == ["invalid_event"]
 
 
@@ -224,7 +226,7 @@ async def test_nothing_personal_is_logged_whatever_becomes_of_an_event(
 
     rig = HandlerRig(FakeX(quoting), dry_run=dry_run, max_event_age_hours=24)
     personal = {**event("x"), **PERSONAL}
-    await rig.forward(
+    await rig.handle(
         personal,
         {**personal, "value": "jane.doe@example.com"},
         {**personal, "event_id": "jane.doe@example.com", "event_name": "jane.doe@example.com"},
@@ -245,19 +247,19 @@ async def test_nothing_personal_is_logged_whatever_becomes_of_an_event(
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_others_are_served_while_a_message_of_20_000_events_is_read(dry_run: bool) -> None:  # noqa: FBT001 - a table's column
     rig = HandlerRig(dry_run=dry_run)
-    forwarding = asyncio.create_task(rig.forward(*(event(f"c{number}") for number in range(20_000))))
+    handling = asyncio.create_task(rig.handle(*(event(f"c{number}") for number in range(20_000))))
     turns = 0
-    while not forwarding.done():
+    while not handling.done():
         await asyncio.sleep(0)
         turns += 1
-    assert await forwarding == ACK
+    assert await handling == ACK
     assert turns >= 20_000 // EVENTS_A_TURN
     assert len(rig.sent) == (0 if dry_run else 20_000)
 
 
 async def test_events_of_a_large_message_leave_in_full_requests() -> None:
     rig = HandlerRig(FakeX(latency_s=0.02))
-    assert await rig.forward(*(event(f"c{number}") for number in range(5_000))) == ACK
+    assert await rig.handle(*(event(f"c{number}") for number in range(5_000))) == ACK
     assert sorted(rig.sent) == sorted(f"c{number}" for number in range(5_000))
     # The first leaves at once with what has been read by then; the rest fills requests.
     assert len(rig.x.requests) <= 5_000 // 500 + 5
@@ -265,34 +267,34 @@ async def test_events_of_a_large_message_leave_in_full_requests() -> None:
 
 async def test_thousands_of_bad_events_share_letters_and_lines(capfd: pytest.CaptureFixture[str]) -> None:
     rig = HandlerRig()
-    assert await rig.forward(*("rubbish" for _ in range(3_000))) == ACK
-    assert sum(int(letter.attributes["xcapi_event_count"]) for letter in rig.letters.letters) == 3_000
-    assert len(rig.letters.letters) == 1
+    assert await rig.handle(*("rubbish" for _ in range(3_000))) == ACK
+    assert sum(int(letter.attributes["xcapi_event_count"]) for letter in rig.dead_letters.messages) == 3_000
+    assert len(rig.dead_letters.messages) == 1
     lines = logged(capfd)
     assert len(lines) < 50
     assert [line["invalid_event"] for line in lines if line["event"] == "delivery.settled"] == [3_000]
     # That letter, too, is remembered for each of its events.
-    assert await rig.forward(*("rubbish" for _ in range(3_000))) == ACK
-    assert len(rig.letters.letters) == 1
+    assert await rig.handle(*("rubbish" for _ in range(3_000))) == ACK
+    assert len(rig.dead_letters.messages) == 1
 
 
-async def test_delivery_that_crashed_leaves_the_way_free_for_its_redelivery() -> None:
-    class Broken:
-        async def publish(self, *_: object) -> str | None:
-            raise ZeroDivisionError
+async def test_delivery_that_crashed_leaves_the_way_free_for_its_redelivery(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
 
-    rig = HandlerRig(publisher=Broken())
+    monkeypatch.setattr("xcapi_core.deliveries.handler.compose_dead_letters", broken)
+    rig = HandlerRig()
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
-            await rig.forward("rubbish")
-    assert await rig.handler.forward(message(event("c1"), message_id="2")) == ACK
+            await rig.handle("rubbish")
+    assert await rig.handler.handle(message(event("c1"), message_id="2")) == ACK
 
 
 async def test_deliveries_that_one_request_settles_share_a_line(capfd: pytest.CaptureFixture[str]) -> None:
     rig = HandlerRig(FakeX(latency_s=0.02))
-    forwarding = [rig.handler.forward(message(event(f"c{number}"), message_id=f"{number}")) for number in range(20)]
-    assert set(await asyncio.gather(*forwarding)) == {ACK}
-    assert await rig.handler.forward(message(event("alone"), message_id="21")) == ACK
+    handling = [rig.handler.handle(message(event(f"c{number}"), message_id=f"{number}")) for number in range(20)]
+    assert set(await asyncio.gather(*handling)) == {ACK}
+    assert await rig.handler.handle(message(event("alone"), message_id="21")) == ACK
     await asyncio.sleep(0)
     lines = [line for line in logged(capfd) if line["event"] == "delivery.settled"]
     assert [(line.get("deliveries"), line["delivered"], line.get("message_id")) for line in lines] == [
@@ -304,13 +306,13 @@ async def test_deliveries_that_one_request_settles_share_a_line(capfd: pytest.Ca
 async def test_a_delivery_that_did_not_go_smoothly_has_its_own_line(capfd: pytest.CaptureFixture[str]) -> None:
     rig = HandlerRig(FakeX(latency_s=0.02))
     messages = [message(event("c1"), message_id="1"), message(event("c2"), event("c3", consent=False), message_id="2")]
-    await asyncio.gather(*(rig.handler.forward(each) for each in [*messages, message(event("c4"), message_id="3")]))
+    await asyncio.gather(*(rig.handler.handle(each) for each in [*messages, message(event("c4"), message_id="3")]))
     await asyncio.sleep(0)
     lines = [line for line in logged(capfd) if line["event"] == "delivery.settled"]
     assert sorted((line.get("message_id", ""), line["delivered"]) for line in lines) == [("", 2), ("2", 1)]
 
 
-@pytest.mark.parametrize("limit", [handler.MOST_OPEN, 1_000])
+@pytest.mark.parametrize("limit", [MOST_OPEN, 1_000])
 async def test_a_large_message_is_read_on_only_while_its_conversions_leave(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,7 +327,7 @@ async def test_a_large_message_is_read_on_only_while_its_conversions_leave(
         return submit(batcher, *args, **kwargs)
 
     monkeypatch.setattr(Batcher, "submit", counting)
-    assert await rig.forward(*(event(f"c{number}") for number in range(10_000))) == ACK
+    assert await rig.handle(*(event(f"c{number}") for number in range(10_000))) == ACK
     assert len(rig.sent) == 10_000
     in_flight = rig.settings.batch.max_conversions * rig.settings.batch.max_in_flight
     assert most_open <= min(handler.OPEN_REQUESTS_AHEAD * in_flight, limit) + EVENTS_A_TURN
@@ -335,14 +337,14 @@ async def test_the_more_pixels_a_message_is_for_the_more_of_it_is_read_ahead(mon
     monkeypatch.setattr(handler, "OPEN_REQUESTS_AHEAD", 0.2)  # 400 of each pixel; a portion is 500
     rig = HandlerRig(FakeX(latency_s=0.01))
     events = [event(f"c{number}", pixel_id=(PIXEL, OTHER_PIXEL)[number % 2]) for number in range(1_000)]
-    assert await rig.forward(*events) == ACK
+    assert await rig.handle(*events) == ACK
     assert sorted(map(len, rig.x.requests)) == [500, 500]
 
 
 async def test_a_message_for_many_pixels_fills_the_batches_of_each() -> None:
     rig = HandlerRig(FakeX(latency_s=0.01))
     events = [event(f"c{number}", pixel_id=(PIXEL, OTHER_PIXEL)[number % 2]) for number in range(900)]
-    assert await rig.forward(*events) == ACK
+    assert await rig.handle(*events) == ACK
     assert sorted(map(len, rig.x.requests)) == [450, 450]
 
 
@@ -354,19 +356,19 @@ async def test_large_messages_take_turns_at_being_read() -> None:
     most_a_turn = 0
     read_some = Intake.read_some
 
-    def counting(intake: Intake) -> bool:
+    def counting(intake: Intake) -> list[ReadEvent | int]:
         nonlocal portions
         portions += 1
         return read_some(intake)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Intake, "read_some", counting)
-        forwarding = asyncio.gather(*(rig.handler.forward(each) for each in messages))
-        while not forwarding.done():
+        handling = asyncio.gather(*(rig.handler.handle(each) for each in messages))
+        while not handling.done():
             before = portions
             await asyncio.sleep(0)
             most_a_turn = max(most_a_turn, portions - before)
-        assert set(await forwarding) == {ACK}
+        assert set(await handling) == {ACK}
     assert portions >= 5 * 4
     assert most_a_turn == 1
 
@@ -374,12 +376,12 @@ async def test_large_messages_take_turns_at_being_read() -> None:
 async def test_who_refuses_around_two_arrays_is_not_kept() -> None:
     rig = HandlerRig()
     data = b'{"opt_out": true, "events": [{"event": "purchase"}], "conversions": []}'
-    assert await rig.handler.forward(message(data=data)) == ACK
+    assert await rig.handler.handle(message(data=data)) == ACK
     assert (rig.sent, rig.reasons) == ([], [])
 
 
 async def test_a_dry_run_shows_a_few_conversions_of_a_large_message(capfd: pytest.CaptureFixture[str]) -> None:
     rig = HandlerRig(dry_run=True)
-    assert await rig.forward(*(event(f"c{number}") for number in range(1_200))) == ACK
+    assert await rig.handle(*(event(f"c{number}") for number in range(1_200))) == ACK
     lines = [line for line in logged(capfd) if line["event"] == "conversion.discarded"]
     assert [(line["number"], line["of"]) for line in lines] == [(number, 1_200) for number in range(1, 6)]

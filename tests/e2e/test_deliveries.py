@@ -128,7 +128,14 @@ _STRUCTURED = {"Content-Type": "application/cloudevents+json; charset=UTF-8"}
 
 
 def _cloud_event(**data: object) -> dict[str, object]:
-    return {"specversion": "1.0", "id": "1", "type": "t", "source": "s", "datacontenttype": "application/json", **data}
+    return {
+        "specversion": "1.0",
+        "id": "1",
+        "type": "google.cloud.pubsub.topic.v1.messagePublished",
+        "source": "s",
+        "datacontenttype": "application/json",
+        **data,
+    }
 
 
 async def test_an_attribute_names_the_pixel_and_the_token_signs_for_it(stack: Stack) -> None:

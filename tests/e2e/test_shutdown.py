@@ -103,13 +103,13 @@ async def test_post_in_flight_is_finished_and_acked_and_who_waits_is_nacked_at_o
         assert await scene.gone() < 4
 
 
-async def test_what_hangs_is_ended_within_8_seconds(function_venv: FunctionVenv) -> None:
-    """A POST that X never answers, and a letter for a topic that is down; side by side, since both take their time."""
+async def test_what_hangs_is_ended_in_time(function_venv: FunctionVenv) -> None:
+    """A POST that X never answers, and a dead letter for a topic that is down, side by side: both take their time."""
 
     async def hang(_: Received, __: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)
 
-    async def hold_out(delivery: object) -> None:
+    async def hold_out(delivery: object, ends_after_s: float) -> None:
         async with _scene(function_venv) as scene:
             scene.x.behave = hang
             scene.stack.pubsub.set_down(down=True)
@@ -117,10 +117,10 @@ async def test_what_hangs_is_ended_within_8_seconds(function_venv: FunctionVenv)
             await asyncio.sleep(1)
             scene.stop()
             assert (await flying).status == 503
-            assert 7 < scene.since_stop < 8.9
+            assert ends_after_s - 0.5 < scene.since_stop < ends_after_s + 1.5
             assert await scene.gone() < CLOUD_RUN_KILLS_AFTER_S
 
-    await asyncio.gather(hold_out(event()), hold_out(["junk"]))
+    await asyncio.gather(hold_out(event(), 6.0), hold_out(["junk"], 8.2))
 
 
 async def test_new_deliveries_after_the_signal_are_not_acked(function_venv: FunctionVenv) -> None:
@@ -211,7 +211,7 @@ async def test_waiting_for_a_gate_or_for_keys_ends_at_once(function_venv: Functi
         assert await scene.gone() < CLOUD_RUN_KILLS_AFTER_S
 
 
-async def test_letters_under_way_are_finished(function_venv: FunctionVenv) -> None:
+async def test_dead_letters_in_flight_are_finished(function_venv: FunctionVenv) -> None:
     async with _scene(function_venv) as scene:
         scene.stack.pubsub.set_down(down=True)
         flying = asyncio.create_task(push(scene.stack.url, ["junk"]))

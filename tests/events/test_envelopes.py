@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.fakes import delivery
 from xcapi_core.conversions import Conversion
-from xcapi_core.deliveries.dead_letters import DeadLetter, Undeliverable, compose_letters
+from xcapi_core.deliveries.dead_letters import RefusedEvent, compose_dead_letters
+from xcapi_core.deliveries.outgoing import OutgoingMessage
 from xcapi_core.events.envelopes import wrap_events
 from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.events.splitting import RawMessage, Unreadable, split_message
@@ -41,7 +42,7 @@ def message(data: object, **attributes: str) -> PubsubMessage:
     )
 
 
-def replayed(letter: DeadLetter) -> PubsubMessage:
+def replayed(letter: OutgoingMessage) -> PubsubMessage:
     return delivery(letter.data, dict(letter.attributes), message_id="78", publish_time="2026-05-01T00:00:00Z")
 
 
@@ -216,7 +217,7 @@ def test_large_envelope_is_not_repeated_for_each_of_its_events() -> None:
 def _letters(data: object, indices: Sequence[int], **attributes: str) -> list[PubsubMessage]:
     incoming = message(data, **attributes)
     refused = [
-        Undeliverable(
+        RefusedEvent(
             event_index=event.event_index,
             event_bytes=event.message_data(),
             reason=DeadLetterReason.REJECTED,
@@ -226,7 +227,7 @@ def _letters(data: object, indices: Sequence[int], **attributes: str) -> list[Pu
         for event in read(data, **attributes)
         if event.event_index in indices
     ]
-    return [replayed(letter) for letter in compose_letters(incoming, refused, failed_at=NOW)]
+    return [replayed(letter) for letter in compose_dead_letters(incoming, refused, failed_at=NOW)]
 
 
 @pytest.mark.parametrize("attributes", [{}, {"format": "ga4"}])
@@ -253,10 +254,10 @@ def test_shared_letter_of_many_events_of_one_body_is_read_event_by_event() -> No
     body = {**BODY, "events": [{"name": "sign_up", "params": {"n": n}} for n in range(1_200)]}
     before = {event.result.conversion_id for event in read(body) if isinstance(event.result, Conversion)}
     refused = [
-        Undeliverable(event_index=e.event_index, event_bytes=e.message_data(), reason=DeadLetterReason.REJECTED)
+        RefusedEvent(event_index=e.event_index, event_bytes=e.message_data(), reason=DeadLetterReason.REJECTED)
         for e in read(body)
     ]
-    (letter,) = compose_letters(message(body), refused, failed_at=NOW)
+    (letter,) = compose_dead_letters(message(body), refused, failed_at=NOW)
     again = list(read_events(replayed(letter), SETTINGS, received_at=NOW, settled=frozenset()))
     ids = {e.result.conversion_id for e in again if isinstance(e, ReadEvent) and isinstance(e.result, Conversion)}
     assert len(again) == 1_200

@@ -1,14 +1,29 @@
 """How much may be held in memory at once: deliveries beyond that go back to the queue instead of ending the process."""
 
-__all__ = ["DELIVERY_BYTES", "MAX_BODY_BYTES", "MAX_HELD_BYTES", "Admission"]
+__all__ = ["MAX_BODY_BYTES", "MAX_HELD_BYTES", "MOST_OPEN", "Admission", "body_cost", "events_cost"]
 
 # Pub/Sub's 10 MB in base64, and 100 attributes of 1,280 bytes each, come to 13.5 MB.
 MAX_BODY_BYTES = 16 << 20
-# A delivery's events, conversions and futures take about six times its body: 48 MiB of bodies are 300 MB at worst,
-# beside the 120 MB that the process needs by itself. Single events come nowhere near.
-MAX_HELD_BYTES = 48 << 20
-# What a delivery takes besides its body, on the same scale: request, task and futures are 30 kB.
-DELIVERY_BYTES = 5_000
+# Beside the 120 MB that the process needs by itself, and room for what is being decoded at the moment, one message at
+# a time; a worker stays below 420 MB.
+MAX_HELD_BYTES = 160 << 20
+# What a delivery takes besides its body: request, task and futures.
+_DELIVERY_BYTES = 30_000
+# An event cut out of its message, and one that is read and waits for its request or its dead letter.
+_EVENT_BYTES = 150
+_OPEN_EVENT_BYTES = 3_000
+# No delivery holds more than this many open: it reads on when others are done.
+MOST_OPEN = 20_000
+
+
+def body_cost(body_bytes: int) -> int:
+    """Return what a delivery takes until its events are counted: the body, and the data decoded from it."""
+    return _DELIVERY_BYTES + 2 * body_bytes
+
+
+def events_cost(events: int, most_open: int) -> int:
+    """Return what the events of a message take while at most `most_open` of them are."""
+    return _EVENT_BYTES * events + _OPEN_EVENT_BYTES * min(events, most_open)
 
 
 class Admission:
@@ -18,13 +33,17 @@ class Admission:
         self._max_held_bytes = max_held_bytes
         self._held_bytes = 0
 
-    def admit(self, body_bytes: int) -> bool:
-        """Count a delivery in, unless it would not fit; one alone always fits."""
-        if self._held_bytes and self._held_bytes + body_bytes > self._max_held_bytes:
+    def admit(self, cost: int, *, held: int = 0) -> bool:
+        """Count in what a delivery needs beside what it holds already, unless that does not fit; one alone does."""
+        if self._held_bytes > held and self._held_bytes + cost > self._max_held_bytes:
             return False
-        self._held_bytes += body_bytes
+        self._held_bytes += cost
         return True
 
-    def release(self, body_bytes: int) -> None:
-        """Count a delivery out."""
-        self._held_bytes -= body_bytes
+    def has_room(self, cost: int) -> bool:
+        """Tell whether a further delivery of this cost would fit at the moment."""
+        return not self._held_bytes or self._held_bytes + cost <= self._max_held_bytes
+
+    def release(self, cost: int) -> None:
+        """Count a delivery, or part of one, out."""
+        self._held_bytes -= cost

@@ -30,6 +30,11 @@ class Deadlines:
         """Take note that this one has its answer."""
         self._open.pop(delivery, None)
 
+    def end_all(self) -> None:
+        """End the waiting of all deliveries now."""
+        for delivery in self._open:
+            delivery.end_waiting()
+
     def _set_timer(self) -> None:
         first = next(iter(self._open))
         delay_s = max(0.0, first.deadline - self._clock())

@@ -9,7 +9,9 @@ import msgspec
 
 from xcapi_core import logs
 from xcapi_core.conversions import Conversion
-from xcapi_core.deliveries.dead_letters import Undeliverable
+from xcapi_core.deliveries.dead_letters import RefusedEvent
+from xcapi_core.deliveries.indices import IndexSet
+from xcapi_core.deliveries.remainder import DeferredEvent
 from xcapi_core.events.reading import ReadEvent
 from xcapi_core.events.splitting import Unreadable
 from xcapi_core.outcomes import (
@@ -26,7 +28,7 @@ from xcapi_core.outcomes import (
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.x_api.status_table import loggable_code
 
-__all__ = ["Answer", "Delivery"]
+__all__ = ["ACK", "Answer", "Delivery"]
 
 # A message of 20,000 bad events is one mistake: so many lines show it, the summary counts the rest.
 MAX_EVENT_LINES = 20
@@ -41,21 +43,35 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_ack(self) -> bool:
         """Whether every event of the message is settled."""
-        return self.status == 204  # noqa: PLR2004 - HTTP
+        return self.status == HTTPStatus.NO_CONTENT
+
+
+ACK = Answer(204)
 
 
 class Delivery:
-    """Collects outcomes by event, the letters that are due, and the futures that are open."""
+    """Collects outcomes by event, the refused and the deferred events, and the futures that are open."""
 
-    def __init__(self, *, message: PubsubMessage, deadline: float) -> None:
+    def __init__(self, *, message: PubsubMessage, key: bytes | None, deadline: float, naming: logs.HowToName) -> None:
         self.message = message
+        self.key = key
         self.deadline = deadline
-        self.settled_indices: set[int] = set()
-        self._unconfirmed_indices: set[int] = set()
+        self.settled = IndexSet()
+        self.unconfirmed = IndexSet()
+        # (pixel_id, conversion_id) of what the log names in the summary.
+        self.named: list[tuple[str, str]] = []
+        self.first_indices: tuple[int, ...] | None = None
+        self.is_suspect = message.attributes.get("xcapi_suspect") == "true"
+        self.handed_over = 0
+        self._naming: logs.HowToName = naming
         self._counts: defaultdict[str, int] = defaultdict(int)
-        self._undeliverable: list[Undeliverable] = []
+        self._refused: list[RefusedEvent] = []
+        self._refused_in_all: defaultdict[DeadLetterReason, int] = defaultdict(int)
         self._waiting: deque[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = deque()
-        self._deferred: list[Deferred] = []
+        self._deferred: list[DeferredEvent] = []
+        self._gravest: Deferred | None = None
+        self._made_progress = False
+        self._is_incomplete = False
         self._lines = 0
 
     @property
@@ -63,28 +79,24 @@ class Delivery:
         """How many events ended how, by stable names."""
         return self._counts
 
-    @property
-    def unconfirmed_indices(self) -> set[int]:
-        """The events that X may have, and whose letters are not safe: they must not be sent again by themselves."""
-        return self._unconfirmed_indices - self.settled_indices
-
-    def settle(self, event_index: int | None, outcome: Delivered | AlreadyDelivered | Skipped | Deferred) -> None:
-        """Take the end of an event that leaves no letter."""
+    def settle(self, event_index: int | None, outcome: Delivered | AlreadyDelivered | Skipped) -> None:
+        """Take the end of an event that leaves nothing to do."""
         match outcome:
             case Delivered():
                 self._counts["delivered"] += 1
-            case Deferred():
-                self._deferred.append(outcome)
-                self._counts["deferred"] += 1
-                return
             case Skipped(reason):
                 self._counts[f"skipped_{reason}"] += 1
             case AlreadyDelivered():
                 self._counts["already_delivered"] += 1
-        self._note_settled(event_index)
+        self._note_settled(event_index, is_progress=not isinstance(outcome, AlreadyDelivered))
+
+    def settle_already(self, event: ReadEvent, conversion: Conversion) -> None:
+        """Take an event whose conversion X has: the log names it, so that its fate can be found."""
+        self.named.append((conversion.pixel_id, conversion.conversion_id))
+        self.settle(event.event_index, AlreadyDelivered())
 
     def settle_read(self, event: ReadEvent) -> None:
-        """Take what reading alone decided: skipped, or a letter with the problem."""
+        """Take what reading alone decided: skipped, or a dead letter with the problem."""
         match event.result:
             case Skipped() as skipped:
                 self.settle(event.event_index, skipped)
@@ -96,13 +108,29 @@ class Delivery:
                 self._refuse(event, DeadLetterReason.INVALID_MESSAGE, parameter=problem.path, words=str(problem))
 
     def settle_unconfirmed(self, event: ReadEvent, conversion: Conversion) -> None:
-        """Take an event that an earlier delivery sent without a clear answer: only its letter is due."""
+        """Take an event that an earlier delivery sent without a clear answer: only its dead letter is due."""
         words = "an earlier request's answer named another number of conversions than was sent"
         self._reject(
             event,
             conversion,
             Rejected(reason=DeadLetterReason.UNCONFIRMED, http_status=HTTPStatus.OK, error_message=words),
         )
+
+    def defer(self, event: ReadEvent, outcome: Deferred) -> None:
+        """Take an event that must wait."""
+        self._counts["deferred"] += 1
+        self._note_cause(outcome)
+        if event.event_index is not None:
+            self._deferred.append(
+                DeferredEvent(
+                    event_index=event.event_index,
+                    first_index=self.first_index(event.event_index),
+                    event_bytes=event.event_bytes,
+                    envelope=event.envelope,
+                    format=event.format,
+                    is_suspect=outcome.suspect or self.is_suspect,
+                )
+            )
 
     def await_outcome(self, event: ReadEvent, conversion: Conversion, outcome: asyncio.Future[Outcome]) -> None:
         """Wait for what a batcher says of this conversion."""
@@ -112,6 +140,10 @@ class Delivery:
         """Count what was left out of a conversion that is sent all the same."""
         for code in codes:
             self._counts[f"dropped_{code}"] += 1
+
+    def first_index(self, event_index: int) -> int:
+        """Return where an event stood in the message in which it came first."""
+        return event_index if self.first_indices is None else self.first_indices[event_index]
 
     @property
     def waiting(self) -> int:
@@ -125,10 +157,15 @@ class Delivery:
             future, event, conversion = self._waiting[0]
             outcome = future.result() if future.done() else await future
             self._waiting.popleft()
-            if isinstance(outcome, Rejected):
-                self._reject(event, conversion, outcome)
-            elif isinstance(outcome, Delivered | AlreadyDelivered | Skipped | Deferred):
-                self.settle(event.event_index, outcome)
+            match outcome:
+                case Rejected():
+                    self._reject(event, conversion, outcome)
+                case Deferred():
+                    self.defer(event, outcome)
+                case AlreadyDelivered():
+                    self.settle_already(event, conversion)
+                case Delivered() | Skipped():
+                    self.settle(event.event_index, outcome)
 
     def end_waiting(self) -> None:
         """Defer what is open: the delivery's time is up. What X answers later still enters the ledger."""
@@ -136,37 +173,60 @@ class Delivery:
             if not future.done():
                 future.set_result(Deferred(nack_status=503, cause="no_time_left"))
 
-    def defer_rest(self, cause: str) -> None:
-        """Take note that the message was not read to its end; it comes back, and goes on from there."""
-        self._deferred.append(Deferred(nack_status=503, cause=cause))
+    def come_back(self, cause: str) -> None:
+        """Take note that the message has to be delivered again, whatever is settled of it."""
+        self._is_incomplete = True
+        self._note_cause(Deferred(nack_status=503, cause=cause))
 
-    def take_undeliverable(self) -> list[Undeliverable]:
-        """Return the events whose letters are due, and forget them."""
-        due, self._undeliverable = self._undeliverable, []
+    @property
+    def refused(self) -> list[RefusedEvent]:
+        """The events whose dead letters are due."""
+        return self._refused
+
+    def take_refused(self) -> list[RefusedEvent]:
+        """Return the events whose dead letters are due, and forget them."""
+        due, self._refused = self._refused, []
         return due
 
-    def mailed(self, event_indices: Iterable[int]) -> None:
-        """Take note that the letters of these events are safe."""
-        self.settled_indices.update(event_indices)
+    def refused_in_all(self, reason: DeadLetterReason) -> int:
+        """How many events were refused for one reason so far."""
+        return self._refused_in_all[reason]
 
-    def not_mailed(self) -> None:
-        """Take note that a letter could not be published: the message must come back."""
-        self._deferred.append(Deferred(nack_status=503, cause="dead_letters_unavailable"))
+    def dead_lettered(self, event_indices: Iterable[int]) -> None:
+        """Take note that the dead letters of these events are safe."""
+        self._made_progress = True
+        self.settled.update(event_indices)
+
+    def remainder(self) -> list[DeferredEvent]:
+        """Return the events to hand over: where some wait, others are settled, and nothing else is missing."""
+        return self._deferred if self._made_progress and not self._is_incomplete else []
+
+    def hand_over(self) -> None:
+        """Take note that the deferred events are safe in the remainder topic."""
+        self.handed_over = len(self._deferred)
+        self.settled.update(event.event_index for event in self._deferred)
 
     def answer(self) -> Answer:
-        """Return the delivery's status: 204 when nothing is deferred; of two causes to nack the graver, 503."""
-        if not self._deferred:
-            return Answer(204)
-        gravest = max(self._deferred, key=lambda deferred: deferred.nack_status)
-        return Answer(gravest.nack_status, gravest.cause)
+        """Return the delivery's status: 204 when nothing is left to do; of two causes to nack the graver, 503."""
+        if self._gravest is None or self.handed_over:
+            return ACK
+        return Answer(self._gravest.nack_status, self._gravest.cause)
+
+    @property
+    def cause(self) -> str:
+        """Why events were deferred, handed over or not; "" where none was."""
+        return self._gravest.cause if self._gravest else ""
 
     def _reject(self, event: ReadEvent, conversion: Conversion, rejected: Rejected) -> None:
         if rejected.reason is DeadLetterReason.UNCONFIRMED and event.event_index is not None:
-            self._unconfirmed_indices.add(event.event_index)
-        self._undeliverable.append(
-            Undeliverable(
+            self.unconfirmed.add(event.event_index)
+        self._add_refused(
+            event,
+            RefusedEvent(
                 event_index=event.event_index,
-                event_bytes=event.message_data(),
+                first_index=self._named_index(event),
+                event_bytes=event.event_bytes,
+                envelope=event.envelope,
                 reason=rejected.reason,
                 http_status=rejected.http_status,
                 error_code=rejected.error_code,
@@ -175,46 +235,60 @@ class Delivery:
                 pixel_id=conversion.pixel_id,
                 conversion_id=conversion.conversion_id,
                 format=event.format,
-            )
-        )
-        self._count_refused(
-            event,
-            rejected.reason,
+            ),
             pixel_id=conversion.pixel_id,
             http_status=rejected.http_status,
             error_code=loggable_code(rejected.error_code),
         )
 
     def _refuse(self, event: ReadEvent, reason: DeadLetterReason, *, parameter: str, words: str) -> None:
-        self._undeliverable.append(
-            Undeliverable(
+        self._add_refused(
+            event,
+            RefusedEvent(
                 event_index=event.event_index,
-                event_bytes=event.message_data(),
+                first_index=self._named_index(event),
+                event_bytes=event.event_bytes,
+                envelope=event.envelope,
                 reason=reason,
                 error_parameter=parameter,
                 error_message=words,
                 pixel_id=event.pixel_id,
                 conversion_id=event.conversion_id,
                 format=event.format,
-            )
+            ),
+            # A problem names places and kinds, never values.
+            problem=words,
         )
-        # A problem names places and kinds, never values.
-        self._count_refused(event, reason, problem=words)
 
-    def _count_refused(self, event: ReadEvent, reason: DeadLetterReason, **facts: str | int) -> None:
+    def _add_refused(self, event: ReadEvent, refused: RefusedEvent, **facts: str | int) -> None:
+        reason = refused.reason
+        self._refused.append(refused)
+        self._refused_in_all[reason] += 1
         self._counts[reason.value] += 1
+        names = [(refused.pixel_id, refused.conversion_id)] if refused.conversion_id else []
         if self._lines >= MAX_EVENT_LINES:
+            self.named += names
             return
         self._lines += 1
-        logs.emit(
+        logs.emit_naming(
             "WARNING",
             f"event.{reason.value.removesuffix('_event').removesuffix('_message')}",
+            names,
+            self._naming,
             reason=reason.value,
             message_id=self.message.loggable_id,
             event_index=-1 if event.event_index is None else event.event_index,
             **facts,
         )
 
-    def _note_settled(self, event_index: int | None) -> None:
+    def _named_index(self, event: ReadEvent) -> int | None:
+        return None if event.event_index is None else self.first_index(event.event_index)
+
+    def _note_cause(self, deferred: Deferred) -> None:
+        if self._gravest is None or deferred.nack_status > self._gravest.nack_status:
+            self._gravest = deferred
+
+    def _note_settled(self, event_index: int | None, *, is_progress: bool) -> None:
+        self._made_progress |= is_progress
         if event_index is not None:
-            self.settled_indices.add(event_index)
+            self.settled.add(event_index)

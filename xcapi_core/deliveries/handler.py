@@ -1,31 +1,47 @@
-"""The sequence: read a message, send its events, publish its dead letters, and say what becomes of the delivery."""
+"""The sequence: read a message, send its events, publish its dead letters and its remainder, answer the delivery."""
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
+from xcapi_core.deliveries.admission import MOST_OPEN, Admission, events_cost
+from xcapi_core.deliveries.dead_letters import MAX_DEAD_LETTERS_A_REASON, RefusedEvent, compose_dead_letters
 from xcapi_core.deliveries.deadlines import Deadlines
 from xcapi_core.deliveries.delivery import Answer, Delivery
-from xcapi_core.deliveries.intake import Intake
-from xcapi_core.deliveries.publishing import Mailer
+from xcapi_core.deliveries.intake import EVENTS_A_TURN, Intake
+from xcapi_core.deliveries.memory import DeliveryMemory
+from xcapi_core.deliveries.outbox import Outbox
+from xcapi_core.deliveries.outgoing import OutgoingMessage, request_batches
+from xcapi_core.deliveries.remainder import compose_remainder
 from xcapi_core.deliveries.summaries import Summaries
+from xcapi_core.events.reading import EventReadings, read_events
 from xcapi_core.ledger import Ledger
-from xcapi_core.pubsub import PubsubMessage, delivery_key
+from xcapi_core.pubsub import PubsubMessage, delivery_key, first_message_id, original_event_indices
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.batcher import Batcher
 
 __all__ = ["DeliveryHandler"]
 
-# Of a delivery's time, this much at most is kept back for publishing what X refused.
-LETTERS_RESERVE_S = 5.0
+_Result = TypeVar("_Result")
+
+# Of a delivery's time, this much at most is kept back for publishing; reading ends in the middle of it.
+PUBLISHING_RESERVE_S = 5.0
 # Messages beyond this size take turns: a server that accepts one connection a turn would otherwise keep a burst of new
 # ones waiting for seconds while it reads from dozens of large ones.
 LARGE_MESSAGE_BYTES = 32_768
+# Those beyond this are split and read in a thread, since a single step of it may take seconds.
+HUGE_MESSAGE_BYTES = 1_000_000
 # A delivery is read on only while no more of its conversions are open than so many times what may be on the wire to its
 # pixels, nor than so many in all: a message of 35,000 events would otherwise take 70 MB besides its own bytes.
 OPEN_REQUESTS_AHEAD = 2
-MOST_OPEN = 20_000
+# So many refused events are published while reading goes on.
+MOST_REFUSED = 10_000
+# After SIGTERM, what is not read by then comes back.
+READ_ON_S = 4.0
 
 
 class DeliveryHandler:
@@ -37,118 +53,240 @@ class DeliveryHandler:
         settings: Settings,
         batchers: Mapping[str, Batcher],
         ledger: Ledger,
-        mailer: Mailer,
+        dead_letters: Outbox,
+        remainder: Outbox | None = None,
+        admission: Admission | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings = settings
         self._batchers = batchers
         self._ledger = ledger
-        self._mailer = mailer
+        self._dead_letters = dead_letters
+        self._remainder = remainder
+        self._admission = admission or Admission()
         self._clock = clock
         self._wall_clock = wall_clock
+        self.memory = DeliveryMemory()
         self._deadlines = Deadlines(clock)
-        self._summaries = Summaries(dry_run=settings.dry_run)
+        self._summaries = Summaries(settings, wall_clock)
         self._under_way: dict[bytes, asyncio.Future[Answer | None]] = {}
-        self._turn = asyncio.Lock()
+        self._large_turn = asyncio.Lock()
+        self._huge_turn = asyncio.Lock()
         self._stopping = False
+        self._read_until = math.inf
 
-    async def forward(self, message: PubsubMessage) -> Answer:
-        """Settle one delivery, within `settle_timeout_s`; a duplicate of one still under way shares its answer."""
+    async def handle(self, message: PubsubMessage, *, held: int = 0) -> Answer:
+        """Settle one delivery, within `settle_timeout_s`; a duplicate of one still under way shares its answer.
+
+        `held` is what the caller has had admitted for it.
+        """
         key = delivery_key(message)
         if key is None:
-            return await self._settle(message, None)
+            return await self._settle(message, None, held)
         while (first := self._under_way.get(key)) is not None:
             # Shielded: when this caller goes away, others still want the answer.
             answer = await asyncio.shield(first)
             if answer is not None:
                 return answer
-        return await self._settle_for_all(message, key)
+        return await self._settle_for_all(message, key, held)
 
-    async def _settle_for_all(self, message: PubsubMessage, key: bytes) -> Answer:
+    def stop(self, by: float = math.inf) -> None:
+        """Start nothing more: what is in flight goes on, what waits is nacked or handed over by this time."""
+        self._stopping = True
+        self._read_until = self._clock() + READ_ON_S
+        for outbox in (self._dead_letters, self._remainder):
+            if outbox:
+                outbox.stop(by)
+        for batcher in self._batchers.values():
+            batcher.stop()
+
+    def end_waiting(self) -> None:
+        """Wait for X no longer; what it answers now still enters the ledger."""
+        self._deadlines.end_all()
+
+    def give_up(self) -> None:
+        """Wait for Pub/Sub no longer."""
+        for outbox in (self._dead_letters, self._remainder):
+            if outbox:
+                outbox.give_up()
+
+    async def _settle_for_all(self, message: PubsubMessage, key: bytes, held: int) -> Answer:
         """Settle a delivery in its own request's task, and let duplicates share the answer."""
         answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._under_way[key] = answered
         answer = None
         try:
-            answer = await self._settle(message, key)
+            answer = await self._settle(message, key, held)
         finally:
             # Where this request was given up, or failed, a duplicate that waits takes over.
             del self._under_way[key]
             answered.set_result(answer)
         return answer
 
-    def stop(self) -> None:
-        """Answer whoever waits, start nothing more; what is on its way to X or Pub/Sub goes on for a while."""
-        self._stopping = True
-        for batcher in self._batchers.values():
-            batcher.stop()
-
-    async def _settle(self, message: PubsubMessage, key: bytes | None) -> Answer:
-        delivery = Delivery(message=message, deadline=self._clock() + self._settings.settle_timeout_s)
+    async def _settle(self, message: PubsubMessage, key: bytes | None, held: int) -> Answer:
+        delivery = Delivery(
+            message=message,
+            key=key,
+            deadline=self._clock() + self._settings.settle_timeout_s,
+            naming=self._settings.log_conversion_ids,
+        )
+        readings = await self._split(delivery)
+        cost = events_cost(len(readings), MOST_OPEN)
+        if not self._admission.admit(cost, held=held):
+            return Answer(429, "memory_full")
         self._deadlines.watch(delivery)
         try:
-            await self._read(delivery, key)
-            await self._end_all(delivery, key)
+            await self._read(delivery, readings)
+            await self._end_all(delivery)
+            await self._hand_over(delivery)
         finally:
             self._deadlines.forget(delivery)
+            self._admission.release(cost)
         answer = delivery.answer()
-        if key:
-            # What this instance knows of a half-settled message is all that keeps its events from being sent twice.
-            if answer.is_ack:
-                self._ledger.unpin(key)
-            else:
-                self._ledger.pin(key, delivery.settled_indices, self._clock(), unconfirmed=delivery.unconfirmed_indices)
+        if not answer.is_ack or delivery.handed_over or self.memory.knows(key):
+            # All that keeps its events from being sent twice, should the message come again.
+            self.memory.note(key, delivery.settled, self._clock(), unconfirmed=delivery.unconfirmed)
         self._summaries.write(delivery, answer)
         return answer
 
-    async def _end_all(self, delivery: Delivery, key: bytes | None) -> None:
-        """Wait until every event is at its end; what reading refused is published while the rest is sent."""
-        first = delivery.take_undeliverable()
-        mailing = asyncio.create_task(self._mailer.mail(delivery, key, first)) if first else None
-        try:
-            await delivery.sent()
-            await self._mailer.mail(delivery, key, delivery.take_undeliverable())
-        finally:
-            if mailing is not None:
-                await mailing
+    async def _split(self, delivery: Delivery) -> EventReadings:
+        """Tell the events of a message apart; large messages take turns."""
+        message = delivery.message
+        split = partial(
+            read_events,
+            message,
+            self._settings,
+            received_at=self._wall_clock(),
+            settled=self.memory.settled_of(delivery.key, self._clock()),
+        )
+        if len(message.data) <= LARGE_MESSAGE_BYTES:
+            readings = split()
+        else:
+            async with self._turn_of(message):
+                readings = await _in_thread_if_huge(message, split)
+        indices = original_event_indices(message)
+        if indices is not None and len(indices) == len(readings):
+            delivery.first_indices = indices
+        return readings
 
-    async def _read(self, delivery: Delivery, key: bytes | None) -> None:
+    async def _read(self, delivery: Delivery, readings: EventReadings) -> None:
         spare_s = self._settings.settle_timeout_s - self._settings.request_timeout_s
-        letters_due = delivery.deadline - min(LETTERS_RESERVE_S, spare_s / 4)
+        reserve_s = min(PUBLISHING_RESERVE_S, spare_s / 4)
+        publishing_due = delivery.deadline - reserve_s
         intake = Intake(
             delivery,
-            key,
             settings=self._settings,
             batchers=self._batchers,
             ledger=self._ledger,
-            mailer=self._mailer,
-            received_at=self._wall_clock(),
-            latest_start=letters_due - self._settings.request_timeout_s,
+            memory=self.memory,
+            readings=readings,
+            latest_start=publishing_due - self._settings.request_timeout_s,
             is_stopping=lambda: self._stopping,
             clock=self._clock,
         )
         batch = self._settings.batch
-        ahead_a_lane = OPEN_REQUESTS_AHEAD * batch.max_conversions * batch.max_in_flight
+        ahead_a_pixel = OPEN_REQUESTS_AHEAD * batch.max_conversions * batch.max_in_flight
         while await self._read_some(intake, delivery):
-            most_open = min(ahead_a_lane * intake.batchers_used, MOST_OPEN)
+            await self._publish_many_refused(delivery)
+            most_open = min(ahead_a_pixel * intake.batchers_used, MOST_OPEN)
             if delivery.waiting > most_open:
                 intake.wake_batchers()
                 await delivery.sent(but=most_open)
-            if self._clock() > letters_due:
+            if self._clock() > min(delivery.deadline - reserve_s / 2, self._read_until):
                 # Others were read at the same time. What is done so far is kept for the redelivery.
-                delivery.defer_rest("no_time_left")
+                delivery.come_back("shutting_down" if self._stopping else "no_time_left")
                 break
         intake.end()
 
     async def _read_some(self, intake: Intake, delivery: Delivery) -> bool:
         """Read a portion; of large messages one portion a turn of the event loop, whoever's it is."""
         if len(delivery.message.data) <= LARGE_MESSAGE_BYTES:
-            more = intake.read_some()
+            events = intake.read_some()
+            intake.take(events)
+            more = len(events) == EVENTS_A_TURN
             if more:
                 await asyncio.sleep(0)
             return more
-        async with self._turn:
-            more = intake.read_some()
+        async with self._turn_of(delivery.message):
+            events = await _in_thread_if_huge(delivery.message, intake.read_some)
+            intake.take(events)
             await asyncio.sleep(0)
-        return more
+        return len(events) == EVENTS_A_TURN
+
+    def _turn_of(self, message: PubsubMessage) -> asyncio.Lock:
+        return self._huge_turn if len(message.data) > HUGE_MESSAGE_BYTES else self._large_turn
+
+    async def _publish_many_refused(self, delivery: Delivery) -> None:
+        """Publish what reading refused so far, where it is so much that it shares dead letters anyway."""
+        if len(delivery.refused) < MOST_REFUSED:
+            return
+        refused = delivery.take_refused()
+        many = [event for event in refused if delivery.refused_in_all(event.reason) > MAX_DEAD_LETTERS_A_REASON]
+        delivery.refused.extend(
+            event for event in refused if delivery.refused_in_all(event.reason) <= MAX_DEAD_LETTERS_A_REASON
+        )
+        await self._publish_dead_letters(delivery, many)
+
+    async def _end_all(self, delivery: Delivery) -> None:
+        """Wait until every event is at its end; what reading refused is published while the rest is sent."""
+        first = delivery.take_refused()
+        publishing = asyncio.create_task(self._publish_dead_letters(delivery, first)) if first else None
+        try:
+            await delivery.sent()
+            await self._publish_dead_letters(delivery, delivery.take_refused())
+        finally:
+            if publishing is not None:
+                await publishing
+
+    async def _publish_dead_letters(self, delivery: Delivery, events: Sequence[RefusedEvent]) -> None:
+        """Publish these events' dead letters within the delivery's time, and tell the delivery how it went."""
+        if not events:
+            return
+        messages = compose_dead_letters(
+            delivery.message, events, failed_at=self._wall_clock(), in_all=delivery.refused_in_all
+        )
+        note = partial(self._note_dead_letters, delivery, {event.event_index or 0: event for event in events})
+        for batch in request_batches(messages):
+            if not await self._dead_letters.publish(batch, delivery.deadline, note):
+                delivery.come_back("dead_letters_unavailable")
+                return
+            delivery.dead_lettered(_indices_of(batch))
+
+    def _note_dead_letters(
+        self, delivery: Delivery, events: Mapping[int, RefusedEvent], batch: Sequence[OutgoingMessage]
+    ) -> None:
+        now = self._clock()
+        indices = _indices_of(batch)
+        self.memory.note(delivery.key, indices, now)
+        message_id = first_message_id(delivery.message)
+        if message_id and len(indices) <= MAX_DEAD_LETTERS_A_REASON:
+            # Those that share dead letters by the thousand were refused on reading, and so are in no remainder.
+            settled = ((delivery.first_index(index), events[index].event_bytes) for index in indices)
+            self.memory.note_dead_letters(message_id, settled, now)
+
+    async def _hand_over(self, delivery: Delivery) -> None:
+        """Publish what must wait, where other events of the message are settled: then the message is done."""
+        deferred = delivery.remainder()
+        if self._remainder is None or not deferred:
+            return
+        messages = compose_remainder(delivery.message, deferred)
+        if messages is None:
+            return
+        for batch in request_batches(messages):
+            if not await self._remainder.publish(batch, delivery.deadline, partial(self._note_handed_over, delivery)):
+                delivery.come_back("remainder_unavailable")
+                return
+        delivery.hand_over()
+
+    def _note_handed_over(self, delivery: Delivery, batch: Sequence[OutgoingMessage]) -> None:
+        self.memory.note(delivery.key, _indices_of(batch), self._clock())
+
+
+async def _in_thread_if_huge(message: PubsubMessage, read: Callable[[], _Result]) -> _Result:
+    return await asyncio.to_thread(read) if len(message.data) > HUGE_MESSAGE_BYTES else read()
+
+
+def _indices_of(batch: Sequence[OutgoingMessage]) -> list[int]:
+    """Return the indices of the events that these settle; a message without readable events counts as its first."""
+    return [index for message in batch for index in message.event_indices or (0,)]

@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from itertools import islice
 
 from xcapi_core.conversions import Conversion
 from xcapi_core.deliveries.delivery import Delivery
 from xcapi_core.deliveries.dry_run import MAX_SHOWN, log_discarded
-from xcapi_core.deliveries.publishing import Mailer
-from xcapi_core.events.reading import ReadEvent, read_events
+from xcapi_core.deliveries.memory import DeliveryMemory
+from xcapi_core.events.reading import ReadEvent
 from xcapi_core.ledger import Ledger
 from xcapi_core.outcomes import AlreadyDelivered, Deferred, Skipped, SkipReason
+from xcapi_core.pubsub import first_message_id
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.batcher import Batcher
 
@@ -28,44 +28,43 @@ class Intake:
     def __init__(
         self,
         delivery: Delivery,
-        key: bytes | None,
         *,
         settings: Settings,
         batchers: Mapping[str, Batcher],
         ledger: Ledger,
-        mailer: Mailer,
-        received_at: datetime,
+        memory: DeliveryMemory,
+        readings: Iterator[ReadEvent | int],
         latest_start: float,
         is_stopping: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._delivery = delivery
-        self._key = key
         self._settings = settings
         self._batchers = batchers
         self._ledger = ledger
-        self._mailer = mailer
+        self._memory = memory
         self._latest_start = latest_start
         self._is_stopping = is_stopping
         self._clock = clock
-        self._unconfirmed = ledger.unconfirmed_of(key) if key else frozenset()
+        now = clock()
+        self._unconfirmed = memory.unconfirmed_of(delivery.key, now)
+        self._first_id = first_message_id(delivery.message)
+        self._may_have_dead_letters = bool(self._first_id) and memory.has_any_dead_letter(self._first_id, now)
         self._used: set[Batcher] = set()
         self._discarded: list[Conversion] = []
         self._discarded_in_all = 0
-        settled = ledger.settled_of(key) if key else frozenset()
-        self._events: Iterator[ReadEvent | int] = read_events(
-            delivery.message, settings, received_at=received_at, settled=settled
-        )
+        self._readings = readings
 
-    def read_some(self) -> bool:
-        """Read the next `EVENTS_A_TURN` events; tell whether there may be more."""
-        may_be_mailed = self._mailer.has_mailed_any(self._key)
-        count = 0
-        for event in islice(self._events, EVENTS_A_TURN):
-            count += 1
+    def read_some(self) -> list[ReadEvent | int]:
+        """Read the next `EVENTS_A_TURN` events, touching nothing else: it may run in a thread."""
+        return list(islice(self._readings, EVENTS_A_TURN))
+
+    def take(self, events: list[ReadEvent | int]) -> None:
+        """Settle what is at its end, and hand the others to the batchers."""
+        for event in events:
             if isinstance(event, int):
                 self._delivery.settle(event, AlreadyDelivered())
-            elif may_be_mailed and self._mailer.has_mailed(self._key, event.event_index):
+            elif self._may_have_dead_letters and self._has_dead_letter(event):
                 self._delivery.settle(event.event_index, AlreadyDelivered())
             elif not isinstance(event.result, Conversion):
                 self._delivery.settle_read(event)
@@ -75,7 +74,6 @@ class Intake:
                 self._discard(event.event_index, event.result)
             else:
                 self._submit(event, event.result)
-        return count == EVENTS_A_TURN
 
     @property
     def batchers_used(self) -> int:
@@ -93,6 +91,11 @@ class Intake:
         for batcher in self._used:
             batcher.wake()
 
+    def _has_dead_letter(self, event: ReadEvent) -> bool:
+        index = event.event_index or 0
+        first = self._delivery.first_index(index)
+        return self._memory.has_dead_letter(self._first_id, first, event.event_bytes, self._clock())
+
     def _discard(self, event_index: int | None, conversion: Conversion) -> None:
         self._discarded_in_all += 1
         if len(self._discarded) < MAX_SHOWN:
@@ -103,12 +106,21 @@ class Intake:
     def _submit(self, event: ReadEvent, conversion: Conversion) -> None:
         key = self._ledger.digest(*conversion.identity)
         self._delivery.note_dropped(conversion.dropped)
-        if self._ledger.has(key, self._clock()):
-            self._delivery.settle(event.event_index, AlreadyDelivered())
+        now = self._clock()
+        if self._ledger.has(key, now):
+            self._delivery.settle_already(event, conversion)
         elif self._is_stopping():
-            self._delivery.settle(event.event_index, Deferred(nack_status=503, cause="shutting_down"))
+            self._delivery.defer(event, Deferred(nack_status=503, cause="shutting_down"))
+        elif now > self._latest_start:
+            self._delivery.defer(event, Deferred(nack_status=503, cause="no_time_left"))
         else:
             batcher = self._batchers[conversion.pixel_id]
             self._used.add(batcher)
-            outcome = batcher.submit(conversion, key, latest_start=self._latest_start, more_to_come=True)
+            outcome = batcher.submit(
+                conversion,
+                key,
+                latest_start=self._latest_start,
+                more_to_come=True,
+                suspect=self._delivery.is_suspect,
+            )
             self._delivery.await_outcome(event, conversion, outcome)

@@ -1,10 +1,14 @@
 """What is logged of deliveries: one line each, but those that went smoothly together share theirs."""
 
 import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from xcapi_core import logs
 from xcapi_core.deliveries.delivery import Answer, Delivery
 from xcapi_core.events.drops import Drop
+from xcapi_core.pubsub import waiting_since
+from xcapi_core.settings import Settings
 
 __all__ = ["Summaries"]
 
@@ -18,8 +22,10 @@ class Summaries:
     cost more time than the events themselves, and at a hundred million a month more money than everything else.
     """
 
-    def __init__(self, *, dry_run: bool) -> None:
-        self._dry_run = dry_run
+    def __init__(self, settings: Settings, wall_clock: Callable[[], datetime]) -> None:
+        self._dry_run = settings.dry_run
+        self._naming = settings.log_conversion_ids
+        self._wall_clock = wall_clock
         self._smooth: list[Delivery] = []
 
     def write(self, delivery: Delivery, answer: Answer) -> None:
@@ -31,22 +37,37 @@ class Summaries:
             return
         # A conversion whose value was left out counts at X, but as worth nothing: somebody should hear of it.
         fine = answer.is_ack and not self._dry_run and _VALUE_LOST not in delivery.counts
+        counts = {
+            ("handed_over" if delivery.handed_over else name) if name == "deferred" else name: count
+            for name, count in delivery.counts.items()
+        }
         discarding = {"dry_run": "conversions are being discarded"} if self._dry_run else {}
-        logs.emit(
+        logs.emit_naming(
             "INFO" if fine else "WARNING",
             "delivery.settled" if answer.is_ack else "delivery.deferred",
+            delivery.named,
+            self._naming,
             message_id=delivery.message.loggable_id,
             http_status=answer.status,
-            cause=answer.cause,
-            **delivery.counts,
+            cause=delivery.cause,
+            oldest_event_age_s=self._age_s([delivery]),
+            **counts,
             **discarding,
         )
 
     def _write_smooth(self) -> None:
         deliveries, self._smooth = self._smooth, []
-        delivered = sum(delivery.counts["delivered"] for delivery in deliveries)
-        if len(deliveries) == 1:
-            message_id = deliveries[0].message.loggable_id
-            logs.emit("INFO", "delivery.settled", message_id=message_id, http_status=204, delivered=delivered)
-        else:
-            logs.emit("INFO", "delivery.settled", deliveries=len(deliveries), http_status=204, delivered=delivered)
+        one = len(deliveries) == 1
+        logs.emit(
+            "INFO",
+            "delivery.settled",
+            **({"message_id": deliveries[0].message.loggable_id} if one else {"deliveries": len(deliveries)}),
+            http_status=204,
+            delivered=sum(delivery.counts["delivered"] for delivery in deliveries),
+            oldest_event_age_s=self._age_s(deliveries),
+        )
+
+    def _age_s(self, deliveries: Iterable[Delivery]) -> float | None:
+        """Return the seconds since the oldest of these messages was published first; None where none says when."""
+        times = [since for delivery in deliveries if (since := waiting_since(delivery.message)) is not None]
+        return max(0.0, round((self._wall_clock() - min(times)).total_seconds(), 1)) if times else None

@@ -17,8 +17,8 @@ from tests.fuzz.targets.reading import NAMES, RECEIVED, VALUES, assert_x_takes, 
 from tests.handling import HandlerRig
 from tests.virtual_time import VirtualLoop
 from xcapi_core.conversions import Conversion
-from xcapi_core.deliveries.dead_letters import DeadLetter
 from xcapi_core.deliveries.delivery import Answer
+from xcapi_core.deliveries.outgoing import OutgoingMessage
 from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.ledger import Ledger
 from xcapi_core.outcomes import Skipped
@@ -34,7 +34,7 @@ _MOODS = ("ok", "some", "some unnamed", "all", "429", "429 soon", "503", "401", 
 _STEADY = frozenset({"ok", "some", "some unnamed", "all"})
 # Where X may hold what it does not own up to, a second sending is nobody's mistake.
 _UNCLEAR = frozenset({"late"})
-_LETTER_MOODS = ("up", "down")
+_TOPIC_MOODS = ("up", "down")
 _DRY = (False, True)
 _REPEATED = (False, True)
 _CONSENT = ("respect", "require", "ignore")
@@ -55,10 +55,12 @@ _MAX_KEY_BYTES = 256
 _MAX_VALUE_BYTES = 1_024
 _MAX_REQUEST_BYTES = 10_000_000
 _SETTLE_TIMEOUT_S = 50.0
-_MOST_REDELIVERIES = 8
-_AN_HOUR_S = 3_700.0
+_MOST_REDELIVERIES = 16
+# Two of them end every pause; after an hour the instance forgets what it knows of a message.
+_HALF_AN_HOUR_S = 1_850.0
+_EVENT_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 _HEADERS: Mapping[str, Mapping[str, str]] = {
-    "binary": {"content-type": "application/json", "ce-type": "google.cloud.pubsub.topic.v1.messagePublished"},
+    "binary": {"content-type": "application/json", "ce-type": _EVENT_TYPE},
     "structured": {"content-type": "application/cloudevents+json; charset=utf-8"},
     "base64": {"content-type": "application/cloudevents+json"},
     "raw structured": {"content-type": "application/cloudevents+json"},
@@ -132,7 +134,7 @@ class Deliveries:
         head={
             "wrap": _WRAPS,
             "x": _MOODS,
-            "letters": _LETTER_MOODS,
+            "dead_letters": _TOPIC_MOODS,
             "dry": _DRY,
             "repeated": _REPEATED,
             "consent": _CONSENT,
@@ -157,8 +159,8 @@ class Deliveries:
         message = {"data": "eyJldmVudCI6InB1cmNoYXNlIiwidHdjbGlkIjoiYyJ9", "attributes": {"a": "b"}, "messageId": "1"}
         envelope = {"message": message, "subscription": "projects/p/subscriptions/s", "deliveryAttempt": 3}
         encoded = msgspec.json.encode(envelope)
-        structured = {"specversion": "1.0", "data": envelope}
-        in_base64 = {"specversion": "1.0", "data_base64": base64.b64encode(encoded).decode()}
+        structured = {"specversion": "1.0", "type": _EVENT_TYPE, "data": envelope}
+        in_base64 = {"specversion": "1.0", "type": _EVENT_TYPE, "data_base64": base64.b64encode(encoded).decode()}
         raws = [joined({"wrap": "raw structured"}, msgspec.json.encode(event)) for event in (structured, in_base64)]
         return [*seeds, *raws, joined({"wrap": "raw"}, encoded), joined({"wrap": "raw"}, b"")]
 
@@ -185,15 +187,15 @@ class Deliveries:
             consent=chosen(head, "consent", _CONSENT),
             default_phone_region="GB",
         )
-        if chosen(head, "letters", _LETTER_MOODS) == "down":
-            rig.letters.cause = "UNAVAILABLE"
+        if chosen(head, "dead_letters", _TOPIC_MOODS) == "down":
+            rig.dead_letters.cause = "UNAVAILABLE"
         mood = x.mood
         self._facts.clear()
         answers = [self._deliver(rig, message, log)]
         while not answers[-1].is_ack:
             assert len(answers) <= _MOST_REDELIVERIES, f"never acked: {answers}"
-            self._loop.advance(_AN_HOUR_S)
-            rig.letters.cause = None
+            self._loop.advance(_HALF_AN_HOUR_S)
+            rig.dead_letters.cause = None
             x.mood = mood if mood in _STEADY else "ok"
             answers.append(self._deliver(rig, message, log))
         if message.message_id or not answers[1:]:
@@ -204,14 +206,14 @@ class Deliveries:
 
     def _repeat(self, rig: HandlerRig, message: PubsubMessage, x: _X, log: LogTap) -> None:
         """Deliver once more what was acked: Pub/Sub does so, at least once is its promise."""
-        before = x.requests, len(rig.letters.letters)
+        before = x.requests, len(rig.dead_letters.messages)
         assert self._deliver(rig, message, log).is_ack, "what was settled is nacked"
         if message.message_id:
-            assert (x.requests, len(rig.letters.letters)) == before, "a duplicate is sent or dead-lettered again"
+            assert (x.requests, len(rig.dead_letters.messages)) == before, "a duplicate is sent or dead-lettered again"
 
     def _deliver(self, rig: HandlerRig, message: PubsubMessage, log: LogTap) -> Answer:
         started = self._loop.time()
-        answer = self._loop.run(rig.handler.forward(message))
+        answer = self._loop.run(rig.handler.handle(message))
         assert answer.status in (204, 429, 503), f"a status that the contract does not know: {answer.status}"
         assert self._loop.time() - started <= _SETTLE_TIMEOUT_S + 1, "open longer than settle_timeout_s"
         for line in log.lines():
@@ -232,10 +234,14 @@ def _request_body(head: Mapping[str, object], wrap: str, body: bytes) -> bytes:
     }
     envelope = {"message": message, "subscription": "projects/p/subscriptions/s"}
     if wrap == "structured":
-        return json.dumps({"specversion": "1.0", "data": envelope}).encode()
+        return json.dumps({"specversion": "1.0", "type": _EVENT_TYPE, "data": envelope}).encode()
     if wrap == "base64":
         return json.dumps(
-            {"specversion": "1.0", "data_base64": base64.b64encode(json.dumps(envelope).encode()).decode()}
+            {
+                "specversion": "1.0",
+                "type": _EVENT_TYPE,
+                "data_base64": base64.b64encode(json.dumps(envelope).encode()).decode(),
+            }
         ).encode()
     return json.dumps(envelope).encode()
 
@@ -245,18 +251,18 @@ def _identity(pixel_id: str, sent: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _assert_account(rig: HandlerRig, message: PubsubMessage, x: _X, *, unclear: bool) -> None:
-    """Every event is with X, in a letter or skipped, and nothing is there twice."""
-    letters = rig.letters.letters
+    """Every event is with X, in a dead letter or skipped, and nothing is there twice."""
+    dead_letters = rig.dead_letters.messages
     events = list(read_events(message, rig.settings, received_at=RECEIVED, settled=frozenset()))
     # An event with an envelope has it around it, and nothing else of what the message holds.
     is_verbatim = all(isinstance(event, ReadEvent) and event.envelope is None for event in events)
-    for letter in letters:
-        _assert_publishable(letter)
-        assert not is_verbatim or letter.data in message.data, "a letter's data is not the message's"
-    mailed = Counter(index for letter in letters for index in letter.event_indices)
-    whole = [letter for letter in letters if not letter.event_indices]
-    assert max(mailed.values(), default=1) == 1, "two letters for one event"
-    assert len(whole) <= 1, "two letters for one message"
+    for dead_letter in dead_letters:
+        _assert_publishable(dead_letter)
+        assert not is_verbatim or dead_letter.data in message.data, "a dead letter's data is not the message's"
+    mailed = Counter(index for dead_letter in dead_letters for index in dead_letter.event_indices)
+    whole = [dead_letter for dead_letter in dead_letters if not dead_letter.event_indices]
+    assert max(mailed.values(), default=1) == 1, "two dead letters for one event"
+    assert len(whole) <= 1, "two dead letters for one message"
     if not unclear:
         assert max(x.taken.values(), default=1) == 1, "X took one conversion twice"
     expected: set[int] = set()
@@ -264,10 +270,10 @@ def _assert_account(rig: HandlerRig, message: PubsubMessage, x: _X, *, unclear: 
         assert isinstance(event, ReadEvent)
         if event.event_index is None:
             if isinstance(event.result, Skipped):  # the object around events that cannot be told apart says no
-                assert not letters, "a refusal in a letter"
+                assert not dead_letters, "a refusal in a dead letter"
                 return
-            assert whole, "an unreadable message without a letter"
-            assert whole[0].data == message.data, "an unreadable message's letter has other data"
+            assert whole, "an unreadable message without a dead letter"
+            assert whole[0].data == message.data, "an unreadable message's dead_letter has other data"
             return
         if isinstance(event.result, Conversion):
             assert_x_takes(event.result)
@@ -279,16 +285,16 @@ def _assert_account(rig: HandlerRig, message: PubsubMessage, x: _X, *, unclear: 
                 expected.add(event.event_index)
         elif not isinstance(event.result, Skipped):
             expected.add(event.event_index)
-    assert not whole, "a letter for a whole message that was read"
-    assert expected == set(mailed), "an event that needs a letter has none, or the other way round"
+    assert not whole, "a dead letter for a whole message that was read"
+    assert expected == set(mailed), "an event that needs a dead letter has none, or the other way round"
 
 
-def _assert_publishable(letter: DeadLetter) -> None:
-    """Hold a letter to Pub/Sub's limits, which neither the emulator nor a fake has."""
-    assert letter.data or letter.attributes, "an empty letter"
-    assert letter.size_bytes <= _MAX_REQUEST_BYTES
-    assert len(letter.attributes) <= _MAX_ATTRIBUTES
-    for key, value in letter.attributes.items():
+def _assert_publishable(dead_letter: OutgoingMessage) -> None:
+    """Hold a dead letter to Pub/Sub's limits, which neither the emulator nor a fake has."""
+    assert dead_letter.data or dead_letter.attributes, "an empty dead_letter"
+    assert dead_letter.size_bytes <= _MAX_REQUEST_BYTES
+    assert len(dead_letter.attributes) <= _MAX_ATTRIBUTES
+    for key, value in dead_letter.attributes.items():
         assert 0 < len(key.encode()) <= _MAX_KEY_BYTES, "a key that Pub/Sub refuses"
         assert not key.startswith("goog"), "a key that Pub/Sub reserves"
         assert len(value.encode()) <= _MAX_VALUE_BYTES, "a value that Pub/Sub refuses"

@@ -1,0 +1,91 @@
+"""What is remembered of messages, for how long, and in how little memory."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xcapi_core.deliveries.indices import IndexSet, index_runs
+from xcapi_core.deliveries.memory import RETENTION_S, DeliveryMemory
+from xcapi_core.pubsub import PubsubMessage, original_event_indices
+
+
+@given(st.sets(st.integers(0, 400_000), max_size=100), st.sets(st.integers(0, 400_000), max_size=100))
+def test_index_set_agrees_with_a_set(numbers: set[int], others: set[int]) -> None:
+    indices = IndexSet(numbers)
+    assert list(indices) == sorted(numbers)
+    assert bool(indices) == bool(numbers)
+    assert {number for number in others if number in indices} == others & numbers
+
+
+@given(st.sets(st.integers(0, 2_000), max_size=300))
+def test_runs_name_the_indices_and_are_read_back(numbers: set[int]) -> None:
+    indices = tuple(sorted(numbers))
+    text = ",".join(index_runs(indices))
+    message = PubsubMessage(
+        message_id="1",
+        publish_time="",
+        data=b"",
+        attributes={"xcapi_event_indices": text},
+        subscription="",
+        ordering_key="",
+        delivery_attempt=None,
+    )
+    assert original_event_indices(message) == (indices or None)
+
+
+def test_settled_events_are_known_for_an_hour() -> None:
+    memory = DeliveryMemory()
+    memory.note(b"message", [0, 2], now=0.0, unconfirmed=[3])
+    assert [index for index in range(5) if index in memory.settled_of(b"message", RETENTION_S)] == [0, 2]
+    assert 3 in memory.unconfirmed_of(b"message", RETENTION_S)
+    assert 0 not in memory.settled_of(b"message", RETENTION_S + 1)
+    assert 0 not in memory.settled_of(b"another", 0.0)
+
+
+def test_progress_adds_up() -> None:
+    memory = DeliveryMemory()
+    for index in range(10):
+        memory.note(b"message", [index], now=float(index))
+    assert all(index in memory.settled_of(b"message", 10.0) for index in range(10))
+
+
+def test_message_without_progress_or_without_an_id_takes_no_memory() -> None:
+    memory = DeliveryMemory()
+    memory.note(b"message", [], now=0.0)
+    memory.note(None, [0], now=0.0)
+    assert memory.held_bytes == 0
+    assert not memory.knows(b"message")
+    assert 0 not in memory.settled_of(None, 0.0)
+
+
+def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
+    memory = DeliveryMemory(max_bytes=100_000)
+    for number in range(10_000):
+        memory.note(b"%d" % number, [number % 100], now=0.0)
+        assert memory.held_bytes <= 100_000
+    assert memory.knows(b"9999")
+    assert not memory.knows(b"0")
+
+
+def test_old_messages_make_room_by_themselves() -> None:
+    memory = DeliveryMemory()
+    for number in range(100):
+        memory.note(b"%d" % number, [350_000], now=0.0)
+    memory.note(b"later", [0], now=RETENTION_S + 1)
+    assert memory.held_bytes < 1_000
+
+
+def test_one_message_larger_than_the_bound_is_no_crash() -> None:
+    memory = DeliveryMemory(max_bytes=1_000)
+    memory.note(b"large", [100_000], now=0.0)
+    assert memory.held_bytes == 0
+
+
+def test_dead_letter_is_known_by_first_message_index_and_bytes() -> None:
+    memory = DeliveryMemory()
+    memory.note_dead_letters("17", [(3, b"event")], now=0.0)
+    assert memory.has_any_dead_letter("17", 1.0)
+    assert not memory.has_any_dead_letter("18", 1.0)
+    assert memory.has_dead_letter("17", 3, b"event", 1.0)
+    assert not memory.has_dead_letter("17", 3, b"another", 1.0)
+    assert not memory.has_dead_letter("17", 4, b"event", 1.0)
+    assert not memory.has_dead_letter("17", 3, b"event", RETENTION_S + 1)

@@ -1,0 +1,133 @@
+"""The remainder of a message: its events that must wait, published to a topic of their own so that the rest is done.
+
+Source of the attributes: the contract's "Progress is kept in Pub/Sub", which docs/operations.md explains.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from xcapi_core.deliveries.indices import index_runs
+from xcapi_core.deliveries.outgoing import MAX_VALUE_BYTES, OutgoingMessage, merged
+from xcapi_core.events.envelopes import Envelope, wrap_events
+from xcapi_core.events.splitting import lone_format
+from xcapi_core.pubsub import PubsubMessage, first_message_id, is_replay, original_publish_time
+from xcapi_core.records import Record
+
+__all__ = ["MAX_REMAINDER_BYTES", "MAX_REMAINDER_EVENTS", "DeferredEvent", "compose_remainder"]
+
+# As many as one request to X carries, and small enough that a retry of one bad night repeats little.
+MAX_REMAINDER_EVENTS = 500
+MAX_REMAINDER_BYTES = 1_000_000
+# Room for our attributes and for the brackets of the data.
+_ATTRIBUTES_BYTES = 8_192
+# What an earlier life or delivery said of a message as a whole; the remainder's own are written anew.
+_WRITTEN_ANEW = (
+    "xcapi_message_id",
+    "xcapi_publish_time",
+    "xcapi_event_ind",
+    "xcapi_event_count",
+    "xcapi_suspect",
+    "xcapi_replay",
+    "xcapi_reason",
+    "xcapi_http_status",
+    "xcapi_error_",
+    "xcapi_pixel_id",
+    "xcapi_conversion_id",  # of the one event of a message; what waits of several has ids of its own
+    "xcapi_failed_at",
+    "xcapi_delivery_attempt",
+    "xcapi_version",
+    "xcapi_attributes_dropped",
+)
+
+
+class DeferredEvent(Record, frozen=True, kw_only=True, gc=False):
+    """One event that must wait. `event_index` is its place in the message, `first_index` in the first message."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("event_index", "is_suspect", "format")
+
+    event_index: int
+    first_index: int
+    event_bytes: bytes
+    envelope: Envelope | None
+    format: str
+    is_suspect: bool
+
+
+def compose_remainder(message: PubsubMessage, events: Sequence[DeferredEvent]) -> list[OutgoingMessage] | None:
+    """Return the messages that carry these events on; None where Pub/Sub would not take one of them."""
+    originals = {key: value for key, value in message.attributes.items() if not key.startswith(_WRITTEN_ANEW)}
+    common = _common_attributes(message)
+    room = MAX_REMAINDER_BYTES - _ATTRIBUTES_BYTES - sum(len(key) + len(text) for key, text in originals.items())
+    in_order = sorted(events, key=lambda event: (event.is_suspect, event.format, event.first_index))
+    remainders: list[OutgoingMessage] = []
+    for share in _packed(in_order, room):
+        data = wrap_events([(event.envelope, event.event_bytes) for event in share])
+        ours = common | _indices([event.first_index for event in share])
+        if share[0].is_suspect:
+            ours["xcapi_suspect"] = "true"
+        if "format" not in originals and lone_format(_first_of(share)) != share[0].format:
+            # In the message they were read in their neighbours' format; by themselves they would be taken for another.
+            ours["format"] = share[0].format
+        remainder = OutgoingMessage(
+            data=data,
+            attributes=merged(originals, ours),
+            event_indices=tuple(event.event_index for event in share),
+        )
+        if not remainder.fits:
+            return None
+        remainders.append(remainder)
+    return remainders
+
+
+def _first_of(share: Sequence[DeferredEvent]) -> bytes:
+    return wrap_events([(share[0].envelope, share[0].event_bytes)])
+
+
+def _packed(events: Sequence[DeferredEvent], room: int) -> Iterator[list[DeferredEvent]]:
+    """Share events out: suspects and dialects apart, so many events and bytes each, at least one."""
+    share: list[DeferredEvent] = []
+    size = 0
+    for event in events:
+        around = 0
+        if event.envelope is not None and not (share and share[-1].envelope is event.envelope):
+            around = len(event.envelope.head) + len(event.envelope.tail) + len(event.envelope.lone)
+        added = around + len(event.event_bytes) + 1
+        alike = not share or (share[0].is_suspect, share[0].format) == (event.is_suspect, event.format)
+        if share and (not alike or len(share) == MAX_REMAINDER_EVENTS or size + added > room):
+            yield share
+            share, size = [], 0
+            added += len(event.envelope.head) + len(event.envelope.tail) if event.envelope and not around else 0
+        share.append(event)
+        size += added
+    if share:
+        yield share
+
+
+def _common_attributes(message: PubsubMessage) -> dict[str, str]:
+    attributes = message.attributes
+    ours = {
+        "xcapi_message_id": first_message_id(message),
+        "xcapi_publish_time": original_publish_time(message),
+    }
+    # A replay starts anew under its own id. Its remainder is a message of that life, no replay of its own: how often it
+    # was replayed, and since when it waits, stand under other names.
+    replayed = attributes.get("xcapi_replays") or attributes.get("xcapi_replayed")
+    if replayed:
+        ours["xcapi_replayed"] = replayed
+    since = message.publish_time if is_replay(message) else attributes.get("xcapi_replay_publish_time")
+    if since:
+        ours["xcapi_replay_publish_time"] = since
+    return {key: value for key, value in ours.items() if value}
+
+
+def _indices(indices: Sequence[int]) -> dict[str, str]:
+    """Name the indices, in as many attributes as they need: 500 runs of "123456" are 3.5 kB."""
+    texts = [""]
+    for run in index_runs(indices):
+        if len(texts[-1]) + 1 + len(run) > MAX_VALUE_BYTES:
+            texts.append("")
+        texts[-1] += f",{run}" if texts[-1] else run
+    return {
+        "xcapi_event_indices" if number == 1 else f"xcapi_event_indices_{number}": text
+        for number, text in enumerate(texts, start=1)
+    }
