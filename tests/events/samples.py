@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-__all__ = ["SHAPES", "Shape", "packed", "typed_params"]
+__all__ = ["FULL_SHAPES", "SHAPES", "Shape", "packed", "typed_params"]
 
 Shape = Callable[[int], dict[str, Any]]
 
@@ -202,8 +202,43 @@ SHAPES: Final[Mapping[str, tuple[str, Shape]]] = {
 }
 
 
+def _full(make: Shape, add: Callable[[dict[str, Any], str, dict[str, Any]], None]) -> Shape:
+    """Return a shape with a phone number and a second product."""
+
+    def sale(number: int) -> dict[str, Any]:
+        event = make(number)
+        line = {"item_id": f"SKU-{number}-2", "item_name": "Laces", "price": 4.5, "quantity": 2}
+        add(event, f"+4479110{number % 100_000:05d}", line)
+        return event
+
+    return sale
+
+
+def _add_to_x(event: dict[str, Any], phone: str, line: dict[str, Any]) -> None:
+    event["phone"] = phone
+    event["items"].append(line)
+
+
+def _add_to_event_data(event: dict[str, Any], phone: str, line: dict[str, Any]) -> None:
+    event["user_data"]["phone_number"] = phone
+    event["items"].append(line)
+
+
+def _add_to_call(event: dict[str, Any], phone: str, line: dict[str, Any]) -> None:
+    event["context"]["traits"]["phone"] = phone
+    event["properties"]["products"].append({"product_id": line["item_id"], **line})
+
+
+# The same with all that a sale usually has: e-mail, phone number, click id, two products.
+FULL_SHAPES: Final[Mapping[str, tuple[str, Shape]]] = {
+    "X, full": ("x", _full(x_sale, _add_to_x)),
+    "event data, full": ("ga4", _full(event_data_sale, _add_to_event_data)),
+    "Segment, full": ("segment", _full(segment_sale, _add_to_call)),
+}
+
+
 def packed(shape: str, count: int) -> tuple[bytes, dict[str, str]]:
     """Return a message of `count` sales: its data and its attributes."""
-    format_, make = SHAPES[shape]
+    format_, make = {**SHAPES, **FULL_SHAPES}[shape]
     data = [json.dumps(make(number), separators=(",", ":")) for number in range(count)]
     return f"[{','.join(data)}]".encode(), {"format": format_}

@@ -20,7 +20,8 @@ from xcapi_core.x_api.protocol import build_request
 
 __all__ = ["cpu_s_of_reading", "measure"]
 
-GOAL = 150_000
+# X takes 67 events a second from an ad account; a share of what the bytes alone cost holds on any machine.
+GOAL = 0.25
 EVENTS = 10_000
 A_REQUEST = 500
 HEADERS = {"content-type": "application/json"}
@@ -67,10 +68,10 @@ def measure(run: Run) -> list[Result]:
     return [
         Result(
             what="events in packed messages, message bytes in, request bytes out, in process",
-            goal=f"≥ {GOAL:,} events/s a core",
+            goal=f"≥ {GOAL} of the floor",
             measured=f"{rates[0]:,.0f} events/s",
             ratio=f"{shares[0]:.2f} of the floor",
-            verdict=judged(met=rates[0] >= GOAL),
+            verdict=judged(met=shares[0] >= GOAL),
             figures=figures,
             tables=[table],
         ),
