@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from xcapi_core.events.drops import Drop
-from xcapi_core.events.identifiers import hash_email, hash_phone, is_digest, read_digest, read_ip_address, read_twclid
+from xcapi_core.events.identifiers import hash_email, hash_phone, is_digest, read_digest, read_twclid
+from xcapi_core.events.ip_addresses import read_ip_address
 
 _VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "hashes.json").read_text())
 
@@ -73,10 +74,99 @@ def test_digest_has_64_hex_digits(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cookie", ['{"twclid": "a%2Bb"}', "%7B%22twclid%22%3A%22a%252Bb%22%7D", "%7b%22twclid%22:%22a%252Bb%22%7d"]
+    "given",
+    [
+        "2-a_B9",
+        " 2-a_B9\t",
+        "2\u200b-a_B9",
+        '"2-a_B9"',
+        "'2-a_B9'",
+        "2%2Da%5FB9",
+        "2%252Da%255FB9",
+        "twclid=2-a_B9",
+        "_twclid=2-a_B9",
+        "?twclid=2-a_B9",
+        "?utm_source=x&twclid=2-a_B9&utm_medium=undefined",
+        "?utm_source=x&amp;twclid=2-a_B9&amp;utm_medium=y",
+        "https://shop.example/thanks?twclid=2-a_B9#top",
+        "https%3A%2F%2Fshop.example%2F%3Ftwclid%3D2-a_B9%26utm_source%3Dx",
+        "2-a_B9&utm_source=twitter",
+        "2-a_B9&amp;utm_source=twitter",
+        "2%2Da_B9&utm_source=twitter",
+        {"twclid": "2-a_B9", "timestamp": 1776688000000},
+        '{"twclid": "2-a_B9", "timestamp": 1776688000000}',
+        '{"twclid": "2%2Da_B9"}',
+        "%7B%22twclid%22%3A%222-a_B9%22%7D",
+        "%7b%22twclid%22:%222-a_B9%22%7d",
+        "%257B%2522twclid%2522%253A%25222-a_B9%2522%257D",
+        "_twclid=%7B%22twclid%22%3A%222-a_B9%22%7D; _ga=GA1.2.3",
+        '_ga=GA1.2.3; _twclid={"pageUrl": "x", "twclid": "2-a_B9"}; x=y',
+        '"{\\"twclid\\": \\"2-a_B9\\"}"',
+    ],
 )
-def test_cookie_is_decoded_once(cookie: str) -> None:
-    assert read_twclid(cookie) == "a%2Bb"
+def test_click_id_is_found_in_whatever_is_around_it(given: object) -> None:
+    assert read_twclid(given) == "2-a_B9"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(
+            "",
+            " ",
+            "\u200b",
+            "null",
+            "None",
+            "(not set)",
+            "undefined",
+            "0",
+            "-",
+            "N/A",
+            "{{twclid}}",
+            "${twclid}",
+            "%TWCLID%",
+        ),
+        *(
+            "[twclid]",
+            "{twclid}",
+            "<twclid>",
+            "__TWCLID__",
+            "%%TWCLID%%",
+            "%7B%7Btwclid%7D%7D",
+            "twclid=",
+            "?twclid=&a=b",
+        ),
+        *(
+            "twclid={{twclid}}",
+            "?twclid=undefined",
+            '{"twclid": "null"}',
+            '{"twclid": null}',
+            '{"gclid": "a"}',
+            "{",
+            "%7B",
+        ),
+        *(
+            "a b",
+            "a.b",
+            "a+b",
+            "a/b==",
+            "a@b.example",
+            "a\ufffd",
+            "é",
+            "[object Object]",
+            True,
+            False,
+            1.5,
+            0,
+            None,
+            [],
+            ["a"],
+        ),
+        *("%25" * 20, "\ud800", '{"twclid": ' * 5_000),
+    ],
+)
+def test_what_is_no_click_id_is_dropped(given: object) -> None:
+    assert read_twclid(given) is Drop.INVALID_TWCLID
 
 
 def test_region_makes_a_national_number_international() -> None:
@@ -111,7 +201,50 @@ def test_special_purpose_block_is_private_and_its_neighbours_are_not(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4:443", "1.2.3.4, 5.6.7.8", "::1", "x", "a.host.203.0.113.7"]
+    "text", ["", "1.2.3", "1.2.3.256", "01.2.3.4", "x", "a.host.203.0.113.7", "unknown", "1.2.3.4:x"]
 )
-def test_what_is_no_ipv4_address_is_dropped(text: str) -> None:
+def test_what_is_no_address_is_dropped(text: str) -> None:
     assert read_ip_address(text) is Drop.INVALID_IP_ADDRESS
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("203.0.113.7:54321", "203.0.113.7"),
+        ("203.0.113.7, 10.0.0.1", "203.0.113.7"),
+        ("10.0.0.1, 203.0.113.7", "203.0.113.7"),
+        ("unknown, 203.0.113.7:80,198.51.100.9", "203.0.113.7"),
+        ("203.0.113.7,2001:db8::1", "203.0.113.7"),
+        ("fe80::1%eth0, 203.0.113.7", "203.0.113.7"),
+        ("::1, 203.0.113.7", "203.0.113.7"),
+        ('"203.0.113.7"', "203.0.113.7"),
+        ("'203.0.113.7'", "203.0.113.7"),
+        (" 203.0.113.7\t", "203.0.113.7"),
+        ("\u200e203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("::FFFF:cb00:7107", "203.0.113.7"),
+        ("[::ffff:203.0.113.7]:443", "203.0.113.7"),
+        ("::ffff:10.0.0.1, 203.0.113.7", "203.0.113.7"),
+    ],
+)
+def test_first_public_address_is_taken_out_of_what_is_around_it(text: str, address: str) -> None:
+    assert read_ip_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "drop"),
+    [
+        ("2001:db8::1", Drop.IPV6_ADDRESS),
+        ("[2001:db8::1]:443", Drop.IPV6_ADDRESS),
+        ("2001:db8::1, 203.0.113.7", Drop.IPV6_ADDRESS),  # the second is a proxy's
+        ("10.0.0.1, 2001:db8::1, 203.0.113.7", Drop.IPV6_ADDRESS),
+        ("::1", Drop.IPV6_ADDRESS),
+        ("::", Drop.IPV6_ADDRESS),
+        ("0.0.0.0", Drop.PRIVATE_IP_ADDRESS),
+        ("10.0.0.1:80", Drop.PRIVATE_IP_ADDRESS),
+        ("10.0.0.1, 192.168.0.1", Drop.PRIVATE_IP_ADDRESS),
+        ("::ffff:10.0.0.1", Drop.PRIVATE_IP_ADDRESS),
+    ],
+)
+def test_address_that_nobody_can_be_matched_by_is_dropped(text: str, drop: Drop) -> None:
+    assert read_ip_address(text) is drop

@@ -19,12 +19,12 @@ _FUTURE: Final = timedelta(hours=48)
 
 def settled_time(given: object, path: str, source: EventSource, dropped: list[Drop]) -> datetime | Problem:
     """Return the time that an event gives, or the problem with it."""
-    time = read_time(given)
+    time = read_time(given, source.publish_time)
     if time is None:
         return Problem(
             path=path,
             found=f"{kind_of(given)} that is no time from 2000 to 9999",
-            expected="ISO 8601, or epoch seconds, milliseconds or microseconds",
+            expected="ISO 8601, YYYYMMDDhhmmss, or epoch seconds, milliseconds or microseconds",
         )
     ahead = time - source.publish_time
     if ahead <= _SKEW:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from xcapi_core.events.drops import Drop
-from xcapi_core.events.fields import is_object, read_text
+from xcapi_core.events.fields import is_object, read_id, read_text
 from xcapi_core.events.money import read_amount, read_count, read_currency, wire_amount
 from xcapi_core.events.names import Plan, Table, first_value, spread
 from xcapi_core.events.shapes import as_list, as_object
@@ -52,7 +52,7 @@ def read_content_ids(content_ids: object, content_type: object, dropped: list[Dr
     kind = read_text(content_type)
     content_ids = as_list(content_ids)
     for raw in content_ids if isinstance(content_ids, list) else [content_ids]:
-        content_id = read_text(raw)
+        content_id = read_id(raw)
         if content_id is None:
             dropped.append(Drop.INVALID_CONTENT)
             continue
@@ -84,9 +84,11 @@ def _read_line(raw: object, dropped: list[Drop], currencies: set[str]) -> Conten
     for kind in _TEXTS:
         if kind in plan and (found := first_value(places, plan[kind])) is not None:
             _, _, value = found
-            text = read_text(value)
+            text = read_id(value) if kind == "content_id" else read_text(value)
             if text is not None:
                 line[kind] = text
+            elif kind == "content_id":
+                dropped.append(Drop.INVALID_CONTENT_ID)
             elif not isinstance(value, str):
                 dropped.append(Drop.INVALID_CONTENT_FIELD)
     _add_price(line, places, plan, dropped)

@@ -12,10 +12,10 @@ from xcapi_core.events.ages import expired, settled_time
 from xcapi_core.events.contents import ContentLine, read_content_ids, read_contents, sum_of_counts
 from xcapi_core.events.dedup import derived_conversion_id
 from xcapi_core.events.drops import Drop
-from xcapi_core.events.fields import is_absent, is_url, kind_of, read_text
+from xcapi_core.events.fields import is_absent, is_no_amount, kind_of, read_id, read_text
 from xcapi_core.events.money import read_amount, read_count, read_currency, read_micros, wire_amount
 from xcapi_core.events.names import Places, Table, first_value
-from xcapi_core.events.pages import page_url
+from xcapi_core.events.pages import page_url, source_url
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.times import wire_time
 from xcapi_core.outcomes import Expired, Invalid
@@ -95,11 +95,12 @@ class Draft:
     def amount(self) -> Decimal | Problem | None:
         """Return the conversion's value, None for none."""
         found = self.first("amount")
-        if found is None:
-            return None
-        place, name, given = found
-        amount = read_micros(given) if name == "value_micros" else read_amount(given)
-        return self.no_amount(place, name, given) if amount is None else amount
+        amount = None if found is None else _amount_of(found[1], found[2])
+        if found is not None and amount is None and is_no_amount(found[2]):
+            self.dropped.append(Drop.INVALID_VALUE)
+            found = self.first("amount", is_no_amount)
+            amount = None if found is None else _amount_of(found[1], found[2])
+        return self.no_amount(*found) if amount is None and found is not None else amount
 
     def no_amount(self, place: int, name: str, given: object) -> Problem:
         """Return the problem with something that should be an amount."""
@@ -145,19 +146,24 @@ class Draft:
     def _conversion_id(self) -> str:
         """Return X's dedup key: the publisher's own, or one that every redelivery derives alike."""
         for place, name in self.plan.get("key", ()):
-            own = read_text(self.places[place][name])
-            if own is None or (name == "event_id" and own.lower().startswith("tw-")):
-                continue  # X's event tag is the same for every sale: X would drop all but the first
-            return own
+            value = self.places[place][name]
+            own = read_id(value)
+            if own is not None and not (name == "event_id" and own.lower().startswith("tw-")):
+                return own  # X's event tag is the same for every sale: X would drop all but the first
+            if own is None and not is_absent(value):
+                self.dropped.append(Drop.INVALID_CONVERSION_ID)
         return read_text(self.source.conversion_id) or derived_conversion_id(self.source)
 
     def _add_money(self, wire: dict[str, object], currencies: set[str]) -> Problem | None:
         """Add `value` and `price_currency` as far as they are there, or return the problem with either."""
-        code = None
         found = self.first("currency")
+        code = None if found is None else read_currency(found[2])
+        if found is not None and code is None and is_no_amount(found[2]):
+            self.dropped.append(Drop.INVALID_CURRENCY)
+            found = self.first("currency", is_no_amount)
+            code = None if found is None else read_currency(found[2])
         if found is not None:
             place, name, given = found
-            code = read_currency(given)
             if code is None:
                 path = f"{self.at[place]}{name}"
                 return Problem(
@@ -187,10 +193,11 @@ class Draft:
             self._add_text(wire, "description", "description", Drop.INVALID_DESCRIPTION)
         if "url" in plan and (found := self.first("url")) is not None:
             text = read_text(found[2])
-            if text is not None and is_url(text):
-                wire["event_source_url"] = text
-            else:
+            url = None if text is None else source_url(text)
+            if url is None:
                 self.dropped.append(Drop.INVALID_URL)
+            else:
+                wire["event_source_url"] = url
         elif (address := self.page()) is not None:
             url = page_url(text) if (text := read_text(address)) else None
             if url is None:
@@ -209,3 +216,7 @@ class Draft:
             wire[field] = text
         elif not isinstance(found[2], str):
             self.dropped.append(code)
+
+
+def _amount_of(name: str, given: object) -> Decimal | None:
+    return read_micros(given) if name == "value_micros" else read_amount(given)

@@ -1,20 +1,80 @@
-"""Single JSON values: what is text, what is nothing, and how a problem names a kind without quoting it."""
+"""Single JSON values: what is text, an id, nothing, and how a problem names a kind without quoting it."""
 
+import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TypeGuard
+from typing import Final, TypeGuard
+from urllib.parse import unquote
 
-__all__ = ["first_present", "is_absent", "is_object", "is_url", "kind_of", "read_text"]
+import msgspec
 
-# What templates and tag managers write where there is no value, lower-cased.
-_NOTHING = frozenset({"", "(not set)", "undefined", "null", "nan", "[object object]"})
-_LONGEST_NOTHING = max(map(len, _NOTHING))
+__all__ = [
+    "WORDS_FOR_NOTHING",
+    "cut_invisible",
+    "is_absent",
+    "is_no_amount",
+    "is_object",
+    "json_in_text",
+    "kind_of",
+    "read_id",
+    "read_text",
+]
 
-_URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
+# What templates, tag managers, databases and languages write where there is no value, and the kinds of field that it
+# is nothing in. Compared without case, brackets and quotes, alone or several in a row; "" stands for joints alone.
+WORDS_FOR_NOTHING: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(
+        (
+            "",
+            "data not available",
+            "n/a",
+            "nan",
+            "nil",
+            "none",
+            "not set",
+            "null",
+            "object object",
+            "optional nil",
+            "other",
+            "undefined",
+            "unknown",
+        ),
+        frozenset({"id", "amount"}),
+    ),
+    # An amount of 0 is one, and `false` in its place is a mistake that its author should see.
+    **dict.fromkeys(("0", "false"), frozenset({"id"})),
+}
+# Free text may be any word but these, as they stand: "none" is a thing to search for.
+_NO_FREE_TEXTS: Final = frozenset({"", "(not set)", "undefined", "null", "[object object]"})
+_LONGEST_NO_FREE_TEXT: Final = max(map(len, _NO_FREE_TEXTS))
+
+_JOINTS: Final = re.compile(r"[\s,_()\[\]{}<>\"'`-]+")  # brackets and quotes among them
+_UNDEFINED_PART: Final = re.compile(r"(?<![0-9a-z])undefined(?![0-9a-z])|\[object ")
+# A template's leftover: anywhere in a text, and as all of it. A GUID in braces is none.
+_LEFTOVER: Final = re.compile(r"\{\{.*?\}\}|\$\{.*?\}", re.DOTALL)
+_NAME: Final = r"(?![0-9a-fA-F]{8}-)[^\W\d][\w.:-]*"
+_WHOLE_LEFTOVER: Final = re.compile(rf"%%?{_NAME}%%?|__{_NAME}__|\[+{_NAME}\]+|<+{_NAME}>+|\{{{_NAME}\}}")
+_OPENINGS: Final = frozenset("%_[<{")
+# What nearly every id is, and what no word for nothing and no leftover is: no "u", no bracket, a digit but 0.
+_ORDINARY_ID: Final = re.compile(r"(?!__)[0A-TV-Za-tv-z.:#_-]*[1-9][0-9A-TV-Za-tv-z.:#_-]*")
 
 # Beyond it a number is no id of anything, and CPython refuses to print integers of more than 4,300 digits.
-_INTEGER_LIMIT = 10**64
+_ID_DIGITS: Final = 64
+_INTEGER_LIMIT: Final = 10**_ID_DIGITS
+
+_json: Final = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def _pattern_of(kind: str) -> re.Pattern[str]:
+    words = "|".join(re.escape(word) for word, kinds in WORDS_FOR_NOTHING.items() if word and kind in kinds)
+    word = rf"(?:{words.replace('|0|', '|0+(?:[.]0+)?|')})"
+    return re.compile(rf"(?:{word}(?: {word})*)?")
+
+
+_NO_ID: Final = _pattern_of("id")
+_NO_AMOUNT: Final = _pattern_of("amount")
 
 
 def is_object(value: object) -> TypeGuard[dict[str, object]]:
@@ -27,38 +87,57 @@ def is_absent(value: object) -> bool:
     return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
 
-def first_present(fields: Mapping[str, object], names: tuple[str, ...]) -> tuple[str, object]:
-    """Return the first of `names` that is not absent, with its value; ("", None) where all are."""
-    for name in names:
-        value = fields.get(name)
-        if not (value is None or (value.__class__ is str and is_absent(value))):
-            return name, value
-    return "", None
+def is_no_amount(value: object) -> bool:
+    """Tell whether a field for an amount or a currency says nothing: absent, or a word or leftover in its place."""
+    return value is None or (isinstance(value, str) and _says_nothing(cut_invisible(value).strip(), _NO_AMOUNT))
 
 
 def read_text(value: object) -> str | None:
-    """Return trimmed text, or None where there is no value.
+    """Return trimmed free text, or None where there is none: blank, one of a few words, or a template's leftover.
 
-    Integers are text, since publishers send ids as either. Fractions, booleans, lists and objects are no text;
-    nor are the words for nothing ("undefined", "(not set)", …). Lone surrogates, which no UTF-8 can carry,
+    Integers are text. Fractions, booleans, lists and objects are none. Lone surrogates, which no UTF-8 can carry,
     become U+FFFD, so that what is returned can always be encoded.
     """
     if isinstance(value, str):
-        text = value.strip()
-        if not text.isascii():
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return None if len(text) <= _LONGEST_NOTHING and text.lower() in _NOTHING else text
-    if isinstance(value, int) and not isinstance(value, bool) and -_INTEGER_LIMIT < value < _INTEGER_LIMIT:
-        return str(value)
-    return None
+        text = _without_lone_surrogates(value.strip())
+        if len(text) <= _LONGEST_NO_FREE_TEXT and text.lower() in _NO_FREE_TEXTS:
+            return None
+        return None if _is_leftover(text) else text
+    return _whole_number(value) if isinstance(value, int) else None
 
 
-def is_url(text: str) -> bool:
-    """Tell whether this may be a page's address: an http scheme, a host, no white space.
+def read_id(value: object) -> str | None:
+    """Return a dedup key, a click id or a content id as text, None where there is none.
 
-    Whether it exists is nobody's business here.
+    Invisible characters are cut. A number without a fraction is an id, written without one; words for nothing and
+    templates' leftovers are none.
     """
-    return _URL.fullmatch(text) is not None
+    if isinstance(value, str):
+        text = cut_invisible(value).strip()
+        if _ORDINARY_ID.fullmatch(text):
+            return text
+        return None if _says_nothing(text, _NO_ID) else _without_lone_surrogates(text)
+    return _whole_number(value) if value else None
+
+
+def cut_invisible(text: str) -> str:
+    """Return the text without control and format characters (Unicode Cc and Cf), such as a zero-width space."""
+    if text.isprintable():
+        return text
+    return "".join([character for character in text if unicodedata.category(character) not in {"Cc", "Cf"}])
+
+
+def json_in_text(value: object) -> object:
+    """Return the object or list that `value` is JSON text of, itself encoded as text or not; else `value`."""
+    inner = value
+    while isinstance(inner, str):
+        if not inner.lstrip().startswith(("{", "[", '"')):
+            return value
+        try:
+            inner = _decode(inner)
+        except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+            return value
+    return inner if isinstance(inner, list | dict) else value
 
 
 def kind_of(value: object) -> str:
@@ -78,3 +157,41 @@ def kind_of(value: object) -> str:
             return "an object"
         case _:
             return "something that is not JSON"
+
+
+def _says_nothing(text: str, words: re.Pattern[str]) -> bool:
+    """Tell whether an id or amount says nothing, as it stands or URL-decoded."""
+    for form in {text, unquote(text)} if "%" in text else (text,):
+        lowered = form.lower()
+        if words.fullmatch(_JOINTS.sub(" ", lowered).strip()) or _UNDEFINED_PART.search(lowered) or _is_leftover(form):
+            return True
+    return False
+
+
+def _is_leftover(text: str) -> bool:
+    if "{{" in text or "${" in text:
+        return _LEFTOVER.search(text) is not None or _WHOLE_LEFTOVER.fullmatch(text) is not None
+    return text[:1] in _OPENINGS and _WHOLE_LEFTOVER.fullmatch(text) is not None
+
+
+def _without_lone_surrogates(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _whole_number(value: object) -> str | None:
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if isinstance(value, Decimal):
+        if not value.is_finite() or value.adjusted() >= _ID_DIGITS or value != value.to_integral_value():
+            return None
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and -_INTEGER_LIMIT < value < _INTEGER_LIMIT:
+        return str(value)
+    return None
+
+
+def _decode(text: str) -> object:
+    try:
+        return _json.decode(text)
+    except (msgspec.MsgspecError, ValueError, ArithmeticError):
+        return json.loads(text, strict=False, parse_float=Decimal)  # lone surrogates, integers of many digits

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from xcapi_core.events.drops import Drop
-from xcapi_core.events.fields import is_absent, read_text
-from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_ip_address, read_twclid
+from xcapi_core.events.fields import cut_invisible, is_absent, read_text
+from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_twclid
+from xcapi_core.events.ip_addresses import read_ip_address
 
 __all__ = ["Identity", "stands_alone"]
 
@@ -89,7 +90,7 @@ class Identity:
     def add_user_agent(self, value: object) -> None:
         """Add a user agent, as the browser sent it."""
         for item in self._items(value):
-            user_agent = read_text(item) if isinstance(item, str) else None
+            user_agent = read_text(cut_invisible(item)) if isinstance(item, str) else None
             if user_agent is None:
                 self.dropped.append(Drop.INVALID_USER_AGENT)
             else:

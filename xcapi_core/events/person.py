@@ -31,7 +31,7 @@ _BASE64_LENGTHS: Final = frozenset({43, 44})
 
 _MOST_CODES_LISTED: Final = 5
 # What nobody could ever be matched by: it counts as nothing where most of a stream is anonymous.
-_NOBODY: Final = frozenset({Drop.PRIVATE_IP_ADDRESS})
+_NOBODY: Final = frozenset({Drop.IPV6_ADDRESS, Drop.PRIVATE_IP_ADDRESS})
 
 
 def add_kinds(identity: Identity, places: Places, plan: Plan, kinds: Collection[str], prefix: str = "") -> None:

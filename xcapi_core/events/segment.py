@@ -15,7 +15,7 @@ from xcapi_core.events.destinations import keeps_from_x
 from xcapi_core.events.draft import Draft
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.envelopes import Envelope
-from xcapi_core.events.fields import is_absent, is_object, kind_of, read_text
+from xcapi_core.events.fields import is_absent, is_no_amount, is_object, kind_of, read_text
 from xcapi_core.events.identity import Identity
 from xcapi_core.events.money import read_amount, read_count
 from xcapi_core.events.names import CLICK_IDS, OVERRIDES, PERSON, Names, Table, merged, spread
@@ -164,6 +164,9 @@ class _Call(Draft):
         if price is None:
             return amount
         single = read_amount(price[2])
+        if single is None and is_no_amount(price[2]):
+            self.dropped.append(Drop.INVALID_VALUE)
+            return None
         if single is None:
             return self.no_amount(*price)
         quantity = self.first("quantity")

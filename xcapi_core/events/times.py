@@ -17,6 +17,9 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # the second milliseconds, below the third microseconds.
 _MICROSECONDS_A_UNIT = ((10**11, 10**6), (10**14, 10**3), (10**17, 1))
 
+# Digits that are no epoch of the past may be a date: 10, 14, 16 or 17 of them, down to hours, seconds, hundredths or
+# milliseconds. (12, down to minutes, would be an epoch of the 1970s.)
+_COMPACT_DATE = re.compile(r"(2[0-9]{3})([0-9]{2})([0-9]{2})([0-9]{2})(?:([0-9]{2})([0-9]{2})([0-9]{2,3})?)?", re.ASCII)
 _EPOCH_TEXT = re.compile(r"[0-9]{1,17}(?:\.[0-9]{1,9})?")
 _SPACE_BEFORE_OFFSET = re.compile(r" +(?=[+-][0-9:]+$|Z$)")
 _LONGEST_TIME_TEXT = 64
@@ -26,17 +29,18 @@ _SECONDS = len("2026-04-20T12:34:56")
 _MILLISECONDS = _SECONDS + len(".000")
 
 
-def read_time(value: object) -> datetime | None:
+def read_time(value: object, publish_time: datetime) -> datetime | None:
     """Return the UTC time that `value` names, None where it names none from 2000 to 9999.
 
     ISO 8601 with any offset; without one it is UTC, and a date alone is its midnight. Epoch seconds, milliseconds
-    or microseconds, as a number or as text, told apart by magnitude.
+    or microseconds, as a number or as text, told apart by magnitude; where that lies after `publish_time` and the
+    digits are a date (`YYYYMMDDhhmmss`), that date.
     """
     if not isinstance(value, str):
-        time = _read_epoch(value)
+        time = _read_digits(value, publish_time)
     # As most write it; what does not read so may still be something else.
     elif value[_DATE : _DATE + 1] != "T" or (time := _read_standard(value)) is None:
-        time = _read_iso_8601(value.strip())
+        time = _read_text(value.strip(), publish_time)
     return time if time is not None and time >= _EARLIEST else None
 
 
@@ -47,11 +51,11 @@ def wire_time(time: datetime) -> str:
     return f"{text[:_SECONDS]}.000Z" if len(text) == _SECONDS + 1 else f"{text[:_MILLISECONDS]}Z"
 
 
-def _read_iso_8601(text: str) -> datetime | None:
+def _read_text(text: str, publish_time: datetime) -> datetime | None:
     if len(text) > _LONGEST_TIME_TEXT:
         return None
     if _EPOCH_TEXT.fullmatch(text):
-        return _read_epoch(Decimal(text) if "." in text else int(text))
+        return _read_digits(Decimal(text) if "." in text else int(text), publish_time)
     # BigQuery prints "2026-04-20 12:34:56 UTC", Ruby "… +0000".
     text = text.upper().removesuffix("UTC").rstrip() + "Z" if text[-3:].upper() == "UTC" else text.upper()
     return _read_standard(_SPACE_BEFORE_OFFSET.sub("", text))
@@ -63,6 +67,25 @@ def _read_standard(text: str) -> datetime | None:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _read_digits(value: object, publish_time: datetime) -> datetime | None:
+    epoch = _read_epoch(value)
+    if epoch is None or epoch <= publish_time:
+        return epoch
+    return _read_compact_date(value) or epoch
+
+
+def _read_compact_date(value: object) -> datetime | None:
+    digits = str(int(value)) if isinstance(value, int | float | Decimal) and value == int(value) else ""
+    if (found := _COMPACT_DATE.fullmatch(digits)) is None:
+        return None
+    year, month, day, hour, minute, second, fraction = found.groups("0")
+    try:
+        time = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=UTC)
+    except ValueError:
+        return None
+    return time + timedelta(microseconds=int(fraction.ljust(6, "0")))
 
 
 def _read_epoch(value: object) -> datetime | None:

@@ -328,7 +328,7 @@ def test_summary_counts_no_more_kinds_than_it_can_hold() -> None:
     assert (len(skipped), skipped["other reasons"], sum(skipped.values())) == (201, 100, 300)
 
 
-@pytest.mark.parametrize("name", ["jane@example.com", "x" * 41, "<b>", 7, None])
+@pytest.mark.parametrize("name", ["jane@example.com", "x" * 41, "<b>!", 7, None])
 def test_name_of_an_unwanted_event_is_shown_only_if_it_is_one(name: object) -> None:
     result = run("--json", "--format", "segment", write("a.jsonl", {"type": "track", "event": name}))
     assert "jane" not in result.output

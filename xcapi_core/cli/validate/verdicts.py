@@ -28,7 +28,7 @@ End = Literal["conversion", "skipped", "invalid", "expired", "unreadable"]
 
 # In the words of docs/events.md.
 DROPPED: Final[Mapping[Drop, str]] = {
-    Drop.DIGEST_OF_NOTHING: "a hash of nothing: of empty text, null or undefined",
+    Drop.DIGEST_OF_NOTHING: "a hash of nothing: of empty text, null, undefined, …",
     Drop.EXTRA_IP_ADDRESS: "a second, different IP address",
     Drop.EXTRA_TWCLID: "a second, different click id",
     Drop.EXTRA_USER_AGENT: "a second, different user agent",
@@ -36,15 +36,18 @@ DROPPED: Final[Mapping[Drop, str]] = {
     Drop.INVALID_CONTENT: "a content line that is no object or holds nothing",
     Drop.INVALID_CONTENT_COUNT: "a content line's count that is no whole number above 0",
     Drop.INVALID_CONTENT_FIELD: "a content line's text that is none",
+    Drop.INVALID_CONTENT_ID: "a content line's id that is no id",
     Drop.INVALID_CONTENT_PRICE: "a content line's price that is no amount",
     Drop.INVALID_CONTENTS: "contents that are no list",
+    Drop.INVALID_CONVERSION_ID: "a dedup key that says nothing: the next name, or a derived key",
+    Drop.INVALID_CURRENCY: "a word for nothing in place of a currency",
     Drop.INVALID_DESCRIPTION: "a description that is no text",
     Drop.INVALID_EMAIL: "an e-mail address that is none",
     Drop.INVALID_HASHED_EMAIL: "a hashed e-mail that is not 64 hex digits",
     Drop.INVALID_HASHED_PHONE_NUMBER: "a hashed phone number that is not 64 hex digits",
     Drop.INVALID_IDENTIFIER: "an element of identifiers that is no object",
     Drop.INVALID_IDENTIFIERS: "identifiers that are no list",
-    Drop.INVALID_IP_ADDRESS: "an IP address that is not IPv4, X's only form",
+    Drop.INVALID_IP_ADDRESS: "an IP address that is none",
     Drop.INVALID_NUMBER_ITEMS: "a count that is no whole number above 0",
     Drop.INVALID_PHONE: "a phone number that is none",
     Drop.INVALID_SEARCH_STRING: "search words that are no text",
@@ -52,10 +55,13 @@ DROPPED: Final[Mapping[Drop, str]] = {
     Drop.INVALID_URL: "a page address that is no http address",
     Drop.INVALID_USER: "user data that is no object",
     Drop.INVALID_USER_AGENT: "a user agent that is no text",
+    Drop.INVALID_VALUE: "a word for nothing in place of an amount",
+    Drop.IPV6_ADDRESS: "an IPv6 address: X takes IPv4",
     Drop.MIXED_CURRENCIES: "a value, with lines in several currencies and none of its own",
     Drop.PHONE_WITHOUT_REGION: "a national phone number, without default_phone_region",
     Drop.PRIVATE_IP_ADDRESS: "an IP address that is not public",
     Drop.TOO_MANY_IDENTIFIERS: "more identifiers than one person has",
+    Drop.UNREAD_CONSENT: "a consent signal that is not interpreted: gdpr_consent, gpp, dnt, data_processing_options",
     Drop.VALUE_WITHOUT_CURRENCY: "a value, without a currency and default_currency",
 }
 _SKIPPED: Final[Mapping[SkipReason, str]] = {
@@ -63,6 +69,11 @@ _SKIPPED: Final[Mapping[SkipReason, str]] = {
     SkipReason.UNWANTED: "the pixel's event_ids list no such event, or it is not meant for X",
     SkipReason.NO_IDENTIFIER: "it has no e-mail, phone number or click id, and no IP address with a user agent",
     SkipReason.DRY_RUN: "dry_run",
+}
+# Why an event is taken for a no that its author may not have meant.
+_NO_BECAUSE: Final = {
+    "consent_categories_missing": "its preferences hold a refusal, and the pixel has no consent_categories",
+    "unreadable_consent": "a consent field is blank or cannot be read",
 }
 # An event's name as people give them; whatever else stands there may be personal.
 _NAME = re.compile(r"[\w .:/-]{1,40}")
@@ -145,10 +156,10 @@ def _verdict(event: ReadEvent, file: str, chunk: Chunk) -> Verdict:
     match event.result:
         case Conversion() as conversion:
             end, why = "conversion", conversion.event_tag
-        case Skipped(reason):
+        case Skipped(reason, codes):
             name = _name(event) if reason is SkipReason.UNWANTED else ""
             end, why = "skipped", f"{reason.value.replace('_', ' ')}{': ' if name else ''}{name}"
-            detail = _SKIPPED[reason]
+            detail = "; ".join([_SKIPPED[reason], *(_NO_BECAUSE[code] for code in codes if code in _NO_BECAUSE)])
         case Invalid(problem):
             end, why, detail = "invalid", _countable(problem), str(problem)
         case Expired(problem):
