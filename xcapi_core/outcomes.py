@@ -51,9 +51,10 @@ class AlreadyDelivered(msgspec.Struct, frozen=True, gc=False):
 
 
 class Skipped(msgspec.Struct, frozen=True, gc=False):
-    """The event is not meant for X: acked, counted, not kept."""
+    """The event is not meant for X: acked, counted, not kept. `codes` say why its consent could not be read."""
 
     reason: SkipReason
+    codes: tuple[str, ...] = ()
 
 
 class Invalid(msgspec.Struct, frozen=True, gc=False):

@@ -84,8 +84,10 @@ class Delivery:
         match outcome:
             case Delivered():
                 self._counts["delivered"] += 1
-            case Skipped(reason):
+            case Skipped(reason, codes):
                 self._counts[f"skipped_{reason}"] += 1
+                for code in codes:
+                    self._counts[code] += 1
             case AlreadyDelivered():
                 self._counts["already_delivered"] += 1
         self._note_settled(event_index, is_progress=not isinstance(outcome, AlreadyDelivered))

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import msgspec
+
 from xcapi_core.conversions import Conversion
-from xcapi_core.events.consent import Consent, judge_consent, says_nothing
+from xcapi_core.events.consent import UNSAID, Judgement, allows, judge
 from xcapi_core.events.detection import Format
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import is_object, kind_of
@@ -53,15 +55,19 @@ def read_for_pixel(
     own = opened.pixel_id if isinstance(opened, Opened) else first_pixel_id(*([event] if is_object(event) else []))
     pixel = choose_pixel(own, source.message_pixel_id, settings)
     told = None if isinstance(pixel, Problem) else pixel
-    if not _may_send(event, source.envelope, settings, told):
-        return Skipped(SkipReason.NO_CONSENT), told
+    judgement = _judge(event, source.envelope, settings, told)
+    if not allows(judgement, settings.consent):
+        return Skipped(SkipReason.NO_CONSENT, judgement.codes), told
     if isinstance(opened, Opened) and opened.is_unwanted:
         return Skipped(SkipReason.UNWANTED), told
     if isinstance(pixel, Problem):
         return Invalid(pixel if is_object(event) else _no_object(event, source.envelope)), None
     if isinstance(opened, Problem):
         return Invalid(opened), told
-    return _DIALECTS[format_][1](opened, pixel, source, settings), told
+    reading = _DIALECTS[format_][1](opened, pixel, source, settings)
+    if judgement.codes and isinstance(reading, Conversion):
+        reading = msgspec.structs.replace(reading, dropped=(*reading.dropped, *judgement.codes))
+    return reading, told
 
 
 def open_event(event: object, envelope: Envelope | None, format_: Format) -> Opened | Problem:
@@ -74,17 +80,12 @@ def _no_object(event: object, envelope: Envelope | None) -> Problem:
     return Problem(path=path, found=kind_of(event), expected="a JSON object")
 
 
-def _may_send(event: object, envelope: Envelope | None, settings: Settings, pixel: PixelSettings | None) -> bool:
+def _judge(event: object, envelope: Envelope | None, settings: Settings, pixel: PixelSettings | None) -> Judgement:
     """Judge an event together with what stands around it: any no wins over any yes."""
     if settings.consent == "ignore":
-        return True
-    around = () if envelope is None else tuple(fields for fields in (envelope.fields, envelope.outer) if fields)
-    speaking = [place for place in (event, *around) if not says_nothing(place)]
-    if not speaking:
-        return settings.consent == "respect"
+        return UNSAID
     # If the pixel is ambiguous, apply every pixel's consent categories.
     categories = settings.consent_categories_of(pixel)
-    said = [judge_consent(place, categories=categories) for place in speaking]
-    if Consent.NO in said:
-        return False
-    return Consent.YES in said or settings.consent == "respect"
+    if envelope is None:
+        return judge(event, categories=categories)
+    return judge(event, envelope.fields, envelope.outer, categories=categories)

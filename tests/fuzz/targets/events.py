@@ -35,7 +35,12 @@ _Policy = Literal["ignore", "respect", "require"]
 _POLICIES: tuple[_Policy, ...] = get_args(_Policy)
 # What an element may have that makes several events of it.
 _BODIES = frozenset({"batch", "conversions", "events", "specversion"})
-_NO_CONSENT = Skipped(SkipReason.NO_CONSENT)
+
+
+def _is_refused(result: object) -> bool:
+    return isinstance(result, Skipped) and result.reason is SkipReason.NO_CONSENT
+
+
 _HEAD: Mapping[str, tuple[object, ...]] = {
     "region": (None, "GB", "US"),
     "currency": (None, "EUR"),
@@ -123,12 +128,12 @@ class Events:
                 continue
             assert isinstance(respected, ReadEvent)
             assert isinstance(required, ReadEvent)
-            assert free.result != _NO_CONSENT, "skipped although consent is ignored"
-            if respected.result != _NO_CONSENT:
+            assert not _is_refused(free.result), "skipped although consent is ignored"
+            if not _is_refused(respected.result):
                 assert respected == free, "what consent allows is read otherwise"
             else:
                 assert required.result == respected.result, "a no that is none where a yes is required"
-            if required.result != _NO_CONSENT:
+            if not _is_refused(required.result):
                 assert required == free, "what consent allows is read otherwise"
 
     @staticmethod
@@ -163,7 +168,7 @@ class Events:
             events = self._read(msgspec.structs.replace(message, data=data), head, "respect", frozenset())
             # Of a message in which no event can be told from another, nobody can say who refused.
             ends = [event.result for event in events if isinstance(event, ReadEvent)]
-            is_kept = any(end != _NO_CONSENT and not isinstance(end, Unreadable) for end in ends)
+            is_kept = any(not _is_refused(end) and not isinstance(end, Unreadable) for end in ends)
             is_readable = not isinstance(decode_event(data), Problem) and "format" not in message.attributes
             assert not (is_readable and is_kept), "sent or kept although somebody says no"
 

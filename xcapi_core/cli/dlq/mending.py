@@ -13,27 +13,18 @@ from xcapi_core.cli.dlq.dead_letter import DeadLetter
 from xcapi_core.cli.dlq.events_in_data import events_of, rewritten, unpacked
 from xcapi_core.cli.dlq.replaying import MendingError
 from xcapi_core.cli.files import json_problem
-from xcapi_core.events.consent import CONSENT_FIELDS
+from xcapi_core.events.consent_signals import is_signal, squeezed
 
 __all__ = ["EditInEditor", "SetFields", "guarded_values", "read_assignment"]
 
 _ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-# Beside the fields by which consent is judged, what stands in some of them, and whose event it is.
-_GUARDED: Final = (
-    *CONSENT_FIELDS,
-    *("consent", "consent_state", "consentManagement", "categoryPreferences", "privacy_info", "ads_storage"),
-    *("allowedConsentIds", "deniedConsentIds", "pixel_id"),
-)
-
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def _plain(name: str) -> str:
-    return name.replace("_", "").replace("-", "").casefold()
-
-
-_GUARDED_PLAIN: Final = frozenset(map(_plain, _GUARDED))
+def _is_guarded(name: str) -> bool:
+    """Tell whether a field says what somebody consented to, or whose event it is."""
+    return is_signal(name) or squeezed(name) == "pixelid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +48,7 @@ def read_assignment(text: str) -> Assignment:
         encoded = msgspec.json.encode(msgspec.json.decode(value, type=msgspec.Raw))
     except _ERRORS:
         encoded = msgspec.json.encode(value)
-    is_guarded = any(_plain(part) in _GUARDED_PLAIN for part in path)
+    is_guarded = any(map(_is_guarded, path))
     if is_guarded or list(guarded_values(msgspec.json.decode(encoded))):
         raise click.BadParameter(
             "consent and pixel_id are the publisher's to say, and stay as they are", param_hint="--set"
@@ -123,11 +114,11 @@ def guarded_values(value: object) -> Iterator[tuple[str, object]]:
     """Yield every field of a JSON value that speaks of consent or names a pixel, at whatever depth, also in text."""
     if isinstance(value, dict):
         key = value.get("key")
-        if isinstance(key, str) and _plain(key) in _GUARDED_PLAIN:  # a parameter of an exported row
+        if isinstance(key, str) and _is_guarded(key):  # a parameter of an exported row
             yield key, value
             return
         for name, inner in value.items():
-            if _plain(name) in _GUARDED_PLAIN:
+            if _is_guarded(name):
                 yield name, inner
             else:
                 yield from guarded_values(inner)
