@@ -90,8 +90,11 @@ def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
 
 def lone_format(data: bytes) -> Format | None:
     """Return the format that a message with this data is taken for; None if it cannot be read."""
+    unpacked = unpack(data)
+    if isinstance(unpacked, Problem) or not unpacked:
+        return None
     try:
-        split = _split(data, data, None, unions=False)
+        split = _split(text_within(unpacked), data, None, unions=False)
     except UnsplittableError:
         return None
     return split.format if isinstance(split, RawMessage) else None

@@ -115,7 +115,7 @@ def open_stage(
         function = running.enter_context(
             FunctionProcess(
                 local.venv,
-                _config(sandbox.url, path.dead_letter_topic),
+                _config(sandbox.url, path),
                 source=local.source,
                 pubsub_address=pubsub.address,
                 secret_manager_address=secret_manager.address,
@@ -124,6 +124,7 @@ def open_stage(
         )
         path = DeliveryPath.named(_PROJECT, "x-conversions", function.url, min_backoff_s=1, max_backoff_s=2)
         pubsub.provision(path)
+        pubsub.provision(path.remainder())
         yield Stage(
             sandbox=sandbox, secret_manager=secret_manager, pubsub=pubsub, function=function, path=path, notes=notes
         )
@@ -146,10 +147,11 @@ def _start_pubsub(
     return start(running, EmbeddedPubsub(), "The embedded Pub/Sub"), notes
 
 
-def _config(api_base_url: str, dead_letter_topic: str) -> Mapping[str, object]:
+def _config(api_base_url: str, path: DeliveryPath) -> Mapping[str, object]:
     """Return a deployment's configuration, with the sandbox in X's place."""
     return {
-        "dead_letter_topic": dead_letter_topic,
+        "dead_letter_topic": path.dead_letter_topic,
+        "remainder_topic": path.remainder().topic,
         "pixels": {
             OAUTH_PIXEL: {
                 "credentials": f"{_SECRETS[OAUTH_PIXEL]}/versions/latest",

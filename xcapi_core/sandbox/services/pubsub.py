@@ -1,7 +1,7 @@
 """What the demo and the tests need of Pub/Sub, whoever provides it: Google's emulator or the embedded one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -50,6 +50,11 @@ class DeliveryPath:
             max_backoff_s=max_backoff_s,
             max_delivery_attempts=max_delivery_attempts,
         )
+
+
+    def remainder(self) -> "DeliveryPath":
+        """Return the path of the remainders of this one's messages: a topic of its own, all else alike."""
+        return replace(self, topic=f"{self.topic}-remainder", subscription=f"{self.subscription}-remainder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
