@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -41,7 +42,9 @@ class Page:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def text(self, selector: str) -> str:
-        return self.find(selector).text
+        """Return an element's text at once: the page may put another in its place at any time."""
+        script = "return document.querySelector(arguments[0])?.innerText ?? ''"
+        return str(self.driver.execute_script(script, selector)).strip()
 
     def rows(self) -> list[str]:
         """Return the text of each row at once: asking row by row would race with the stream."""
@@ -51,7 +54,8 @@ class Page:
         return [" ".join(text.split()) for text in found]
 
     def until(self, holds: Callable[[], Any]) -> None:
-        WebDriverWait(self.driver, 20, poll_frequency=0.05).until(lambda _: holds())
+        passing = [StaleElementReferenceException]
+        WebDriverWait(self.driver, 20, 0.05, passing).until(lambda _: holds())
 
     def open(self, row: int = 0) -> str:
         self.driver.find_elements(By.CSS_SELECTOR, "#list .row")[row].click()
