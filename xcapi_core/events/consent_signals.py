@@ -100,7 +100,6 @@ def _places_in(signals: Signals, value: object) -> Consent:
             signals.add_place(part)
             if isinstance(key := part.get("key"), str):
                 signals.add_place({key: part.get("value")})
-            unopened += [inner for name, inner in part.items() if name.isdigit()]
     return Consent.UNSAID
 
 
@@ -341,12 +340,17 @@ def _signals_among(names: tuple[str, ...]) -> tuple[tuple[str, _Reader], ...]:
     """Return the names that are signals or places, each with its reader."""
     plan = _plans.get(names)
     if plan is None:
-        plan = tuple([(name, read) for name in names if (read := _READERS.get(_compared(name))) is not None])
+        plan = tuple([(name, read) for name in names if (read := _reader_of(name)) is not None])
         if sum(map(len, names)) + len(names) <= _MOST_CHARACTERS:
             if len(_plans) >= _MOST_PLANS:
                 _plans.clear()
             _plans[names] = plan
     return plan
+
+
+def _reader_of(name: str) -> _Reader | None:
+    # A list that was written as an object has its indices for keys.
+    return _places_in if name.isdigit() else _READERS.get(_compared(name))
 
 
 def _compared(name: str) -> str:
