@@ -106,9 +106,13 @@ def first_value(
 
     An empty list says nothing: it is what PHP makes of an empty object. `is_nothing` judges texts.
     """
-    for place, name in entries:
-        value = places[place][name]
-        if value is None or (value.__class__ is list and not value) or (isinstance(value, str) and is_nothing(value)):
+    for entry in entries:
+        value = places[entry[0]][entry[1]]
+        kind = value.__class__
+        if kind is str:
+            if is_nothing(value):  # type: ignore[arg-type]  # a text, by its class
+                continue
+        elif value is None or (kind is list and not value):
             continue
-        return place, name, value
+        return entry[0], entry[1], value
     return None

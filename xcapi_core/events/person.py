@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import read_text
+from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_ip_address, read_twclid
 from xcapi_core.events.identity import Identity, stands_alone
 from xcapi_core.events.names import Places, Plan
 from xcapi_core.events.pages import click_id_of_query, click_id_of_url
@@ -13,7 +15,7 @@ from xcapi_core.events.shapes import as_list
 from xcapi_core.outcomes import Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 
-__all__ = ["ADDERS", "add_click_id", "add_first", "add_kinds", "identifiers_of", "no_identifier"]
+__all__ = ["ADDERS", "add_click_id", "add_first", "add_kinds", "identifiers_of", "lone_identifier", "no_identifier"]
 
 ADDERS: Final[Mapping[str, Callable[[Identity, object], None]]] = {
     "email": Identity.add_email,
@@ -24,6 +26,16 @@ ADDERS: Final[Mapping[str, Callable[[Identity, object], None]]] = {
     "ip_address": Identity.add_ip_address,
     "user_agent": Identity.add_user_agent,
 }
+# In X's order: what a value that stands alone becomes, and how its text is read.
+_LONE: Final[tuple[tuple[str, str, Callable[[str, str | None], str | Drop]], ...]] = (
+    ("twclid", "twclid", lambda text, _: read_twclid(text)),
+    ("email", "hashed_email", lambda text, _: hash_email(text)),
+    ("hashed_email", "hashed_email", lambda text, _: read_digest(text, Drop.INVALID_HASHED_EMAIL)),
+    ("phone", "hashed_phone_number", hash_phone),
+    ("hashed_phone_number", "hashed_phone_number", lambda text, _: read_digest(text, Drop.INVALID_HASHED_PHONE_NUMBER)),
+    ("ip_address", "ip_address", lambda text, _: read_ip_address(text)),
+    ("user_agent", "user_agent", lambda text, _: text if text.isprintable() else Drop.INVALID_USER_AGENT),
+)
 # Google's tags write these digests in Base64 as well as in hex.
 _GOOGLES: Final = frozenset({"sha256_email_address", "sha256_phone_number"})
 _DIGEST_BYTES: Final = 32
@@ -32,6 +44,28 @@ _BASE64_LENGTHS: Final = frozenset({43, 44})
 _MOST_CODES_LISTED: Final = 5
 # What nobody could ever be matched by: it counts as nothing where most of a stream is anonymous.
 _NOBODY: Final = frozenset({Drop.IPV6_ADDRESS, Drop.PRIVATE_IP_ADDRESS})
+
+
+def lone_identifier(places: Places, plan: Plan, phone_region: str | None) -> dict[str, str] | None:
+    """Return the one identifier of an event that says each thing once, as text, and all of it usable.
+
+    Nearly every event is so, and then there is nothing to merge. None where it takes a closer look.
+    """
+    identifier: dict[str, str] = {}
+    for kind, field, read in _LONE:
+        entries = plan.get(kind)
+        if entries is None:
+            continue
+        place, name = entries[0]
+        value = places[place][name]
+        if len(entries) > 1 or not isinstance(value, str) or field in identifier:
+            return None
+        text = read_text(value)
+        found = None if text is None else read(text, phone_region)
+        if not isinstance(found, str):
+            return None
+        identifier[field] = found
+    return identifier if stands_alone(identifier) else None
 
 
 def add_kinds(identity: Identity, places: Places, plan: Plan, kinds: Collection[str], prefix: str = "") -> None:

@@ -13,7 +13,7 @@ from xcapi_core.events.fields import is_absent, is_object
 from xcapi_core.events.identity import Identity, stands_alone
 from xcapi_core.events.names import OVERRIDES, PERSON, Names, Plan, Table, merged, spread
 from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id
-from xcapi_core.events.person import ADDERS, add_click_id, add_kinds, no_identifier
+from xcapi_core.events.person import ADDERS, add_click_id, add_kinds, lone_identifier, no_identifier
 from xcapi_core.events.shapes import as_list, as_object
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import read_tag
@@ -45,6 +45,8 @@ _MONEY: Final = spread(
     },
 )
 _NAMES: Final[Names] = merged(_MONEY, spread(_EVENT, OVERRIDES), _OWN, spread((0, 1, 2), PERSON))
+# Where an event may have identifiers that are not its own fields.
+_WITHIN: Final = ("identifiers", "user", "user_data")
 _ELEMENT: Final = Table(spread(_EVENT, PERSON))
 # One person's identifiers; each element may hold lists of its own.
 _MOST_ELEMENTS: Final = 20
@@ -89,8 +91,13 @@ def _identifiers(draft: Draft, phone_region: str | None) -> list[dict[str, str]]
     `identifiers` stay separate where every element stands alone; what the event says at the top or under `user` is then
     merged into the first. Otherwise everything is merged into one.
     """
-    merged_ = Identity(phone_region, draft.dropped)
     event = draft.places[0]
+    plan = draft.plan
+    if "click_url" not in plan and event.keys().isdisjoint(_WITHIN):
+        lone = lone_identifier(draft.places, plan, phone_region)
+        if lone is not None:
+            return [lone]
+    merged_ = Identity(phone_region, draft.dropped)
     add_kinds(merged_, draft.places, draft.plan, ADDERS)
     for name, found in zip(("user", "user_data"), draft.places[1:], strict=True):
         given = event.get(name)
