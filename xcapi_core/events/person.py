@@ -7,8 +7,9 @@ from typing import Final
 
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import read_text
-from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_ip_address, read_twclid
+from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_twclid
 from xcapi_core.events.identity import Identity, stands_alone
+from xcapi_core.events.ip_addresses import read_ip_address
 from xcapi_core.events.names import Places, Plan
 from xcapi_core.events.pages import click_id_of_query, click_id_of_url
 from xcapi_core.events.shapes import as_list

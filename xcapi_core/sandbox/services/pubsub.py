@@ -51,7 +51,6 @@ class DeliveryPath:
             max_delivery_attempts=max_delivery_attempts,
         )
 
-
     def remainder(self) -> "DeliveryPath":
         """Return the path of the remainders of this one's messages: a topic of its own, all else alike."""
         return replace(self, topic=f"{self.topic}-remainder", subscription=f"{self.subscription}-remainder")
