@@ -185,6 +185,13 @@ def read_run(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     raise AssertionError("the session ended")
 
 
+def shown_by(url: str) -> dict[str, Any]:
+    with requests.get(f"{url}/console/stream", stream=True, timeout=10) as answer:
+        data = next(line for line in answer.iter_lines(decode_unicode=True) if line.startswith("data: "))
+    found: dict[str, Any] = json.loads(data.removeprefix("data: "))
+    return found
+
+
 def test_saved_file_is_sent_again_and_the_console_has_both_runs(
     folder: Path, session: tuple[subprocess.Popen[str], str]
 ) -> None:
@@ -195,9 +202,7 @@ def test_saved_file_is_sent_again_and_the_console_has_both_runs(
     # The same conversion again: the function of this run does not know it yet.
     assert (first["verdict"], second["verdict"]) == ("delivered", "delivered")
     assert last["summary"]["console"] == f"{url}/"
-    with requests.get(f"{url}/console/stream", stream=True, timeout=10) as answer:
-        data = next(line for line in answer.iter_lines(decode_unicode=True) if line.startswith("data: "))
-    shown = json.loads(data.removeprefix("data: "))
+    shown = shown_by(url)
     assert shown["mode"] == "dev"
     assert shown["totals"]["verdicts"] == {"delivered": 5, "dead_lettered": 2, "skipped": 2}
     row = next(row for row in shown["rows"] if row["reason"] == "invalid_event")
@@ -250,3 +255,19 @@ def test_wrong_usage_is_a_sentence(folder: Path, options: list[str], words: str)
 def test_taken_port_is_a_sentence(folder: Path, sandbox: Any) -> None:
     done = run(folder, "--port", str(sandbox.port))
     assert (done.returncode, f"Port {sandbox.port} is taken" in done.stderr) == (1, True)
+
+
+def test_events_that_meet_a_fault_end_once_each_in_terminal_and_console(
+    folder: Path, session: tuple[subprocess.Popen[str], str]
+) -> None:
+    process, url = session
+    read_run(process)
+    requests.delete(f"{url}/console/events", timeout=10)
+    faults = [{"status": 503, "times": 1}, {"refuse": {"all": True}, "rate": 0.2}]
+    assert requests.put(f"{url}/sandbox/faults", json=faults, timeout=10).ok
+    write(folder, *[{**GOOD, "conversion_id": f"order-{number}"} for number in range(100, 150)])
+    *events, last = read_run(process)
+    assert len(events) == 50
+    assert set(last["summary"]["verdicts"]) == {"delivered", "dead_lettered"}
+    assert last["summary"]["reasons"] == {"dead_lettered": {"rejected": last["summary"]["verdicts"]["dead_lettered"]}}
+    assert shown_by(url)["totals"]["verdicts"] == last["summary"]["verdicts"]

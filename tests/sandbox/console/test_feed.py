@@ -103,6 +103,16 @@ def test_one_of_two_alike_waits_until_it_is_settled() -> None:
     assert totals["reasons"] == {"skipped": {"already_delivered": 1}}
 
 
+def test_request_that_came_before_the_end_is_no_row_of_its_own() -> None:
+    feed = Feed(SandboxConfig())
+    announced = entry(feed)
+    feed.add(announced, ("o8z6j", "o8z21", "a"))
+    feed.hear(exchange("a"))
+    feed.settle(announced, Ruling("dead_lettered", "rejected"))
+    (row,) = feed.changes(0, -1).rows
+    assert (row["verdict"], row["attempts"]) == ("dead_lettered", 1)
+
+
 def test_stream_tells_rows_totals_and_faults_and_goes_on_where_the_page_was(server: SandboxServer) -> None:
     post(server, conversion(conversion_id="a"))
     server.inject({"status": 503, "times": 1})

@@ -111,8 +111,9 @@ class Feed:
             return self._revision
 
     def settle(self, entry: Entry, ruling: Ruling) -> None:
-        """Give an event another state or its end."""
+        """Give an event another state or its end; requests that came before are about it."""
         with self.lock:
+            self.catch_up()
             if entry.entry_id in self._entries:
                 self._change(entry, ruling)
 
