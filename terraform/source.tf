@@ -70,18 +70,14 @@ resource "google_storage_bucket" "source" {
   depends_on = [google_kms_crypto_key_iam_member.agents, google_project_service.main]
 }
 
-# Named by its content: another source is another object, and so a new revision.
+# Named by its content: another source is another object, and so a new revision. Not created before the old one is
+# destroyed: that would hold for the bucket too, whose name cannot be there twice. Cloud Functions builds from a copy.
 resource "google_storage_bucket_object" "source" {
   count = local.archive_in_a_bucket ? 0 : 1
 
   bucket = google_storage_bucket.source[0].name
   name   = "${local.archive_sha256}.zip"
   source = local.archive_path
-
-  # The revision that runs was built from the old one until the new one is there.
-  lifecycle {
-    create_before_destroy = true
-  }
 }
 
 # Holds the function's image. Ours instead of Google's gcf-artifacts: it can be encrypted, bound to, and destroyed.

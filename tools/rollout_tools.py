@@ -1,7 +1,7 @@
 """What `make rollout` needs besides Terraform: the real providers, tflint, terraform-docs and checkov, in a cache.
 
     rollout_tools.py                prepare everything; the environment for Terraform goes to stdout, as JSON
-    rollout_tools.py --only NAME …  some of it: providers, tflint, terraform-docs, checkov
+    rollout_tools.py --only NAME …  some of it: providers, tflint, terraform-docs, checkov, promtool
     rollout_tools.py --installed    prepare nothing: exit 1 with a sentence when something is missing
 
 Providers come from wherever this machine's Terraform gets them, a registry or a mirror of one's own. Only where that
@@ -38,6 +38,8 @@ class GoProgram:
     version: str
     module: str
     minutes: str
+    package: str = "."
+    tags: str = ""
 
     @property
     def binary(self) -> str:
@@ -63,7 +65,17 @@ PROVIDERS = (
 PROGRAMS = (
     GoProgram("tflint", "0.64.0", "github.com/terraform-linters/tflint@v0.64.0", "a minute or two"),
     GoProgram("terraform-docs", "0.24.0", "github.com/terraform-docs/terraform-docs@v0.24.0", "half a minute"),
+    GoProgram(
+        "promtool",
+        "3.8.0",
+        "github.com/prometheus/prometheus@v0.308.0",
+        "2 to 4 minutes",
+        package="./cmd/promtool",
+        tags="remove_all_sd",  # it finds no targets, and builds in half the time
+    ),
 )
+# promtool is for whoever changes an alert: it would add minutes to each new machine's first run.
+_BY_DEFAULT = ("providers", "tflint", "terraform-docs", "checkov")
 
 
 class ToolsError(Exception):
@@ -73,10 +85,10 @@ class ToolsError(Exception):
 def main() -> int:
     """Prepare what was asked for and print Terraform's environment."""
     parser = argparse.ArgumentParser(description="prepare what make rollout needs")
-    parser.add_argument("--only", nargs="+", choices=["providers", "tflint", "terraform-docs", "checkov"])
+    parser.add_argument("--only", nargs="+", choices=[*_BY_DEFAULT, "promtool"])
     parser.add_argument("--installed", action="store_true")
     arguments = parser.parse_args()
-    wanted = arguments.only or ["providers", "tflint", "terraform-docs", "checkov"]
+    wanted = arguments.only or list(_BY_DEFAULT)
     try:
         if arguments.installed:
             missing = [name for name in wanted if not _is_there(name)]
@@ -184,7 +196,8 @@ def _build(program: GoProgram, target: Path) -> None:
     source = Path(json.loads(found.stdout)["Dir"])
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f"{target.name}.unfinished")
-    command = ["go", "build", "-p", "2", "-trimpath", "-ldflags", "-s -w", "-o", str(unfinished), "."]
+    command = ["go", "build", "-p", "2", "-trimpath", "-ldflags", "-s -w", "-tags", program.tags]
+    command += ["-o", str(unfinished), program.package]
     built = _run(*command, folder=source, **settings)
     if built.returncode:
         raise ToolsError(f"{program.name} cannot be built: {built.stderr.strip().splitlines()[-1:]}")

@@ -12,7 +12,7 @@ import pytest
 from tests.services import emulator, unavailable
 from xcapi_core.sandbox.services.checkout import repository_root
 
-__all__ = ["Tool", "emulator"]
+__all__ = ["Tool", "emulator", "prepared"]
 
 Tool = Callable[[str], str]
 _TOOLS = repository_root() / "tools" / "rollout_tools.py"
@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(400))
 
 
-def _prepared(*names: str) -> Mapping[str, str]:
+def prepared(*names: str) -> Mapping[str, str]:
+    """Return the environment in which these tools are found; what is missing is skipped, or fails in CI."""
     if shutil.which("terraform") is None:
         unavailable("Terraform is not on this machine")
     command = [sys.executable, str(_TOOLS), "--installed", "--only", *names]
@@ -41,7 +42,7 @@ def _prepared(*names: str) -> Mapping[str, str]:
 @pytest.fixture(scope="session")
 def terraform_environment() -> Mapping[str, str]:
     """Give the environment in which Terraform finds the real providers."""
-    return _prepared("providers")
+    return prepared("providers")
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +50,7 @@ def tool() -> Tool:
     """Find tflint, terraform-docs or checkov."""
 
     def find(name: str) -> str:
-        found = shutil.which(name, path=_prepared(name)["PATH"])
+        found = shutil.which(name, path=prepared(name)["PATH"])
         assert found
         return found
 

@@ -73,6 +73,7 @@ class ControlPlane:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.pubsub.clear()
         self.functions.close()
         self._server.__exit__()
         for services in self._identities.values():

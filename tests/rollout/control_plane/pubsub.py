@@ -55,6 +55,11 @@ class Pubsub:
                 return {}
         return self._get(store, request.path)
 
+    def clear(self) -> None:
+        """Take what is left out of the emulator, which other projects of the same name use after this one."""
+        for name in (*self.subscriptions, *self.topics):
+            self._pass_on("DELETE", name)
+
     def review_dead_lettering(self, agent: str) -> None:
         """Let the emulator forward what is given up exactly where Pub/Sub's agent may publish and acknowledge it."""
         self._agent = agent
