@@ -1,4 +1,4 @@
-"""The page's snippet of docs/x-setup.md, in a real browser: kept with consent only, handed to forms, forgotten again."""
+"""The page's snippet of docs/x-setup.md in a real browser: kept with consent only, handed to forms, forgotten again."""
 
 import threading
 from collections.abc import Iterator
@@ -37,15 +37,15 @@ def site(tmp_path: Path) -> Iterator[str]:
 
 def keep(chromium: webdriver.Chrome, *, agreed: bool) -> tuple[str, str, str]:
     """Call the snippet; return what it gives, what the form holds, and the page's cookies."""
-    chromium.execute_script(f"window.given = keepXClickId({str(agreed).lower()})")  # type: ignore[no-untyped-call]  # Selenium's
+    chromium.execute_script(f"window.given = keepXClickId({str(agreed).lower()})")
     script = "return [window.given, document.querySelector('input').value, document.cookie]"
-    given, field, cookies = chromium.execute_script(script)  # type: ignore[no-untyped-call]  # as above
+    given, field, cookies = chromium.execute_script(script)
     return given, field, cookies
 
 
 def test_click_id_is_kept_until_the_order_and_only_with_consent(chromium: webdriver.Chrome, site: str) -> None:
     chromium.get(f"{site}?utm_source=x&twclid={CLICK_ID}")
-    assert CLICK_ID not in chromium.execute_script("return document.cookie")  # type: ignore[no-untyped-call]  # as above
+    assert CLICK_ID not in chromium.execute_script("return document.cookie")
     assert keep(chromium, agreed=True) == (CLICK_ID, CLICK_ID, f"x_click_id={CLICK_ID}")
     chromium.get(f"{site}?page=order")
     assert keep(chromium, agreed=True)[:2] == (CLICK_ID, CLICK_ID)
