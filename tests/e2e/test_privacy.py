@@ -424,7 +424,7 @@ _CRASHING_MAIN = textwrap.dedent(
             for one in value if isinstance(value, (list, tuple)) else [value]:
                 parts += [repr(one).encode(), getattr(one, "wire", b"") or getattr(one, "body", b"")]
         return b" ".join(part for part in parts if isinstance(part, bytes))
-    reading.read_event = when(b"reading", reading.read_event)
+    reading.read_for_pixel = when(b"reading", reading.read_for_pixel)
     x_session.XSession._post = when(b"x", x_session.XSession._post)
     from xcapi_core.x_api import client
     client.build_request = (lambda build: lambda **kw: (
