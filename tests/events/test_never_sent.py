@@ -1,0 +1,145 @@
+"""What never reaches X, whatever else an event says: somebody who refused, and an id that says nothing."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.events.refusals import REFUSING_EVENTS
+from tests.fakes import delivery
+from xcapi_core.conversions import Conversion
+from xcapi_core.events.reading import ReadEvent, read_events
+from xcapi_core.outcomes import Skipped, SkipReason
+from xcapi_core.settings import PixelSettings, Settings
+
+_SETTINGS: Final = Settings(
+    dead_letter_topic="file:/dev/null",
+    pixels={
+        "o8z6j": PixelSettings(
+            pixel_id="o8z6j",
+            credentials="env:KEYS",
+            event_ids={"purchase": "tw-o8z6j-o8z21"},
+            consent_categories=("Advertising",),
+        )
+    },
+)
+_SALES: Final[dict[str, dict[str, Any]]] = {
+    "x": {"event": "purchase", "order_id": "A1", "email": "jane@example.com"},
+    "ga4": {"event_name": "purchase", "client_id": "1.2", "transaction_id": "A1", "email": "jane@example.com"},
+    "segment": {"type": "track", "event": "Order Completed", "messageId": "m", "email": "jane@example.com"},
+}
+
+
+def _read(data: object, format_: str) -> list[ReadEvent]:
+    message = delivery(json.dumps(data).encode(), {"format": format_})
+    received_at = datetime(2026, 4, 20, 12, tzinfo=UTC)
+    readings = list(read_events(message, _SETTINGS, received_at=received_at, settled=frozenset()))
+    assert readings
+    return [reading for reading in readings if isinstance(reading, ReadEvent)]
+
+
+@given(refusing=REFUSING_EVENTS, format_=st.sampled_from(sorted(_SALES)))
+def test_event_with_a_refusal_is_never_sent_or_kept(refusing: dict[str, Any], format_: str) -> None:
+    sale = {**refusing, **{name: value for name, value in _SALES[format_].items() if name not in refusing}}
+    for message in (sale, [sale], {"events": [sale]}, {"conversions": [sale, sale]}):
+        for read in _read(message, format_):
+            assert isinstance(read.result, Skipped)
+            assert read.result.reason is SkipReason.NO_CONSENT
+
+
+@given(refusing=REFUSING_EVENTS, format_=st.sampled_from(sorted(_SALES)))
+def test_refusal_around_events_holds_for_all_of_them(refusing: dict[str, Any], format_: str) -> None:
+    around = {name: value for name, value in refusing.items() if name not in {"events", "batch", "conversions"}}
+    if around == refusing:
+        body = {**around, ("batch" if format_ == "segment" else "events"): [_SALES[format_]] * 2}
+        for read in _read(body, format_):
+            assert not isinstance(read.result, Conversion)
+            assert isinstance(read.result, Skipped)
+
+
+_WORDS: Final = st.sampled_from(
+    [
+        *(
+            "None",
+            "null",
+            "NULL",
+            "nil",
+            "NaN",
+            "N/A",
+            "undefined",
+            "Undefined",
+            "(not set)",
+            "not set",
+            "(other)",
+            "0",
+        ),
+        *(
+            "false",
+            "unknown",
+            "(data not available)",
+            "<null>",
+            "Optional(nil)",
+            "[object Object]",
+            "{}",
+            "[]",
+            '""',
+            "-",
+        ),
+    ]
+)
+_INVISIBLE: Final = st.sampled_from(["", "\u200b", "\u200e", "\ufeff", "\u00ad", "\x00", "\u2066", "\t"])
+_JOINED: Final = st.lists(_WORDS, min_size=1, max_size=3).flatmap(
+    lambda words: st.sampled_from([",", "_", "-", " ", ", "]).map(lambda joint: joint.join(words))
+)
+_NAMES: Final = st.from_regex(r"[A-Za-z][A-Za-z_]{0,9}", fullmatch=True)
+_LEFTOVERS: Final = st.one_of(
+    st.tuples(st.text("AB1-", max_size=3), _NAMES, st.text("AB1-", max_size=3)).map(
+        lambda parts: f"{parts[0]}{{{{{parts[1]}}}}}{parts[2]}"
+    ),
+    st.tuples(st.text("AB1-", max_size=3), _NAMES).map(lambda parts: f"{parts[0]}${{{parts[1]}}}"),
+    st.tuples(_NAMES, st.sampled_from(["%{}%", "%%{}%%", "__{}__", "[{}]", "<{}>"])).map(
+        lambda parts: parts[1].format(parts[0])
+    ),
+    _NAMES.map(lambda name: f"{{{name}}}"),
+)
+_SAYS_NOTHING: Final = st.tuples(_INVISIBLE, _JOINED | _LEFTOVERS | st.just(""), _INVISIBLE).map("".join)
+
+
+@given(nothing=_SAYS_NOTHING)
+def test_id_that_says_nothing_never_reaches_the_wire(nothing: str) -> None:
+    goods = [{"item_id": nothing, "product_id": nothing, "name": "Boots"}]
+    events: dict[str, dict[str, Any]] = {
+        "x": {"event": "purchase", "twclid": nothing, "order_id": nothing, "items": goods},
+        "ga4": {
+            "event_name": "purchase",
+            "client_id": "1",
+            "twclid": nothing,
+            "transaction_id": nothing,
+            "items": goods,
+        },
+        "segment": {
+            "type": "track",
+            "event": "Order Completed",
+            "messageId": nothing,
+            "properties": {"order_id": nothing, "twclid": nothing, "products": goods},
+        },
+    }
+    for format_, event in events.items():
+        (read,) = _read({**event, "email": "jane@example.com"}, format_)
+        assert isinstance(read.result, Conversion)
+        sent = msgspec.json.decode(read.result.wire)
+        assert read.result.conversion_id.startswith("xcapi-")
+        assert [list(identifier) for identifier in sent["identifiers"]] == [["hashed_email"]]
+        assert sent["contents"] == [{"content_name": "Boots"}]
+
+
+@given(nothing=_SAYS_NOTHING)
+def test_word_for_nothing_sinks_no_sale(nothing: str) -> None:
+    amount = nothing if "0" not in nothing and "false" not in nothing else "null"
+    event = {**_SALES["x"], "value": amount, "currency": amount, "ip_address": "203.0.113.7"}
+    (read,) = _read(event, "x")
+    assert isinstance(read.result, Conversion)
+    assert b'"value"' not in read.result.wire
