@@ -134,6 +134,7 @@ class DeliveryHandler:
         readings = await self._split(delivery)
         cost = events_cost(len(readings), MOST_OPEN)
         if not self._admission.admit(cost, held=held):
+            readings.close()
             return Answer(429, "memory_full")
         self._deadlines.watch(delivery)
         try:
@@ -141,6 +142,7 @@ class DeliveryHandler:
             await self._end_all(delivery)
             await self._hand_over(delivery)
         finally:
+            readings.close()
             self._deadlines.forget(delivery)
             self._admission.release(cost)
         answer = delivery.answer()

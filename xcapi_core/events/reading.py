@@ -1,6 +1,6 @@
 """A message's events, one after the other, each read into a conversion or into its end."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Generator
 from datetime import datetime
 from typing import ClassVar
 
@@ -87,7 +87,11 @@ class EventReadings:
         """Read the next event."""
         return next(self._readings)
 
-    def _read(self, split: RawMessage | Unreadable, settled: Container[int]) -> Iterator[ReadEvent | int]:
+    def close(self) -> None:
+        """Let go of the events: what reads them refers to this in turn, and would wait for the garbage collector."""
+        self._readings.close()
+
+    def _read(self, split: RawMessage | Unreadable, settled: Container[int]) -> Generator[ReadEvent | int, None, None]:
         if isinstance(split, Unreadable):
             yield self._unreadable(split)
             return
