@@ -120,6 +120,15 @@ def test_events_appear_as_they_come_newest_on_top(page: Page) -> None:
     assert "100 %" in page.text("#keys")
 
 
+def test_page_says_how_many_requests_it_has_missed(chromium: webdriver.Chrome, server: SandboxServer) -> None:
+    server.feed._keep_unread_bytes = 1
+    for number in range(3):
+        post(server, conversion(conversion_id=f"order-{number}"))
+    page = Page(chromium, server)
+    page.until(lambda: len(page.rows()) == 1)
+    assert page.text("#missed") == "Without 2 requests from before anybody looked."
+
+
 def test_row_changes_its_verdict_when_the_event_is_sent_again(page: Page) -> None:
     page.server.inject({"status": 503, "times": 1})
     post(page.server, conversion())

@@ -15,6 +15,8 @@ export function showSummary(totals, mode) {
   const verdicts = Object.keys(VERDICTS).filter((name) => standing.includes(name) || totals.verdicts[name]);
   byId("ends").replaceChildren(...verdicts.map((name) => end(name, totals)));
   showKeys(totals);
+  const missed = totals.missed_requests;
+  byId("missed").textContent = missed ? `Without ${missed.toLocaleString()} requests from before anybody looked.` : "";
 }
 
 function end(verdict, totals) {
