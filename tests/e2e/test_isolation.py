@@ -105,41 +105,16 @@ async def test_bad_one_among_concurrent_single_deliveries_nacks_nobody(stack: St
     assert len(stack.letters(1)) == 1
 
 
-async def test_everything_refused_in_a_message_ends_although_the_search_has_a_budget(stack: Stack) -> None:
-    """60 of 120 are bad and X names none: redeliveries finish it, and the good ones are sent once."""
-    events = [event() for _ in range(120)]
-    bad = {one["conversion_id"] for one in events[::2]}
-    stack.sandbox.inject(*({"refuse": {"conversion_id": one}} for one in bad))
-    message_id = new_id("m")
-    for attempt in range(1, 30):
-        answer = await push(stack.url, events, message_id=message_id, attempt=attempt)
-        if answer.status == 204:
-            break
-        assert answer.status == 503
-    assert answer.status == 204
-    assert sorted(stack.accepted_ids()) == sorted(
-        str(one["conversion_id"]) for one in events if one["conversion_id"] not in bad
-    )
-    letters = [letter.attributes["xcapi_conversion_id"] for letter in stack.letters(60)]
-    assert sorted(letters) == sorted(map(str, bad))
-
-
 NO_CONVERSIONS_FAULT: dict[str, tuple[dict[str, object], str, int]] = {
     "no such route": ({"status": 404}, "rejected", 1),
     "no access to the account": (
         {"status": 404, "code": "NOT_FOUND", "message": "User 1 does not have access to account 18ce552mlaq"},
-        "rejected",
-        1,
+        "unauthorized",
+        2,
     ),
     "unauthorized": ({"status": 401}, "unauthorized", 2),
     "no Ads API access": ({"status": 403}, "unauthorized", 2),
-    "too large": ({"status": 413}, "rejected", 1),
     "unsupported media type": ({"status": 415}, "rejected", 1),
-    "unreadable": (
-        {"status": 400, "code": "INVALID", "message": "Request body is not valid JSON", "parameter": ""},
-        "rejected",
-        1,
-    ),
     "more than 500": (
         {"status": 400, "message": "Conversion count limit is 500", "parameter": "conversions"},
         "rejected",
@@ -164,7 +139,7 @@ async def test_what_no_conversion_causes_is_not_searched_for(stack: Stack, name:
     assert (await push(stack.url, event())).status == 204
 
 
-async def test_pixel_that_x_does_not_know_costs_one_request(function_venv: FunctionVenv) -> None:
+async def test_pixel_that_is_of_another_account_costs_two_requests(function_venv: FunctionVenv) -> None:
     pixels = {
         "zzzzz": {
             "credentials": "projects/test-project/secrets/x-ads-o8z6j/versions/1",
@@ -174,6 +149,46 @@ async def test_pixel_that_x_does_not_know_costs_one_request(function_venv: Funct
     with running(function_venv, pixels=pixels, default_pixel=None) as stack:
         answer = await push(stack.url, [event(event_id=None, event="purchase") for _ in range(80)])
         assert answer.status == 204
-        assert [record.status for record in stack.sandbox.requests()] == [404]
+        assert [record.status for record in stack.sandbox.requests()] == [404, 404]
         letters = stack.letters(80)
+        assert {letter.attributes["xcapi_reason"] for letter in letters} == {"unauthorized"}
         assert {letter.attributes["xcapi_error_code"] for letter in letters} == {"NOT_FOUND"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 400, "code": "INVALID", "message": "Request body is not valid JSON", "parameter": ""},
+        {"status": 404, "code": "NOT_FOUND", "message": "Nothing here", "parameter": ""},
+        {"status": 418},
+    ],
+    ids=["unreadable", "nothing here", "a teapot"],
+)
+async def test_x_that_refuses_everything_does_not_empty_the_backlog_into_the_dead_letters(
+    function_venv: FunctionVenv, fault: dict[str, object]
+) -> None:
+    with running(function_venv) as stack:
+        stack.sandbox.inject(fault)
+        answer = await push(stack.url, [event() for _ in range(200)])
+        assert (answer.status, answer.reason) == (503, "refuses_everything")
+        assert len(stack.letters(20)) == 20
+        assert stack.events_logged("pixel.refuses_everything")
+
+
+async def test_a_message_of_which_every_second_event_is_refused_ends(stack: Stack) -> None:
+    """60 of 120 are bad and X names none: redeliveries finish it, and the good ones are sent once."""
+    events = [event() for _ in range(120)]
+    bad = {one["conversion_id"] for one in events[::2]}
+    stack.sandbox.inject(*({"refuse": {"conversion_id": one}} for one in bad))
+    message_id = new_id("m")
+    for attempt in range(1, 30):
+        answer = await push(stack.url, events, message_id=message_id, attempt=attempt)
+        if answer.status == 204:
+            break
+        assert answer.status == 503
+    assert answer.status == 204
+    assert sorted(stack.accepted_ids()) == sorted(
+        str(one["conversion_id"]) for one in events if one["conversion_id"] not in bad
+    )
+    letters = [letter.attributes["xcapi_conversion_id"] for letter in stack.letters(60)]
+    assert sorted(letters) == sorted(map(str, bad))

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.deployment import OAUTH_SECRET, TOKEN_SECRET
-from tests.e2e.nasty_x import NastyX
 from tests.e2e.push import envelope, event, new_id, post, push, push_all
 from tests.e2e.stack import Stack, oauth_payload, running, token_payload
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS
@@ -212,28 +210,3 @@ async def test_unusable_payloads_are_503_and_the_right_one_heals(stack: Stack) -
     stack.secrets.put(OAUTH_SECRET, b'\n{"pixel_token": " sandbox-pixel-token-o8z6j-not-a-real-token\\n"}\n')
     assert (await push(stack.url, event())).status == 204
     assert [record.auth for record in stack.sandbox.requests()] == ["pixel_token"]
-
-
-def _own_address() -> str | None:
-    """Return an IPv4 address of this machine that is not loopback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing; asks the kernel for the way
-        except OSError:
-            return None
-        address = str(probe.getsockname()[0])
-    return None if address.startswith("127.") else address
-
-
-async def test_pixel_token_never_travels_over_plain_http_to_another_host(function_venv: FunctionVenv) -> None:
-    address = _own_address()
-    if address is None:
-        pytest.skip("this machine has no address but loopback")
-    with NastyX(address) as x, running(function_venv, x_url=x.url) as stack:
-        answer = await push(stack.url, _for_token_pixel())
-        assert (answer.status, answer.reason) == (503, "token_needs_https")
-        assert x.received == []
-        # OAuth signatures are not secrets: they may.
-        assert (await push(stack.url, event())).status == 204
-        assert all("x-pixel-token" not in request.headers for request in x.received)
-        assert [entry["severity"] for entry in stack.events_logged("batch.deferred")] == ["ERROR"]

@@ -96,6 +96,7 @@ NOT_NOW: dict[str, tuple[Behaviour, int, str]] = {
     "301": (_says(answer(301, b"", location="https://example.com/")), 503, "not_from_x"),
     "304": (_says(b"HTTP/1.1 304 Not Modified\r\n\r\n"), 503, "not_from_x"),
     "closed without a word": (_says(close=True), 503, "x_unreachable"),
+    "413 for a small one": (_says(answer(413, b"")), 503, "too_large_for_a_proxy"),
     "no HTTP": (_says(b"SSH-2.0-OpenSSH_9.2\r\n", close=True), 503, "x_unreachable"),
     "HTTP of another kind": (_says(b"HTTP/9.9 abc def\r\n\r\n", close=True), 503, "x_unreachable"),
     "a header without an end": (_says(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 300_000, close=True), 503, "x_unreachable"),
@@ -118,7 +119,8 @@ async def test_what_is_no_verdict_is_a_nack(misery: Misery, name: str) -> None:
     one = await push(misery.url, event())
     assert (one.status, one.reason) == (status, reason)
     assert one.seconds < REQUEST_TIMEOUT_S
-    assert len(misery.x.received) == 1
+    # A kept connection that closes without a byte gets one fresh try.
+    assert len(misery.x.received) <= (2 if name == "closed without a word" else 1)
     assert misery.stack.letters() == []
 
 
@@ -127,6 +129,8 @@ UNCONFIRMED = {
     "too many": _ok(2),
     "below zero": _ok(-1),
     "with an odd id": _ok(5, debug_id={"a": [1]}),
+    "no count": answer(200, b'{"data": {"debug_id": "d"}}'),
+    "errors": answer(200, b'{"errors": [{"message": "no"}]}'),
 }
 
 
@@ -165,7 +169,6 @@ REFUSED: dict[str, tuple[Behaviour, str, str]] = {
     ),
     "404": (_says(answer(404, _HTML, content_type="text/html")), "rejected", "404"),
     "410": (_says(answer(410, b"")), "rejected", "410"),
-    "413": (_says(answer(413, b"")), "rejected", "413"),
     "451": (_says(answer(451, b"")), "rejected", "451"),
     "401": (_says(answer(401, b"")), "unauthorized", "401"),
     "403": (_says(answer(403, _HTML, content_type="text/html")), "unauthorized", "403"),

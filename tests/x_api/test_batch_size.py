@@ -27,12 +27,11 @@ def test_refused_small_batch_makes_for_smaller_ones_and_never_for_none() -> None
     assert size.conversions == 1
 
 
-def test_second_refusal_of_a_batch_leads_to_the_size_of_what_x_took_of_it() -> None:
+def test_what_is_no_matter_of_conversions_leaves_no_reason_for_small_batches() -> None:
     size = BatchSize(500)
-    size.refused(499, largest_accepted=16)
-    assert size.conversions == 16
-    size.refused(16, largest_accepted=12)
-    assert size.conversions == 8
+    size.refused(20)
+    size.start_over()
+    assert size.conversions == 500
 
 
 def test_bytes_are_halved_and_doubled_again_an_hour_later() -> None:

@@ -1,6 +1,7 @@
 """Group commit to the hundredth of a second, on a clock that jumps: when requests start, and when waiting ends."""
 
 import asyncio
+import random
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -231,6 +232,32 @@ def test_small_batch_keeps_to_the_budget(loop: VirtualLoop) -> None:
     loop.run(rig.outcomes(numbered(10, 1000)))
     loop.run(rig.outcomes(numbered(10), within_s=100.0, suspect=True))
     assert x.sizes == [10, 4, 6]
+
+
+# --- the size of batches ---
+
+
+def test_batches_stay_small_while_conversions_wait_and_are_full_after_that(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=0.1)
+    x.handler = refusing({f"c{number}" for number in range(0, 500, 5)})
+    loop.run(rig.outcomes(numbered(3000)))
+    assert max(x.sizes[-10:-4]) < 500
+    x.handler = lambda conversions: ok(len(conversions))
+    x.requests.clear()
+    loop.run(rig.outcomes(numbered(500, 5000)))
+    assert x.sizes == [500]
+
+
+def test_three_unnamed_bad_ones_among_500_cost_about_three_dozen_requests(loop: VirtualLoop) -> None:
+    rig, x = timed(loop)
+    places, costs = random.Random(3), []
+    for bad in ([0, 1, 2], [0, 250, 499], [99, 100, 101], *(places.sample(range(500), 3) for _ in range(20))):
+        x.handler = refusing({f"c{number}" for number in bad})
+        x.requests.clear()
+        loop.run(rig.outcomes(numbered(500)))
+        costs.append(len(x.requests))
+    assert sum(costs) / len(costs) <= 36
+    assert max(costs) <= 42
 
 
 # --- probes ---

@@ -200,6 +200,13 @@ def test_an_x_that_stops_at_its_first_error_is_not_asked_once_for_each(share_of_
     assert sum(map(len, x.requests)) / 5_000 <= most_sends
 
 
+def test_an_answer_that_names_a_thousand_times_costs_one_reading_of_each() -> None:
+    words = [XError(message=f"conversion_id (c{number}) is not valid") for number in range(500)]
+    x, outcomes = settle(lambda numbers: [words[number] for number in numbers], 500)
+    assert rejected(outcomes) == set(range(500))
+    assert len(x.requests) == 1
+
+
 def test_a_batch_costs_at_most_13_requests_however_many_are_bad() -> None:
     async def run() -> int:
         x = AllOrNothingX(unnamed(set(range(500))))

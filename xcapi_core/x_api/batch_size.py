@@ -34,14 +34,13 @@ class BatchSize:
         if conversions >= self.conversions:
             self.conversions = min(self._max_conversions, 2 * self.conversions)
 
-    def refused(self, conversions: int, *, largest_accepted: int | None = None) -> None:
-        """Shrink after X refused a batch of so many and named none.
+    def refused(self, conversions: int) -> None:
+        """Halve after X refused a batch of so many and named none."""
+        self.conversions = max(1, min(self.conversions, conversions) // 2)
 
-        `largest_accepted` is the largest part of it that X took, where it was refused again without the bad one that
-        was found: a batch of that size passes at times.
-        """
-        half = min(self.conversions, conversions) // 2
-        self.conversions = max(1, half if largest_accepted is None else min(half, largest_accepted))
+    def start_over(self) -> None:
+        """Send full batches again."""
+        self.conversions = self._max_conversions
 
     def too_large(self, body_bytes: int, now: float) -> None:
         """Halve the bytes of a body that was refused for its size."""

@@ -43,7 +43,6 @@ class Bisection:
         self._trial: list[int] = []
         # X refused the batch and named none, or refused what was left of it as well.
         self.calls_for_smaller = False
-        self.largest_accepted: int | None = None
         self._examine(list(range(len(wires))), tuple(errors), is_whole=True)
 
     @property
@@ -79,7 +78,6 @@ class Bisection:
     def trial_settled(self) -> None:
         """Record that the trial got an outcome of its own: X took it, or did not say what it made of it."""
         self._open.difference_update(self._trial)
-        self.largest_accepted = max(self.largest_accepted or 0, len(self._trial))
         if self._shared:
             # X named the value, and took a conversion that has it: what it minds is in the others.
             self._bad_sets.append(self._shared.pop()[1][1:])
@@ -189,7 +187,7 @@ async def _bisect(
             http_status = answer.http_status
             bisection.trial_refused(answer.refused_for)
             if bisection.calls_for_smaller:
-                size.refused(len(trial), largest_accepted=bisection.largest_accepted)
+                size.refused(len(trial))
             continue
         if isinstance(answer.outcome, Deferred):
             ended = answer.outcome

@@ -20,6 +20,7 @@ from xcapi_core.x_api.protocol import (
     HttpResponse,
     RefusedConversions,
     RefusedCredentials,
+    RefusedRequest,
     TooLarge,
     TransportFailure,
     Unavailable,
@@ -204,6 +205,8 @@ class XClient:
         if isinstance(outcome, Delivered):
             self._lone_refusals.accepted()
             self._size.accepted(len(conversions))
+        elif isinstance(verdict, RefusedRequest | RefusedCredentials):
+            self._size.start_over()
         if isinstance(verdict, RefusedConversions):
             return Answer(outcome=outcome, http_status=verdict.status, refused_for=verdict.errors)
         return Answer(outcome=outcome)

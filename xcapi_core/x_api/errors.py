@@ -88,8 +88,7 @@ _CLOSING_QUOTE = re.compile(rf'" for (?P<field>{_FIELD})\b', re.IGNORECASE)
 # A value that X quotes holds whatever a publisher put into it. Beyond these, reading all its brackets costs more than
 # asking X again.
 _MOST_OPENINGS = 16
-_MOST_CLOSINGS = 64
-_MOST_UNDOCUMENTED = 100
+_MOST_READINGS = 20_000
 
 # A tag is configured and sent as "tw-o8z6j-o6dkt" or "o6dkt"; X may answer with either.
 _TAG_PREFIX = re.compile(r"^tw-[0-9a-z]+-", re.IGNORECASE)
@@ -139,7 +138,11 @@ def accuse(errors: Sequence[XError], wires: Sequence[bytes]) -> Accusation:
             members = shared.setdefault((pair, value), [])
             if index not in members[-1:]:
                 members.append(index)
-    for error in others[:_MOST_UNDOCUMENTED]:
+    readings = 0
+    for error in others:
+        readings += error.message.count(")") * error.message.count("(") + error.message.count('"') ** 2
+        if readings > _MOST_READINGS:
+            break
         fitting = _fitting(error.message, holders)
         if len(fitting) == 1:
             (index,) = fitting
@@ -191,7 +194,7 @@ def _fitting(message: str, holders: Mapping[FieldValue, Mapping[int, str]]) -> f
     openings = list(_OPENING.finditer(message)) if len(message) <= _LONGEST_TEXT else []
     brackets = [match.start() for match in _CLOSING_BRACKET.finditer(message)]
     quotes = [(match.start(), match.end(), match["field"]) for match in _CLOSING_QUOTE.finditer(message)]
-    if not 0 < len(openings) <= _MOST_OPENINGS or len(brackets) + len(quotes) > _MOST_CLOSINGS:
+    if not 0 < len(openings) <= _MOST_OPENINGS:
         return frozenset()
     # From the last opening to the first: who fits everything from there on; None where nothing more is quoted.
     fits: list[frozenset[int]] = []
