@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import conversion
@@ -86,6 +86,7 @@ def rejected(outcomes: dict[int, Outcome]) -> set[int]:
 
 
 @pytest.mark.parametrize("rule", [unnamed, named])
+@settings(deadline=None)  # some patterns take many requests, on a busy machine
 @given(count=st.integers(1, 60), seed=st.randoms(use_true_random=False))
 def test_exactly_the_bad_ones_fall_out_and_all_others_are_accepted_once(
     *, rule: Callable[[set[int]], Judge], count: int, seed: random.Random
@@ -96,6 +97,7 @@ def test_exactly_the_bad_ones_fall_out_and_all_others_are_accepted_once(
     assert sorted(x.accepted) == [number for number in range(count) if number not in bad]
 
 
+@settings(deadline=None)
 @given(count=st.integers(2, 60), seed=st.randoms(use_true_random=False))
 def test_nobody_is_rejected_who_was_not_refused_alone_whatever_x_says(count: int, seed: random.Random) -> None:
     def whimsical(_: list[int]) -> Sequence[XError]:
