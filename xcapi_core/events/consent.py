@@ -39,7 +39,9 @@ def judge(*places: object, categories: Sequence[str]) -> Judgement:
         if is_object(place):
             signals.add_place(place)
     said = signals.read()
-    says = next((answer for answer in (Consent.NO, Consent.YES) if answer in said), Consent.UNSAID)
+    says = Consent.NO if Consent.NO in said else Consent.YES if Consent.YES in said else Consent.UNSAID
+    if says is Consent.UNSAID and not signals.codes:
+        return UNSAID
     return Judgement(says, tuple(signals.codes))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from xcapi_core.events.drops import Drop
@@ -32,26 +32,37 @@ def squeezed(name: str) -> str:
     return cut_invisible(name).translate(_SQUEEZED)
 
 
+@lru_cache(maxsize=64)  # of the configuration's categories
+def _all_squeezed(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(squeezed, names))
+
+
 class Signals:
     """One event's signals, gathered from every place that may hold some."""
 
     def __init__(self, categories: Sequence[str]) -> None:
-        self.categories = frozenset(map(squeezed, categories))
+        self.categories = _all_squeezed(tuple(categories))
         self.codes: dict[str, None] = {}
-        self._places: list[Mapping[str, object]] = []
+        self._places: list[tuple[Mapping[str, object], _Plan]] = []
 
     def add_place(self, place: Mapping[str, object]) -> None:
         """Add an object whose fields may be signals."""
-        self._places.append(place)
+        if plan := _plan_of(tuple(place)):
+            self._places.append((place, plan))
 
     def read(self) -> set[Consent]:
         """Return all that the places say, and the places inside of them."""
         said = set()
         # A stack, not recursion: text from outside decides how deep it goes.
         while self._places:
-            place = self._places.pop()
-            for name, read in _signals_among(tuple(place)):
-                if (value := place[name]) is not None:
+            place, plan = self._places.pop()
+            for name, read in plan:
+                value = place[name]
+                if value is None:
+                    continue
+                if read is _places_in:
+                    said.add(_places_in(self, value))
+                else:
                     said.update([read(self, typed) for typed in _typed_values(value)])
         return said
 
@@ -75,7 +86,7 @@ _TYPES: Final = frozenset(
 
 def _typed_values(value: object) -> Sequence[object]:
     """Return what a value says that is wrapped with its type, else the value itself."""
-    if not is_object(value) or not value or not _TYPES.issuperset(map(squeezed, value)):
+    if not is_object(value) or len(value) > len(_TYPES) or not value or not _TYPES.issuperset(map(squeezed, value)):
         return (value,)
     return [typed for typed in value.values() if typed is not None]
 
@@ -273,6 +284,7 @@ def _uninterpreted(signals: Signals, value: object) -> Consent:
 
 
 _Reader = Callable[[Signals, object], Consent]
+_Plan = Sequence[tuple[str, _Reader]]
 _SIGNALS: Final[Mapping[str, _Reader]] = {
     "consent": _consent,
     "consentstate": _consent,
@@ -313,7 +325,7 @@ _PLACES: Final = (
     "userdata",
     "userproperties",
 )
-_READERS: Final[Mapping[str, _Reader]] = {**dict.fromkeys(_PLACES, _places_in), **_SIGNALS}
+_READERS: Final[Mapping[str, _Reader]] = {**dict.fromkeys((*_PLACES, *_TYPES - {"value"}), _places_in), **_SIGNALS}
 # What a readable consent object holds at least one of.
 _READABLE_CONSENT: Final = frozenset(
     {*_SIGNALS, "adpersonalization", "analyticsstorage", "functionalitystorage", "personalizationstorage"}
@@ -333,10 +345,10 @@ def is_signal(name: str) -> bool:
 # these limits it is worked out anew each time, so that nobody can fill the memory with keys.
 _MOST_PLANS: Final = 512
 _MOST_CHARACTERS: Final = 4_000
-_plans: Final[dict[tuple[str, ...], tuple[tuple[str, _Reader], ...]]] = {}
+_plans: Final[dict[tuple[str, ...], _Plan]] = {}
 
 
-def _signals_among(names: tuple[str, ...]) -> tuple[tuple[str, _Reader], ...]:
+def _plan_of(names: tuple[str, ...]) -> _Plan:
     """Return the names that are signals or places, each with its reader."""
     plan = _plans.get(names)
     if plan is None:

@@ -57,8 +57,8 @@ _LEFTOVER: Final = re.compile(r"\{\{.*?\}\}|\$\{.*?\}", re.DOTALL)
 _NAME: Final = r"(?![0-9a-fA-F]{8}-)[^\W\d][\w.:-]*"
 _WHOLE_LEFTOVER: Final = re.compile(rf"%%?{_NAME}%%?|__{_NAME}__|\[+{_NAME}\]+|<+{_NAME}>+|\{{{_NAME}\}}")
 _OPENINGS: Final = frozenset("%_[<{")
-# What nearly every id is, and what no word for nothing and no leftover is: no "u", no bracket, a digit but 0.
-_ORDINARY_ID: Final = re.compile(r"(?!__)[0A-TV-Za-tv-z.:#_-]*[1-9][0-9A-TV-Za-tv-z.:#_-]*")
+# What nearly every id is, and what no word for nothing and no leftover is: no "und", no bracket, a digit but 0.
+_ORDINARY_ID: Final = re.compile(r"(?!__|.*[uU][nN][dD])[0A-Za-z.:#_-]*[1-9][0-9A-Za-z.:#_-]*")
 
 # Beyond it a number is no id of anything, and CPython refuses to print integers of more than 4,300 digits.
 _ID_DIGITS: Final = 64
