@@ -58,9 +58,10 @@ class Skipped(msgspec.Struct, frozen=True, gc=False):
 
 
 class Invalid(msgspec.Struct, frozen=True, gc=False):
-    """The event can never be sent as it is: dead-lettered as `invalid_event` with the problem."""
+    """The event can never be sent as it is: dead-lettered as `invalid_event` with the problem, the first of all."""
 
     problem: Problem
+    others: tuple[Problem, ...] = ()
 
 
 class Expired(msgspec.Struct, frozen=True, gc=False):

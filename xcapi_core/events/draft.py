@@ -52,31 +52,38 @@ class Draft:
         return None if entries is None else first_value(self.places, entries, is_nothing)
 
     def conversion(
-        self, pixel: PixelSettings, tag: str, identifiers: list[dict[str, str]] | Invalid
+        self, pixel: PixelSettings, tag: str | Problem, identifiers: list[dict[str, str]] | Invalid
     ) -> Conversion | Invalid | Expired:
-        """Return the whole, its wire form in the one order that X's fields are sent in."""
+        """Return the whole, its wire form in the order of X's fields, or all that is wrong with it."""
         time = self._time()
-        if isinstance(time, Problem):
-            return Invalid(time)
-        if self.settings.max_event_age_hours is not None:
-            too_old = expired(time, self.source, self.settings.max_event_age_hours)
+        max_age_hours = self.settings.max_event_age_hours
+        if max_age_hours is not None and isinstance(time, datetime) and isinstance(tag, str):
+            too_old = expired(time, self.source, max_age_hours)
             if too_old is not None:
                 return too_old
-        if isinstance(identifiers, Invalid):
-            return identifiers
+        of_lines: list[Drop] = []
+        currencies: set[str] = set()
+        code = self._currency()
+        amount = self.amount()
+        if (
+            isinstance(tag, Problem)
+            or isinstance(time, Problem)
+            or isinstance(identifiers, Invalid)
+            or isinstance(code, Problem)
+            or isinstance(amount, Problem)
+        ):
+            of_identifiers = identifiers.problem if isinstance(identifiers, Invalid) else None
+            first, *others = [part for part in (tag, time, of_identifiers, code, amount) if isinstance(part, Problem)]
+            return Invalid(first, tuple(others))
         conversion_id = self._conversion_id()
+        contents = self.contents(of_lines, currencies)
         wire: dict[str, object] = {
             "conversion_time": wire_time(time),
             "event_id": tag,
             "identifiers": identifiers,
-            "conversion_id": conversion_id,
+            "conversion_id": conversion_id or self._derived_id(),
         }
-        of_lines: list[Drop] = []
-        currencies: set[str] = set()
-        contents = self.contents(of_lines, currencies)
-        problem = self._add_money(wire, currencies)
-        if problem is not None:
-            return Invalid(problem)
+        self._add_money(wire, amount, code, currencies)
         self.dropped += of_lines
         count = self.count(contents)
         if count is not None:
@@ -84,12 +91,15 @@ class Draft:
         if contents:
             wire["contents"] = contents
         self._add_texts(wire)
+        lone = len(identifiers) == 1
         return Conversion(
             pixel_id=pixel.pixel_id,
             event_tag=tag,
-            conversion_id=conversion_id,
+            conversion_id=conversion_id or self._derived_id(),
             wire=_encode(wire),
             dropped=tuple([drop.value for drop in self.dropped]) if self.dropped else (),
+            identifiers=tuple(identifiers[0] if lone else dict.fromkeys(kind for one in identifiers for kind in one)),
+            has_derived_id=conversion_id is None,
         )
 
     def amount(self) -> Decimal | Problem | None:
@@ -143,8 +153,8 @@ class Draft:
         place, name, given = found
         return settled_time(given, f"{self.at[place]}{name}", self.source, self.dropped)
 
-    def _conversion_id(self) -> str:
-        """Return X's dedup key: the publisher's own, or one that every redelivery derives alike."""
+    def _conversion_id(self) -> str | None:
+        """Return the publisher's own dedup key, None where there is none."""
         for place, name in self.plan.get("key", ()):
             value = self.places[place][name]
             own = read_id(value)
@@ -152,39 +162,45 @@ class Draft:
                 return own  # X's event tag is the same for every sale: X would drop all but the first
             if own is None and not is_absent(value):
                 self.dropped.append(Drop.INVALID_CONVERSION_ID)
+        return None
+
+    def _derived_id(self) -> str:
+        """Return the dedup key that a replay brings along, or the one that every redelivery derives alike."""
         return read_text(self.source.conversion_id) or derived_conversion_id(self.source)
 
-    def _add_money(self, wire: dict[str, object], currencies: set[str]) -> Problem | None:
-        """Add `value` and `price_currency` as far as they are there, or return the problem with either."""
+    def _currency(self) -> str | Problem | None:
+        """Return the currency that the event names, None for none."""
         found = self.first("currency")
         code = None if found is None else read_currency(found[2])
         if found is not None and code is None and is_no_amount(found[2]):
             self.dropped.append(Drop.INVALID_CURRENCY)
             found = self.first("currency", is_no_amount)
             code = None if found is None else read_currency(found[2])
-        if found is not None:
-            place, name, given = found
-            if code is None:
-                path = f"{self.at[place]}{name}"
-                return Problem(
-                    path=path, found=f"{kind_of(given)} that is no currency code", expected="three letters, ISO 4217"
-                )
-        amount = self.amount()
-        if isinstance(amount, Problem):
-            return amount
+        if found is None or code is not None:
+            return code
+        place, name, given = found
+        return Problem(
+            path=f"{self.at[place]}{name}",
+            found=f"{kind_of(given)} that is no currency code",
+            expected="three letters, ISO 4217",
+        )
+
+    def _add_money(
+        self, wire: dict[str, object], amount: Decimal | None, code: str | None, currencies: set[str]
+    ) -> None:
+        """Add `value` and `price_currency` as far as they are there."""
         if amount is not None:
             if code is None and len(currencies) > 1:
                 self.dropped.append(Drop.MIXED_CURRENCIES)
-                return None
+                return
             code = code or next(iter(currencies), self.settings.default_currency)
             if code is None:
                 # X counts such a conversion and leaves its revenue blank, or takes it for dollars.
                 self.dropped.append(Drop.VALUE_WITHOUT_CURRENCY)
-                return None
+                return
             wire["value"] = wire_amount(amount)
         if code is not None:
             wire["price_currency"] = code
-        return None
 
     def _add_texts(self, wire: dict[str, object]) -> None:
         """Add the texts about the event and the page as far as they are usable."""

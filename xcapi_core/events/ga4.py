@@ -24,7 +24,7 @@ from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings
 
-__all__ = ["open_ga4", "read_ga4"]
+__all__ = ["open_ga4", "read_ga4", "table_of"]
 
 # The places: an event's parameters, the event itself, what it inherits of the body around it, its sale, its user.
 _PARAMS, _EVENT, _BODY, _SALE, _USER = range(5)
@@ -98,7 +98,7 @@ def read_ga4(
     tag = find_tag(pixel.event_ids, name, _SYNONYMS)
     if tag is None:
         return Skipped(SkipReason.UNWANTED)
-    draft = Draft(_table(pixel.conversion_id_from), opened.places, opened.at, source, settings)
+    draft = Draft(table_of(pixel.conversion_id_from), opened.places, opened.at, source, settings)
     identifiers = identifiers_of(_identity(draft.places, draft.plan, settings.default_phone_region, draft.dropped))
     if isinstance(identifiers, Skipped):
         return identifiers
@@ -106,7 +106,8 @@ def read_ga4(
 
 
 @lru_cache(maxsize=256)
-def _table(conversion_id_from: tuple[str, ...] | None) -> Table:
+def table_of(conversion_id_from: tuple[str, ...] | None) -> Table:
+    """Return the names of the dialect for a pixel's `conversion_id_from`."""
     names = dedup_names(conversion_id_from or (*DEDUP_KEYS, "event_id"))
     return Table(merged(_NAMES, spread((*_OWN, _SALE), {"key": names})))
 

@@ -77,6 +77,10 @@ class Table:
         self._names = names
         self._plans: dict[tuple[tuple[str, ...], ...], Plan] = {}
 
+    def known(self, place: int) -> frozenset[str]:
+        """Return the names that are read at a place."""
+        return frozenset(name for entries in self._names.values() for at, name in entries if at == place)
+
     def plan(self, places: Places) -> Plan:
         """Return the names that are there, by kind; kinds of which there are none are left out."""
         keys = tuple([tuple(place) for place in places])

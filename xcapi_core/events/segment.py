@@ -28,7 +28,7 @@ from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings
 
-__all__ = ["open_segment", "read_segment"]
+__all__ = ["open_segment", "read_segment", "table_of"]
 
 _PROPERTIES, _CALL, _CONTEXT, _TRAITS, _CONTEXT_TRAITS, _PAGE, _CAMPAIGN = range(7)
 _OWN: Final = (_PROPERTIES, _CALL)
@@ -111,7 +111,7 @@ def read_segment(
         return Invalid(tag)
     if tag is None:
         return Skipped(SkipReason.UNWANTED)
-    draft = _Call(_table(pixel.conversion_id_from), opened.places, opened.at, source, settings)
+    draft = _Call(table_of(pixel.conversion_id_from), opened.places, opened.at, source, settings)
     identifiers = identifiers_of(_identity(draft, settings.default_phone_region))
     if isinstance(identifiers, Skipped):
         return identifiers
@@ -119,7 +119,8 @@ def read_segment(
 
 
 @lru_cache(maxsize=256)
-def _table(conversion_id_from: tuple[str, ...] | None) -> Table:
+def table_of(conversion_id_from: tuple[str, ...] | None) -> Table:
+    """Return the names of the dialect for a pixel's `conversion_id_from`."""
     keys = spread(_OWN, {"key": dedup_names(conversion_id_from or (*DEDUP_KEYS, "messageId"))})
     # Of a messageId there is only the call's.
     own = tuple(entry for entry in keys["key"] if entry != (_PROPERTIES, "messageId"))

@@ -18,10 +18,9 @@ from xcapi_core.events.shapes import as_list, as_object
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import read_tag
 from xcapi_core.outcomes import Expired, Invalid
-from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings
 
-__all__ = ["open_x", "read_x"]
+__all__ = ["open_x", "read_x", "table_of"]
 
 _EVENT: Final = (0,)
 _AT: Final = ("", "user.", "user_data.")
@@ -65,15 +64,14 @@ def read_x(
     """Read one event into a Conversion."""
     event = opened.places[0]
     tag = read_tag(event, pixel, format_is_stated=source.format_is_stated)
-    if isinstance(tag, Problem):
-        return Invalid(tag)
-    draft = Draft(_table(pixel.conversion_id_from), opened.places, opened.at, source, settings)
+    draft = Draft(table_of(pixel.conversion_id_from), opened.places, opened.at, source, settings)
     identifiers = _identifiers(draft, settings.default_phone_region)
     return draft.conversion(pixel, tag, identifiers or Invalid(no_identifier(draft.dropped)))
 
 
 @lru_cache(maxsize=256)
-def _table(conversion_id_from: tuple[str, ...] | None) -> Table:
+def table_of(conversion_id_from: tuple[str, ...] | None) -> Table:
+    """Return the names of the dialect for a pixel's `conversion_id_from`."""
     return Table(merged(_NAMES, spread(_EVENT, {"key": dedup_names(conversion_id_from or DEDUP_KEYS)})))
 
 

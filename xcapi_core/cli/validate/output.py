@@ -70,6 +70,10 @@ def verdict_as_json(verdict: Verdict) -> dict[str, object]:
     shown |= {key: text for key in ("detail", "format", "pixel_id") if (text := getattr(verdict, key))}
     if verdict.conversion is not None:
         shown |= {"conversion": verdict.conversion, "dropped": list(verdict.dropped)}
+    if verdict.unread:
+        shown["unread"] = [{"field": field, "did_you_mean": meant} for field, meant in verdict.unread]
+    if verdict.warnings:
+        shown["warnings"] = list(verdict.warnings)
     return shown
 
 
@@ -123,6 +127,8 @@ class PeopleOutput:
             self._print("")
             self._print(table)
             self._print("")
+        if shares := tally.match_quality():
+            self._print(Text(f"of the conversions: {shares}"))
         sentence = f"{tally.events:,} event{'' if tally.events == 1 else 's'}"
         bad = sum(count for end, _, count in tally.rows() if end not in ("conversion", "skipped"))
         sentence += f", {bad:,} that cannot be sent." if bad else "."
@@ -147,6 +153,11 @@ def _more(verdict: Verdict) -> str:
         lines += f"  {verdict.detail}\n"
     for code in dict.fromkeys(verdict.dropped):
         lines += f"  dropped {code}: {DROPPED[Drop(code)]}\n"
+    for warning in verdict.warnings:
+        lines += f"  warning: {warning}\n"
+    if verdict.unread:
+        fields = (f"{field} (did you mean {meant}?)" if meant else field for field, meant in verdict.unread)
+        lines += f"  nothing reads {', '.join(fields)}\n"
     return lines
 
 

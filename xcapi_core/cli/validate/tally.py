@@ -11,6 +11,7 @@ __all__ = ["ENDS", "Tally"]
 ENDS: Final[tuple[End, ...]] = ("conversion", "skipped", "invalid", "expired", "unreadable")
 # Names of unwanted events are their sender's: more kinds of an end than this are counted together.
 _MOST_REASONS = 200
+_KINDS: Final = ("twclid", "hashed_email", "hashed_phone_number", "ip_address", "user_agent")
 
 
 class Tally:
@@ -19,6 +20,8 @@ class Tally:
     def __init__(self) -> None:
         self.reasons: dict[End, Counter[str]] = {end: Counter() for end in ENDS}
         self.dropped: Counter[str] = Counter()
+        self.identifiers: Counter[str] = Counter()
+        self.derived_ids = 0
         self.files_unread = 0
 
     def add(self, verdict: Verdict) -> None:
@@ -26,6 +29,8 @@ class Tally:
         reasons = self.reasons[verdict.end]
         reasons[verdict.why if verdict.why in reasons or len(reasons) < _MOST_REASONS else "other reasons"] += 1
         self.dropped.update(verdict.dropped)
+        self.identifiers.update(verdict.identifiers)
+        self.derived_ids += verdict.has_derived_id
 
     @property
     def events(self) -> int:
@@ -38,6 +43,14 @@ class Tally:
         return not self.files_unread and all(
             not self.reasons[end] for end in ENDS if end not in ("conversion", "skipped")
         )
+
+    def match_quality(self) -> str:
+        """Say how many conversions carry each kind of identifier, and how many a derived dedup key; "" without any."""
+        conversions = self.reasons["conversion"].total()
+        if not conversions:
+            return ""
+        shares = [f"{kind} {self.identifiers[kind] / conversions:.0%}" for kind in _KINDS]
+        return f"{', '.join(shares)}; derived conversion_id {self.derived_ids / conversions:.0%}"
 
     def rows(self) -> Iterator[tuple[End, str, int]]:
         """Yield the end, the reason and the count of each, the most frequent first within an end."""
@@ -52,5 +65,7 @@ class Tally:
             "ok": self.is_well,
             "ends": {end: dict(self.reasons[end].most_common()) for end in ENDS if self.reasons[end]},
             "dropped": dict(self.dropped.most_common()),
+            "identifiers": {kind: self.identifiers[kind] for kind in _KINDS},
+            "derived_ids": self.derived_ids,
             "files_unread": self.files_unread,
         }

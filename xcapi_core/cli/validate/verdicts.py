@@ -9,10 +9,12 @@ from typing import Final, Literal
 import msgspec
 
 from xcapi_core.cli.files import Chunk, json_problem
+from xcapi_core.cli.validate.unread import unread_fields
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.decoding import decode_event
 from xcapi_core.events.detection import FORMATS
 from xcapi_core.events.drops import Drop
+from xcapi_core.events.money import read_amount, read_micros
 from xcapi_core.events.opened import Opened
 from xcapi_core.events.reader import open_event
 from xcapi_core.events.reading import ReadEvent, read_events
@@ -20,7 +22,7 @@ from xcapi_core.events.splitting import Unreadable
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
-from xcapi_core.settings import Settings
+from xcapi_core.settings import PixelSettings, Settings
 
 __all__ = ["DROPPED", "End", "Verdict", "judge", "masked"]
 
@@ -97,6 +99,10 @@ class Verdict:
     conversion: Mapping[str, object] | None = field(default=None, repr=False)
     wire: bytes = field(default=b"", repr=False)
     dropped: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str | None], ...] = ()
+    warnings: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
+    has_derived_id: bool = False
 
     @property
     def is_well(self) -> bool:
@@ -125,7 +131,7 @@ def judge(
     )
     for event in read_events(message, settings, received_at=now, settled=frozenset()):
         if isinstance(event, ReadEvent):
-            yield _verdict(event, file, chunk)
+            yield _verdict(event, file, chunk, settings)
 
 
 def masked(wire: bytes) -> dict[str, object]:
@@ -149,7 +155,7 @@ def _mask(kind: str, value: str) -> str:
     return f"{value[:4]}…" if len(value) > 8 else "…"  # noqa: PLR2004 - a click id has 26
 
 
-def _verdict(event: ReadEvent, file: str, chunk: Chunk) -> Verdict:
+def _verdict(event: ReadEvent, file: str, chunk: Chunk, settings: Settings) -> Verdict:
     conversion: Conversion | None = None
     detail = ""
     end: End
@@ -160,14 +166,17 @@ def _verdict(event: ReadEvent, file: str, chunk: Chunk) -> Verdict:
             name = _name(event) if reason is SkipReason.UNWANTED else ""
             end, why = "skipped", f"{reason.value.replace('_', ' ')}{': ' if name else ''}{name}"
             detail = "; ".join([_SKIPPED[reason], *(_NO_BECAUSE[code] for code in codes if code in _NO_BECAUSE)])
-        case Invalid(problem):
-            end, why, detail = "invalid", _countable(problem), str(problem)
+        case Invalid(problem, others):
+            end, why, detail = "invalid", _countable(problem), "; ".join(map(str, (problem, *others)))
         case Expired(problem):
             end, why, detail = "expired", "older than max_event_age_hours", str(problem)
         case Unreadable(problem):
             end, why, detail = "unreadable", problem.found, str(problem)
     if end in ("invalid", "unreadable") and (place := json_problem(event.event_bytes, chunk.line, within=chunk.data)):
         detail = f"{detail} ({place})"
+    pixel_id = conversion.pixel_id if conversion else event.pixel_id
+    opened = _opened(event)
+    pixel = settings.pixels.get(pixel_id)
     is_alone = event.event_index is None or (event.message_data() == chunk.data and not chunk.first_index)
     return Verdict(
         file=file,
@@ -177,11 +186,36 @@ def _verdict(event: ReadEvent, file: str, chunk: Chunk) -> Verdict:
         why=why,
         detail=detail,
         format=event.format,
-        pixel_id=conversion.pixel_id if conversion else event.pixel_id,
+        pixel_id=pixel_id,
         conversion=masked(conversion.wire) if conversion else None,
         wire=conversion.wire if conversion else b"",
         dropped=conversion.dropped if conversion else (),
+        unread=_unread(event, opened, pixel),
+        warnings=tuple(_warnings(conversion, opened, pixel)),
+        identifiers=conversion.identifiers if conversion else (),
+        has_derived_id=conversion.has_derived_id if conversion else False,
     )
+
+
+def _unread(event: ReadEvent, opened: Opened | None, pixel: PixelSettings | None) -> tuple[tuple[str, str | None], ...]:
+    form = next((known for known in FORMATS if known == event.format), None)
+    if form is None or opened is None or isinstance(event.result, Skipped):
+        return ()
+    return unread_fields(opened, form, pixel.conversion_id_from if pixel else None)
+
+
+def _warnings(conversion: Conversion | None, opened: Opened | None, pixel: PixelSettings | None) -> Iterator[str]:
+    """Yield what X may take otherwise than its author meant."""
+    if conversion is not None and pixel is not None and pixel.event_ids:
+        tag = conversion.event_tag
+        if not any(tag in (known, known.rpartition("-")[2]) for known in pixel.event_ids.values()):
+            yield f"the event tag is none of the pixel's event_ids: X alone knows whether it exists ({tag[:40]})"
+    if opened is None:
+        return
+    for place in opened.places[:2]:
+        value, micros = read_amount(place.get("value")), read_micros(place.get("value_micros"))
+        if value is not None and micros is not None and value != micros:
+            yield "value and value_micros are different amounts: value is sent"
 
 
 def _countable(problem: Problem) -> str:
@@ -189,9 +223,14 @@ def _countable(problem: Problem) -> str:
     return f"{problem.path.rpartition('].')[2]}: {problem.found}"
 
 
-def _name(event: ReadEvent) -> str:
-    """Return the name of an unwanted event, "" where it may be anything but a name."""
+def _opened(event: ReadEvent) -> Opened | None:
     form = next((known for known in FORMATS if known == event.format), None)
     opened = None if form is None else open_event(decode_event(event.event_bytes), event.envelope, form)
-    name = opened.name if isinstance(opened, Opened) else None
+    return opened if isinstance(opened, Opened) else None
+
+
+def _name(event: ReadEvent) -> str:
+    """Return the name of an unwanted event, "" where it may be anything but a name."""
+    opened = _opened(event)
+    name = opened.name if opened else None
     return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
