@@ -32,7 +32,7 @@ def _refuse(conversion_id: object, *, named: bool = False) -> dict[str, object]:
 
 
 async def _check(stack: Stack, events: list[dict[str, object]], bad: set[object], *, most: int) -> int:
-    """Push, and hold the outcome: each good one delivered once, each bad one a letter with X's words."""
+    """Push, and hold the outcome: each good one delivered once, each bad one a dead letter with X's words."""
     answer = await push(stack.url, events)
     requests = len(stack.sandbox.requests())
     assert answer.status == 204

@@ -18,7 +18,7 @@ SETTLE_TIMEOUT_S = 6.0
 
 @pytest.fixture
 def stack(function_venv: FunctionVenv) -> Iterator[Stack]:
-    """Give each test a function of its own: a closed gate outlives the test that closed it."""
+    """Give each test a function of its own: a pause outlives the test that began it."""
     with running(function_venv, request_timeout_s=1, settle_timeout_s=SETTLE_TIMEOUT_S) as running_stack:
         yield running_stack
 
@@ -52,7 +52,7 @@ async def test_gate_stays_closed_until_the_time_that_x_named(stack: Stack, name:
     assert records[1].received_at - closed_at >= 1.9 - (1 if "reset" in name else 0)
     assert not any(record.early for record in records)
     assert len(stack.accepted_ids("o8z6j")) == 20
-    # After the gate one request asks first; what waited leaves together.
+    # After the pause one request asks first; what waited leaves together.
     assert len(records) <= 3
 
 
