@@ -74,13 +74,13 @@ def test_short_hangs_do_not_add_up() -> None:
         def tick(_: float) -> None:
             nonlocal ticks
             ticks += 1
-            time.sleep(0.0005)
+            time.sleep(0.01)
 
         Watchdog(loop, sleep=tick, end=codes.append).start()
         while ticks < 4 * MAX_TICKS and not codes:
             before = ticks
             while ticks < before + MAX_TICKS // 3:  # hangs
-                time.sleep(0.0005)  # noqa: ASYNC251 - on purpose
+                time.sleep(0.01)  # noqa: ASYNC251 - on purpose
             await asyncio.sleep(0.01)
             beats += 1
 

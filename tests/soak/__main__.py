@@ -1,6 +1,7 @@
 """`python -m tests.soak`: see its --help."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from rich.console import Console
 from tests.soak import report
 from tests.soak.mix import MixReport, run_mix
 from tests.soak.overload import Round, run_overload
+from tests.soak.restarts import SCENARIOS, run_scenario
 from tests.soak.watching import LinesWatcher, TerminalWatcher, Watcher
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.errors import LocalServiceError
+from xcapi_core.sandbox.services.function_venv import FunctionVenv
 from xcapi_core.sandbox.services.processes import leaving_on_signals
 
 _EVENTS = 100_000
@@ -25,7 +28,9 @@ _INTERRUPTED = 130
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit code: 0 when everything balances, 1 when it does not (with what is wrong), 2 for wrong usage.",
 )
-@click.argument("parts", nargs=-1, type=click.Choice(["mix", "overload"]), metavar="[mix] [overload]")
+@click.argument(
+    "parts", nargs=-1, type=click.Choice(["mix", "overload", "restarts"]), metavar="[mix] [overload] [restarts]"
+)
 @click.option(
     "--events",
     type=click.IntRange(min=1, max=10_000_000),
@@ -62,7 +67,7 @@ def soak(
     out: Path | None,
     json_output: bool,
 ) -> None:
-    """Put the function through much, and settle the account. Without a part named, both; with --emulator, mix.
+    """Put the function through much, and settle the account. Without a part named, all; with --emulator, mix.
 
     The real function runs under the Functions Framework, with nothing installed but requirements.txt.
 
@@ -78,12 +83,14 @@ def soak(
     overload  a backlog of a million events, offered at twenty times the rate budget; then the same with
               X at 10 s a request. Memory has to stay bounded, what does not fit is nacked, and X takes
               as much as it would.
+    restarts  messages of a hundred events, one of each for a pixel that is down, while instances end every
+              few seconds: nothing may be sent twice, but for events that kill -9 found under way.
     """  # noqa: D301 - click's mark for a paragraph that is not to be wrapped
     # A script reads stdout: whoever watches it at a terminal watches stderr.
     console = Console(stderr=json_output)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
-    wanted = parts or (("mix",) if emulator else ("mix", "overload"))
+    wanted = parts or (("mix",) if emulator else ("mix", "overload", "restarts"))
     folder = out or repository_root() / "build" / "soak"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +98,7 @@ def soak(
         raise click.BadParameter(f"{folder} cannot be made: {error.strerror}.", param_hint="--out") from error
     mix: MixReport | None = None
     rounds: list[Round] = []
+    repeated: dict[str, int] = {}
     try:
         with leaving_on_signals():
             if "mix" in wanted:
@@ -113,18 +121,38 @@ def soak(
                 report.plot_overload(rounds, folder)
                 if not json_output:
                     report.show_overload(rounds, console)
+            if "restarts" in wanted:
+                repeated = _run_restarts(console)
     except LocalServiceError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("Stopped; everything that was started has ended.", err=True)
         sys.exit(_INTERRUPTED)
     ok = (mix is None or mix.account.balances) and not any(one.problems for one in rounds)
+    ok = ok and not any(repeated.values())
     if json_output:
-        found = {"ok": ok, "mix": mix and report.as_json(mix), "overload": report.overload_as_json(rounds)}
+        found = {
+            "ok": ok,
+            "mix": mix and report.as_json(mix),
+            "overload": report.overload_as_json(rounds),
+            "restarts": repeated,
+        }
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         console.print(f"Plots, report and log: {folder}", soft_wrap=True, highlight=False)
     sys.exit(0 if ok else 1)
+
+
+def _run_restarts(console: Console) -> dict[str, int]:
+    """Run every scenario; return how many events each repeated beyond what kill -9 may."""
+    venv = FunctionVenv.prepare(repository_root() / "requirements.txt", repository_root() / ".cache")
+    repeated: dict[str, int] = {}
+    for scenario in SCENARIOS:
+        outcome = run_scenario(venv, scenario)
+        console.print(f"{scenario.name}: {outcome.doubles} of {outcome.published:,} events sent twice", highlight=False)
+        is_wrong = outcome.delivered != outcome.published or scenario.ends_by is not signal.SIGKILL
+        repeated[scenario.name] = max(outcome.doubles, outcome.published - outcome.delivered) if is_wrong else 0
+    return repeated
 
 
 def _fresh(path: Path) -> Path:

@@ -32,7 +32,7 @@ from xcapi_core.sandbox.services.ports import free_port
 from xcapi_core.sandbox.services.pubsub import DeliveryPath
 from xcapi_core.sandbox.services.secret_manager import LocalSecretManager
 
-__all__ = ["Outcome", "Scenario", "run_scenario"]
+__all__ = ["SCENARIOS", "Outcome", "Scenario", "run_scenario"]
 
 _DOWN_PIXEL = "p9q7k"
 _GIVE_UP_AFTER_S = 240.0
@@ -50,6 +50,14 @@ class Scenario:
     events: int = 100
     down_s: float = 22.0
     every_s: float = 5.0
+
+
+SCENARIOS = (
+    Scenario(name="one instance, SIGTERM every 5 s"),
+    Scenario(name="two instances, SIGTERM every 5 s", instances=2),
+    Scenario(name="two instances, no restart", instances=2, ends_by=None),
+    Scenario(name="one instance, kill -9 every 5 s", ends_by=signal.SIGKILL),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
