@@ -414,7 +414,7 @@ def test_the_instant_alone_decides_however_pubsub_writes_it() -> None:
     assert first == forwarded
 
 
-def test_a_replayed_letter_brings_its_conversion_id() -> None:
+def test_a_replayed_dead_letter_brings_its_conversion_id() -> None:
     assert replayed_conversion_id(message(attributes={"xcapi_conversion_id": "order-1"})) == "order-1"
     assert replayed_conversion_id(message(attributes={"xcapi_conversion_id": ""})) is None
     assert replayed_conversion_id(message()) is None

@@ -50,7 +50,7 @@ async def test_those_behind_a_hanging_x_are_answered_in_their_time_and_never_sen
     answers = await asyncio.gather(*handling)
     assert {answer.status for answer in answers} == {503}
     assert {answer.cause for answer in answers} == {"x_timeout", "no_time_left"}
-    # A quarter of the time beside one request is kept back, for the letters of what such a request would refuse.
+    # A quarter of the time beside one request is kept back, for the dead letters of what such a request would refuse.
     assert max(starts) <= deadline - 0.2 - 0.2, "a request started without its whole time left"
 
 

@@ -55,7 +55,7 @@ async def test_each_event_of_a_message_ends_where_it_should(capfd: pytest.Captur
     assert answer == ACK
     assert set(rig.sent) == {"c1", "bad", "c5"}
     assert Counter(rig.reasons) == {"rejected": 1, "invalid_event": 2, "expired": 1}
-    by_index = {letter.attributes["xcapi_event_index"]: letter for letter in rig.dead_letters.messages}
+    by_index = {dead_letter.attributes["xcapi_event_index"]: dead_letter for dead_letter in rig.dead_letters.messages}
     assert sorted(by_index) == ["1", "2", "3", "5"]
     assert by_index["1"].attributes["xcapi_error_message"] == "conversion_id (bad) is no good"
     assert by_index["1"].attributes["xcapi_conversion_id"] == "bad"
@@ -66,15 +66,15 @@ async def test_each_event_of_a_message_ends_where_it_should(capfd: pytest.Captur
     assert [rig.has(name) for name in ("c1", "c5", "bad")] == [True, True, False]
 
 
-async def test_letter_holds_its_event_byte_for_byte() -> None:
+async def test_dead_letter_holds_its_event_byte_for_byte() -> None:
     rig = HandlerRig()
     data = b'[ {"event_id" : "tw-o8z6j-o8z21", "value":1.10 } ,{"a":1,"a":2}]'
     assert await rig.handler.handle(message(data=data)) == ACK
-    letters = [b'{"event_id" : "tw-o8z6j-o8z21", "value":1.10 }', b'{"a":1,"a":2}']
-    assert [letter.data for letter in rig.dead_letters.messages] == letters
+    dead_letters = [b'{"event_id" : "tw-o8z6j-o8z21", "value":1.10 }', b'{"a":1,"a":2}']
+    assert [dead_letter.data for dead_letter in rig.dead_letters.messages] == dead_letters
 
 
-async def test_event_without_consent_leaves_no_letter_however_invalid_it_is() -> None:
+async def test_event_without_consent_leaves_no_dead_letter_however_invalid_it_is() -> None:
     rig = HandlerRig()
     assert await rig.handle({"consent": "denied", "email": "jane@example.com"}) == ACK
     assert (rig.dead_letters.requests, rig.x.requests) == (0, [])
@@ -88,14 +88,14 @@ async def test_message_of_no_events_is_acked(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no JSON", b"17", b'{"events": [', b"\xff\xfe", b"[" * 100_000])
-async def test_unreadable_message_is_one_letter_as_it_came(data: bytes) -> None:
+async def test_unreadable_message_is_one_dead_letter_as_it_came(data: bytes) -> None:
     rig = HandlerRig()
     assert await rig.handler.handle(message(data=data, attributes={"origin": "shop"})) == ACK
-    (letter,) = rig.dead_letters.messages
-    assert letter.data == data
-    assert letter.attributes["xcapi_reason"] == "invalid_message"
-    assert letter.attributes["origin"] == "shop"
-    assert "xcapi_event_index" not in letter.attributes
+    (dead_letter,) = rig.dead_letters.messages
+    assert dead_letter.data == data
+    assert dead_letter.attributes["xcapi_reason"] == "invalid_message"
+    assert dead_letter.attributes["origin"] == "shop"
+    assert "xcapi_event_index" not in dead_letter.attributes
 
 
 async def test_conversion_that_x_did_not_confirm_is_dead_lettered_and_not_remembered_as_delivered() -> None:
@@ -265,15 +265,15 @@ async def test_events_of_a_large_message_leave_in_full_requests() -> None:
     assert len(rig.x.requests) <= 5_000 // 500 + 5
 
 
-async def test_thousands_of_bad_events_share_letters_and_lines(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_thousands_of_bad_events_share_dead_letters_and_lines(capfd: pytest.CaptureFixture[str]) -> None:
     rig = HandlerRig()
     assert await rig.handle(*("rubbish" for _ in range(3_000))) == ACK
-    assert sum(int(letter.attributes["xcapi_event_count"]) for letter in rig.dead_letters.messages) == 3_000
+    assert sum(int(dead_letter.attributes["xcapi_event_count"]) for dead_letter in rig.dead_letters.messages) == 3_000
     assert len(rig.dead_letters.messages) == 1
     lines = logged(capfd)
     assert len(lines) < 50
     assert [line["invalid_event"] for line in lines if line["event"] == "delivery.settled"] == [3_000]
-    # That letter, too, is remembered for each of its events.
+    # That dead letter, too, is remembered for each of its events.
     assert await rig.handle(*("rubbish" for _ in range(3_000))) == ACK
     assert len(rig.dead_letters.messages) == 1
 

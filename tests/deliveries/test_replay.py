@@ -26,7 +26,7 @@ def without_id(number: int) -> dict[str, object]:
     return {"event_id": f"tw-{PIXEL}-o8z21", "twclid": f"click-{number}"}
 
 
-async def test_events_that_shared_a_letter_keep_their_derived_ids_when_it_is_replayed() -> None:
+async def test_events_that_shared_a_dead_letter_keep_their_derived_ids_when_it_is_replayed() -> None:
     rig = HandlerRig(FakeX(lambda _: failed(401)))
     await rig.handler.handle(message({"no": "event"}, *(without_id(number) for number in range(1200))))
     first = {conversion_id for request in rig.x.requests for conversion_id in request}
@@ -58,7 +58,7 @@ async def test_rejected_event_keeps_its_id_when_it_is_replayed_without_one_of_it
     assert again.sent == [dead_letter.attributes["xcapi_conversion_id"]] == [rig.x.requests[0][1]]
 
 
-async def test_letter_that_expires_on_its_way_keeps_the_id_it_brought() -> None:
+async def test_dead_letter_that_expires_on_its_way_keeps_the_id_it_brought() -> None:
     rig = HandlerRig(max_event_age_hours=1.0)
     old = {**without_id(1), "time": "2026-01-01T00:00:00Z"}
     brought = {"xcapi_conversion_id": "xcapi-original", "xcapi_reason": "rejected"}

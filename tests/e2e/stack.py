@@ -49,7 +49,7 @@ class Stack:
         """The push endpoint."""
         return self.function.url
 
-    def letters(self, count: int = 0, *, timeout_s: float = 5.0) -> list[DeadLetter]:
+    def dead_letters(self, count: int = 0, *, timeout_s: float = 5.0) -> list[DeadLetter]:
         """Return all dead letters that wait, after at least `count` came or the time is over."""
         found: list[DeadLetter] = []
         deadline = time.monotonic() + timeout_s
@@ -70,7 +70,7 @@ class Stack:
         self.pubsub.set_down(down=False)
         self.secrets.set_down(down=False)
         self.secrets.set_delay(0)
-        self.letters()
+        self.dead_letters()
 
     def events_logged(self, name: str, since: int = 0, *, count: int = 1) -> list[dict[str, object]]:
         """Return the log entries of an event from line `since` on, once there are `count`; TimeoutError otherwise.

@@ -181,10 +181,10 @@ async def test_every_field_survives_every_nasty_value(stack: Stack) -> None:
     # X alone can judge, and which pass as text, come back.
     refused = stack.sandbox.refused()
     assert {error["parameter"] for record in refused for error in record["errors"]} <= {"event_id"}
-    letters = stack.letters(totals.get("invalid_event", 0) + totals.get("rejected", 0))
-    assert len(letters) == totals["invalid_event"] + totals["rejected"]
+    dead_letters = stack.dead_letters(totals.get("invalid_event", 0) + totals.get("rejected", 0))
+    assert len(dead_letters) == totals["invalid_event"] + totals["rejected"]
     sent = set(events)
-    assert all(letter.data in sent for letter in letters)
+    assert all(dead_letter.data in sent for dead_letter in dead_letters)
     assert totals["delivered"] > len(events) // 3
     assert totals["skipped_no_consent"] > 50
 
@@ -250,15 +250,15 @@ DATA = {
 
 
 @pytest.mark.parametrize("name", DATA)
-async def test_data_that_holds_no_event_is_one_letter(stack: Stack, name: str) -> None:
+async def test_data_that_holds_no_event_is_one_dead_letter(stack: Stack, name: str) -> None:
     answer = await push(stack.url, DATA[name], attributes={"source": "test"})
     assert answer.status == 204
     assert answer.seconds < 10
-    letters = stack.letters(1)
-    (letter,) = letters
-    assert letter.attributes["xcapi_reason"] in {"invalid_message", "invalid_event"}
-    # An array's one element is a letter of its own, without the array's brackets.
-    assert letter.data in {DATA[name], DATA[name][1:-1]}
+    dead_letters = stack.dead_letters(1)
+    (dead_letter,) = dead_letters
+    assert dead_letter.attributes["xcapi_reason"] in {"invalid_message", "invalid_event"}
+    # An array's one element is a dead letter of its own, without the array's brackets.
+    assert dead_letter.data in {DATA[name], DATA[name][1:-1]}
     assert stack.sandbox.requests() == []
 
 
@@ -307,7 +307,7 @@ async def test_bodies_larger_than_any_delivery_are_refused_unread(stack: Stack) 
 
 
 async def test_message_of_10_mb_with_20_000_events_is_judged_one_by_one(stack: Stack) -> None:
-    """500 kinds of rubbish between 18,500 good events: the good are delivered, each bad one has its letter."""
+    """500 kinds of rubbish between 18,500 good events: the good are delivered, each bad one has its dead letter."""
     chance = random.Random(7)
     kinds = [_with(field, nasty) for field in FIELDS for nasty in NASTY if len(nasty) < 100]
     kinds = [kind for kind in chance.sample(kinds, 470) if b'"consent' not in kind]
@@ -351,39 +351,39 @@ async def test_message_of_10_mb_with_20_000_events_is_judged_one_by_one(stack: S
     ends = {name: n for name, n in entry.items() if isinstance(n, int) and not name.startswith(_NO_ENDS)}
     assert sum(ends.values()) == len(parts)
     due = sum(ends.get(name, 0) for name in ("invalid_event", "rejected"))
-    letters = stack.letters(1, timeout_s=10)
-    counted = sum(int(letter.attributes.get("xcapi_event_count", "1")) for letter in letters)
+    dead_letters = stack.dead_letters(1, timeout_s=10)
+    counted = sum(int(dead_letter.attributes.get("xcapi_event_count", "1")) for dead_letter in dead_letters)
     assert counted == due
     await _still_works(stack)
 
 
-async def test_more_than_1000_refused_events_share_letters(stack: Stack) -> None:
+async def test_more_than_1000_refused_events_share_dead_letters(stack: Stack) -> None:
     bad = [json.dumps({"n": n, "é": "ü"}, ensure_ascii=bool(n % 2)).encode() for n in range(2500)]
     message_id = new_id("m")
     assert (await push(stack.url, b"[" + b",".join(bad) + b"]", message_id=message_id)).status == 204
-    letters = stack.letters(1)
-    assert len(letters) == 1
-    (letter,) = letters
-    assert letter.data == b"[" + b",".join(bad) + b"]"
-    assert letter.attributes["xcapi_event_count"] == "2500"
-    assert letter.attributes["xcapi_reason"] == "invalid_event"
-    assert letter.attributes["xcapi_message_id"] == message_id
-    assert "xcapi_event_index" not in letter.attributes
+    dead_letters = stack.dead_letters(1)
+    assert len(dead_letters) == 1
+    (dead_letter,) = dead_letters
+    assert dead_letter.data == b"[" + b",".join(bad) + b"]"
+    assert dead_letter.attributes["xcapi_event_count"] == "2500"
+    assert dead_letter.attributes["xcapi_reason"] == "invalid_event"
+    assert dead_letter.attributes["xcapi_message_id"] == message_id
+    assert "xcapi_event_index" not in dead_letter.attributes
 
 
-async def test_a_bad_message_of_full_size_has_its_letter(stack: Stack) -> None:
+async def test_a_bad_message_of_full_size_has_its_dead_letter(stack: Stack) -> None:
     data = b"x" * 9_990_000
     assert (await push(stack.url, data, attributes={"k" * 256: "v" * 1024})).status == 204
-    (letter,) = stack.letters(1, timeout_s=10)
-    assert len(letter.data) == len(data)
+    (dead_letter,) = stack.dead_letters(1, timeout_s=10)
+    assert len(dead_letter.data) == len(data)
 
 
-async def test_a_bad_event_of_full_size_among_good_ones_has_its_letter(stack: Stack) -> None:
+async def test_a_bad_event_of_full_size_among_good_ones_has_its_dead_letter(stack: Stack) -> None:
     good = event()
     big = {"junk": "y" * 9_500_000}
     assert (await push(stack.url, [big, good])).status == 204
-    (letter,) = stack.letters(1, timeout_s=10)
-    assert json.loads(letter.data) == big
+    (dead_letter,) = stack.dead_letters(1, timeout_s=10)
+    assert json.loads(dead_letter.data) == big
     assert stack.accepted_ids() == [good["conversion_id"]]
 
 

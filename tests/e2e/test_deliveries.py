@@ -158,15 +158,15 @@ async def test_many_events_of_one_message_share_requests_of_500(stack: Stack, wr
     assert len(sizes) <= 4
 
 
-async def test_empty_list_is_acked_and_message_without_data_is_a_letter(stack: Stack) -> None:
+async def test_empty_list_is_acked_and_message_without_data_is_a_dead_letter(stack: Stack) -> None:
     assert (await push(stack.url, [])).status == 204
     assert (await push(stack.url, {"events": []})).status == 204
-    assert stack.letters() == []
+    assert stack.dead_letters() == []
     for message in ({"attributes": {"a": "b"}}, {"data": "", "attributes": {"a": "b"}}, {"messageId": "7"}):
         assert (await post(stack.url, {"message": message})).status == 204
-        (letter,) = stack.letters(1)
-        assert letter.data == b""
-        assert letter.attributes["xcapi_reason"] == "invalid_message"
+        (dead_letter,) = stack.dead_letters(1)
+        assert dead_letter.data == b""
+        assert dead_letter.attributes["xcapi_reason"] == "invalid_message"
 
 
 async def test_x_failing_to_answer_is_503_with_its_cause(stack: Stack) -> None:
@@ -192,12 +192,12 @@ async def test_a_duplicate_in_progress_joins_and_costs_no_second_post(stack: Sta
     assert [record.conversions for record in stack.sandbox.requests()] == [1]
 
 
-async def test_a_duplicate_in_progress_joins_the_letters_too(stack: Stack) -> None:
+async def test_a_duplicate_in_progress_joins_the_dead_letters_too(stack: Stack) -> None:
     stack.sandbox.inject({"latency_s": 0.3})
     twin = envelope([event(), {"junk": 1}], message_id=new_id("m"))
     answers = await asyncio.gather(*(post(stack.url, twin) for _ in range(4)))
     assert [answer.status for answer in answers] == [204] * 4
-    assert len(stack.letters(1)) == 1
+    assert len(stack.dead_letters(1)) == 1
 
 
 async def test_same_message_id_with_other_content_is_another_message(stack: Stack) -> None:
@@ -229,7 +229,7 @@ async def test_redelivery_of_a_half_settled_message_sends_only_the_rest(stack: S
     stack.sandbox.inject({"status": 503, "pixel_id": "p9q7k"})
     first = await post(stack.url, {**body, "deliveryAttempt": 1})
     assert first.status == 503
-    assert len(stack.letters(3)) == 3
+    assert len(stack.dead_letters(3)) == 3
     assert sorted(stack.accepted_ids()) == sorted(str(one["conversion_id"]) for one in here)
     again = await post(stack.url, {**body, "deliveryAttempt": 2})
     assert again.status == 503
@@ -237,11 +237,11 @@ async def test_redelivery_of_a_half_settled_message_sends_only_the_rest(stack: S
     final = await post(stack.url, {**body, "deliveryAttempt": 3})
     assert final.status == 204
     assert sorted(stack.accepted_ids()) == sorted(str(one["conversion_id"]) for one in [*here, *there])
-    assert stack.letters() == []
+    assert stack.dead_letters() == []
     # Once more, as Pub/Sub does when an ack is lost.
     assert (await post(stack.url, {**body, "deliveryAttempt": 4})).status == 204
     assert len(stack.accepted_ids()) == len(here) + len(there)
-    assert stack.letters() == []
+    assert stack.dead_letters() == []
 
 
 async def test_what_x_answers_after_the_delivery_was_given_up_is_remembered(stack: Stack) -> None:
@@ -262,9 +262,9 @@ async def test_dead_letters_keep_the_event_byte_for_byte(stack: Stack) -> None:
         stack.url, raw, attributes={"shop": "7", "goog_x": "reserved"}, message_id=message_id, attempt=4
     )
     assert answer.status == 204
-    (letter,) = stack.letters(1)
-    assert letter.data == raw
-    attributes = dict(letter.attributes)
+    (dead_letter,) = stack.dead_letters(1)
+    assert dead_letter.data == raw
+    attributes = dict(dead_letter.attributes)
     assert attributes.pop("xcapi_failed_at").endswith("Z")
     assert "identifiers" in attributes.pop("xcapi_error_message")
     assert attributes == {
@@ -286,7 +286,7 @@ async def test_dead_letters_of_a_pack_are_its_elements_and_carry_xs_words(stack:
     good = json.dumps(event()).encode()
     answer = await push(stack.url, b"[ " + good + b" , " + bad + b',"text"]')
     assert answer.status == 204
-    by_reason = {letter.attributes["xcapi_reason"]: letter for letter in stack.letters(2)}
+    by_reason = {dead_letter.attributes["xcapi_reason"]: dead_letter for dead_letter in stack.dead_letters(2)}
     rejected, invalid = by_reason["rejected"], by_reason["invalid_event"]
     assert rejected.data == bad
     assert rejected.attributes["xcapi_http_status"] == "404"
@@ -301,15 +301,15 @@ async def test_dead_letters_of_a_pack_are_its_elements_and_carry_xs_words(stack:
     assert invalid.attributes["xcapi_event_index"] == "2"
 
 
-async def test_a_replayed_letter_keeps_its_conversion_id(stack: Stack) -> None:
-    """Without an id of its own an event gets a derived one, which letter and replay hand on."""
+async def test_a_replayed_dead_letter_keeps_its_conversion_id(stack: Stack) -> None:
+    """Without an id of its own an event gets a derived one, which dead letter and replay hand on."""
     raw = json.dumps(event(conversion_id=None)).encode()
     stack.sandbox.inject({"status": 404, "message": "User 1 does not have access to account 2"})
     assert (await push(stack.url, raw)).status == 204
     stack.sandbox.clear_faults()
-    (letter,) = stack.letters(1)
-    derived = letter.attributes["xcapi_conversion_id"]
-    assert (await push(stack.url, letter.data, attributes=letter.attributes)).status == 204
+    (dead_letter,) = stack.dead_letters(1)
+    derived = dead_letter.attributes["xcapi_conversion_id"]
+    assert (await push(stack.url, dead_letter.data, attributes=dead_letter.attributes)).status == 204
     assert stack.accepted_ids() == [derived]
 
 
@@ -317,14 +317,14 @@ async def test_dead_letters_keep_to_pubsubs_limits(stack: Stack) -> None:
     """100 attributes of the longest kind come in; ours win, what does not fit is dropped and counted."""
     attributes = {f"k{n:03}" + "x" * 252: "v" * 1024 for n in range(100)}
     assert (await push(stack.url, b"no json", attributes=attributes)).status == 204
-    (letter,) = stack.letters(1)
-    assert len(letter.attributes) <= 100
-    kept = [name for name in letter.attributes if name.startswith("k")]
-    assert int(letter.attributes["xcapi_attributes_dropped"]) + len(kept) == 100
-    assert letter.attributes["xcapi_reason"] == "invalid_message"
+    (dead_letter,) = stack.dead_letters(1)
+    assert len(dead_letter.attributes) <= 100
+    kept = [name for name in dead_letter.attributes if name.startswith("k")]
+    assert int(dead_letter.attributes["xcapi_attributes_dropped"]) + len(kept) == 100
+    assert dead_letter.attributes["xcapi_reason"] == "invalid_message"
 
 
-async def test_a_delivery_whose_letter_cannot_be_published_is_nacked_and_sent_once(stack: Stack) -> None:
+async def test_a_delivery_whose_dead_letter_cannot_be_published_is_nacked_and_sent_once(stack: Stack) -> None:
     good = event()
     body = envelope([good, "junk"], message_id=new_id("m"))
     stack.pubsub.set_down(down=True)
@@ -334,10 +334,10 @@ async def test_a_delivery_whose_letter_cannot_be_published_is_nacked_and_sent_on
     stack.pubsub.set_down(down=False)
     assert (await post(stack.url, body)).status == 204
     assert stack.accepted_ids() == [good["conversion_id"]]
-    assert len(stack.letters(1)) == 1
+    assert len(stack.dead_letters(1)) == 1
 
 
-async def test_letters_given_up_during_an_outage_are_not_published_twice(stack: Stack) -> None:
+async def test_dead_letters_given_up_during_an_outage_are_not_published_twice(stack: Stack) -> None:
     """More deliveries than the publisher has threads: what waited behind the outage must not go out later."""
     bodies = [envelope(["junk"], message_id=new_id("m")) for _ in range(12)]
     stack.pubsub.set_down(down=True)
@@ -348,12 +348,12 @@ async def test_letters_given_up_during_an_outage_are_not_published_twice(stack: 
     answers = await asyncio.gather(*(post(stack.url, body) for body in bodies))
     assert {answer.status for answer in answers} == {204}
     await asyncio.sleep(1.0)
-    ids = [letter.attributes["xcapi_message_id"] for letter in stack.letters(len(bodies))]
+    ids = [dead_letter.attributes["xcapi_message_id"] for dead_letter in stack.dead_letters(len(bodies))]
     assert len(ids) == len(set(ids)) == len(bodies)
 
 
-async def test_unconfirmed_conversions_are_not_sent_again_even_when_their_letters_waited(stack: Stack) -> None:
-    """X may have counted them: a redelivery publishes the letter and leaves X alone."""
+async def test_unconfirmed_conversions_are_not_sent_again_even_when_their_dead_letters_waited(stack: Stack) -> None:
+    """X may have counted them: a redelivery publishes the dead letter and leaves X alone."""
     stack.sandbox.inject({"processed": 7, "times": 1})
     body = envelope(event(), message_id=new_id("m"))
     stack.pubsub.set_down(down=True)
@@ -362,17 +362,17 @@ async def test_unconfirmed_conversions_are_not_sent_again_even_when_their_letter
     stack.pubsub.set_down(down=False)
     assert (await post(stack.url, body)).status == 204
     assert len(stack.sandbox.requests()) == 1
-    (letter,) = stack.letters(1)
-    assert letter.attributes["xcapi_reason"] == "unconfirmed"
-    assert letter.attributes["xcapi_http_status"] == "200"
+    (dead_letter,) = stack.dead_letters(1)
+    assert dead_letter.attributes["xcapi_reason"] == "unconfirmed"
+    assert dead_letter.attributes["xcapi_http_status"] == "200"
 
 
-async def test_an_unconfirmed_letter_can_be_replayed_on_purpose(stack: Stack) -> None:
+async def test_an_unconfirmed_dead_letter_can_be_replayed_on_purpose(stack: Stack) -> None:
     stack.sandbox.inject({"processed": 0, "times": 1})
     assert (await push(stack.url, event())).status == 204
-    (letter,) = stack.letters(1)
-    assert letter.attributes["xcapi_reason"] == "unconfirmed"
-    assert (await push(stack.url, letter.data, attributes=letter.attributes)).status == 204
+    (dead_letter,) = stack.dead_letters(1)
+    assert dead_letter.attributes["xcapi_reason"] == "unconfirmed"
+    assert (await push(stack.url, dead_letter.data, attributes=dead_letter.attributes)).status == 204
     assert len(stack.sandbox.requests()) == 2
 
 
@@ -386,7 +386,7 @@ async def test_events_without_consent_are_skipped_before_anything_else(stack: St
     ]
     assert (await push(stack.url, no)).status == 204
     assert stack.sandbox.requests() == []
-    assert stack.letters() == []
+    assert stack.dead_letters() == []
     wait_for(lambda: any(entry.get("skipped_no_consent") == 5 for entry in stack.events_logged("delivery.settled")))
 
 

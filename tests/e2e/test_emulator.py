@@ -19,11 +19,11 @@ pytestmark = pytest.mark.e2e
 
 
 def _collector(emulator: PubsubEmulator, subscription: str) -> Callable[[], list[DeadLetter]]:
-    letters: list[DeadLetter] = []
+    dead_letters: list[DeadLetter] = []
 
     def collect() -> list[DeadLetter]:
-        letters.extend(emulator.pull(subscription, timeout_s=0.1))
-        return letters
+        dead_letters.extend(emulator.pull(subscription, timeout_s=0.1))
+        return dead_letters
 
     return collect
 
@@ -46,7 +46,7 @@ def test_from_topic_to_x_and_to_the_dead_letter_topic(  # noqa: PLR0917 - its fi
     path = new_path(function.url, ack_deadline_s=24, min_backoff_s=1, max_backoff_s=1, max_delivery_attempts=5)
     emulator.provision(topics)
     emulator.provision(path)
-    letters = _collector(emulator, topics.dead_letter_subscription)
+    dead_letters = _collector(emulator, topics.dead_letter_subscription)
 
     good = [event() for _ in range(20)]
     emulator.publish(path.topic, json.dumps(good[:19]).encode())
@@ -54,8 +54,8 @@ def test_from_topic_to_x_and_to_the_dead_letter_topic(  # noqa: PLR0917 - its fi
     bad = b' {"event_id" :"tw-o8z6j-nobody", "email":"nobody@example.com", "conversion_id": "bad"} '
     emulator.publish(path.topic, bad, {"shop": "8"})
     emulator.publish(path.topic, b"no json")
-    wait_for(lambda: len(letters()) == 2, timeout_s=15)
-    by_reason = {letter.attributes["xcapi_reason"]: letter for letter in letters()}
+    wait_for(lambda: len(dead_letters()) == 2, timeout_s=15)
+    by_reason = {dead_letter.attributes["xcapi_reason"]: dead_letter for dead_letter in dead_letters()}
     assert by_reason["rejected"].data == bad
     assert by_reason["rejected"].attributes["shop"] == "8"
     assert by_reason["rejected"].attributes["xcapi_publish_time"].endswith("Z")
@@ -78,11 +78,11 @@ def test_from_topic_to_x_and_to_the_dead_letter_topic(  # noqa: PLR0917 - its fi
     emulator.publish(path.topic, lost)
     exhausted = _collector(emulator, path.dead_letter_subscription)
     wait_for(lambda: len(exhausted()) == 1, timeout_s=30)
-    (letter,) = exhausted()
-    assert letter.data == lost
-    assert "xcapi_reason" not in letter.attributes
+    (dead_letter,) = exhausted()
+    assert dead_letter.data == lost
+    assert "xcapi_reason" not in dead_letter.attributes
     time.sleep(0.5)
-    assert len(letters()) == 2
+    assert len(dead_letters()) == 2
     accepted = [one["conversion_id"] for one in sandbox.accepted()]
     assert sorted(accepted) == sorted(str(one["conversion_id"]) for one in [*good, late])
     assert not [line for line in function.lines if "crashed" in line]

@@ -38,13 +38,13 @@ async def _check(stack: Stack, events: list[dict[str, object]], bad: set[object]
     assert answer.status == 204
     accepted = stack.accepted_ids()
     assert sorted(accepted) == sorted(str(one["conversion_id"]) for one in events if one["conversion_id"] not in bad)
-    letters = stack.letters(len(bad))
-    assert {letter.attributes["xcapi_conversion_id"] for letter in letters} == bad
-    assert len(letters) == len(bad)
-    for letter in letters:
-        assert letter.attributes["xcapi_reason"] == "rejected"
-        assert letter.attributes["xcapi_http_status"] in {"400", "404"}
-        assert letter.attributes["xcapi_error_message"]
+    dead_letters = stack.dead_letters(len(bad))
+    assert {dead_letter.attributes["xcapi_conversion_id"] for dead_letter in dead_letters} == bad
+    assert len(dead_letters) == len(bad)
+    for dead_letter in dead_letters:
+        assert dead_letter.attributes["xcapi_reason"] == "rejected"
+        assert dead_letter.attributes["xcapi_http_status"] in {"400", "404"}
+        assert dead_letter.attributes["xcapi_error_message"]
     assert requests <= most
     return requests
 
@@ -102,7 +102,7 @@ async def test_bad_one_among_concurrent_single_deliveries_nacks_nobody(stack: St
     assert sorted(stack.accepted_ids()) == sorted(
         str(one["conversion_id"]) for one in events if one["conversion_id"] != bad
     )
-    assert len(stack.letters(1)) == 1
+    assert len(stack.dead_letters(1)) == 1
 
 
 NO_CONVERSIONS_FAULT: dict[str, tuple[dict[str, object], str, int]] = {
@@ -131,9 +131,9 @@ async def test_what_no_conversion_causes_is_not_searched_for(stack: Stack, name:
     answer = await push(stack.url, events)
     assert answer.status == 204
     assert len(stack.sandbox.requests()) <= most
-    letters = stack.letters(500)
-    assert {letter.attributes["xcapi_reason"] for letter in letters} == {reason}
-    assert len({letter.attributes["xcapi_conversion_id"] for letter in letters}) == 500
+    dead_letters = stack.dead_letters(500)
+    assert {dead_letter.attributes["xcapi_reason"] for dead_letter in dead_letters} == {reason}
+    assert len({dead_letter.attributes["xcapi_conversion_id"] for dead_letter in dead_letters}) == 500
     stack.start_over()
     # Settled events are not resurrected, and the next ones go through.
     assert (await push(stack.url, event())).status == 204
@@ -150,9 +150,9 @@ async def test_pixel_that_is_of_another_account_costs_two_requests(function_venv
         answer = await push(stack.url, [event(event_id=None, event="purchase") for _ in range(80)])
         assert answer.status == 204
         assert [record.status for record in stack.sandbox.requests()] == [404, 404]
-        letters = stack.letters(80)
-        assert {letter.attributes["xcapi_reason"] for letter in letters} == {"unauthorized"}
-        assert {letter.attributes["xcapi_error_code"] for letter in letters} == {"NOT_FOUND"}
+        dead_letters = stack.dead_letters(80)
+        assert {dead_letter.attributes["xcapi_reason"] for dead_letter in dead_letters} == {"unauthorized"}
+        assert {dead_letter.attributes["xcapi_error_code"] for dead_letter in dead_letters} == {"NOT_FOUND"}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ async def test_x_that_refuses_everything_does_not_empty_the_backlog_into_the_dea
         stack.sandbox.inject(fault)
         answer = await push(stack.url, [event() for _ in range(200)])
         assert (answer.status, answer.reason) == (503, "refuses_everything")
-        assert len(stack.letters(20)) == 20
+        assert len(stack.dead_letters(20)) == 20
         assert stack.events_logged("pixel.refuses_everything")
 
 
@@ -190,5 +190,5 @@ async def test_a_message_of_which_every_second_event_is_refused_ends(stack: Stac
     assert sorted(stack.accepted_ids()) == sorted(
         str(one["conversion_id"]) for one in events if one["conversion_id"] not in bad
     )
-    letters = [letter.attributes["xcapi_conversion_id"] for letter in stack.letters(60)]
-    assert sorted(letters) == sorted(map(str, bad))
+    dead_letters = [dead_letter.attributes["xcapi_conversion_id"] for dead_letter in stack.dead_letters(60)]
+    assert sorted(dead_letters) == sorted(map(str, bad))

@@ -65,7 +65,7 @@ async def test_rotated_keys_of_both_kinds_are_found_without_a_restart(stack: Sta
     answers = await push_all(stack.url, [[event(), _for_token_pixel()] for _ in range(50)])
     assert {answer.status for answer in answers} == {204}
     assert len(stack.accepted_ids()) == 100
-    assert stack.letters() == []
+    assert stack.dead_letters() == []
     # One reader at a time: one call a pixel, however many deliveries were refused.
     assert stack.secrets.access_calls - calls == 2
     assert [record.status for record in stack.sandbox.requests()].count(401) <= 8
@@ -85,9 +85,9 @@ async def test_keys_that_x_refuses_are_read_again_once_in_30_seconds(stack: Stac
     for _ in range(5):
         assert (await push(stack.url, event())).status == 204
     assert stack.secrets.access_calls == 2
-    letters = stack.letters(5)
-    assert {letter.attributes["xcapi_reason"] for letter in letters} == {"unauthorized"}
-    assert {letter.attributes["xcapi_error_code"] for letter in letters} == {"UNAUTHORIZED_ACCESS"}
+    dead_letters = stack.dead_letters(5)
+    assert {dead_letter.attributes["xcapi_reason"] for dead_letter in dead_letters} == {"unauthorized"}
+    assert {dead_letter.attributes["xcapi_error_code"] for dead_letter in dead_letters} == {"UNAUTHORIZED_ACCESS"}
     assert [record.status for record in stack.sandbox.requests()] == [401] * 6
 
 
@@ -99,7 +99,7 @@ async def test_refused_keys_can_requeue_and_close_the_gate_for_a_minute(requeuei
     assert {(answer.status, answer.reason) for answer in answers} == {(503, "unauthorized")}
     assert max(answer.seconds for answer in answers) < 1
     assert len(requeueing.sandbox.requests()) == 2
-    assert requeueing.letters() == []
+    assert requeueing.dead_letters() == []
     # The other pixel has keys of its own.
     requeueing.sandbox.accept_keys({"pixel_tokens": {"p9q7k": ["sandbox-pixel-token-p9q7k-not-a-real-token"]}})
     assert (await push(requeueing.url, _for_token_pixel())).status == 204
@@ -115,7 +115,7 @@ async def test_secret_manager_down_at_the_start_is_503_in_time_and_heals(stack: 
     stack.secrets.set_down(down=False)
     await asyncio.sleep(1.1)
     assert (await post(stack.url, message)).status == 204
-    assert stack.letters() == []
+    assert stack.dead_letters() == []
 
 
 async def test_secret_manager_that_hangs_does_not_hold_a_delivery_past_its_time(stack: Stack) -> None:
@@ -181,7 +181,7 @@ async def test_rotation_while_secret_manager_is_down_loses_nothing(hasty: Stack)
     for _ in range(2):
         answer = await post(hasty.url, message)
         assert (answer.status, answer.reason) == (503, "credentials_unavailable")
-    assert hasty.letters() == []
+    assert hasty.dead_letters() == []
     hasty.secrets.set_down(down=False)
     for _ in range(20):
         answer = await post(hasty.url, message)
@@ -190,7 +190,7 @@ async def test_rotation_while_secret_manager_is_down_loses_nothing(hasty: Stack)
         await asyncio.sleep(0.5)
     assert answer.status == 204
     assert "during-the-outage" in hasty.accepted_ids()
-    assert hasty.letters() == []
+    assert hasty.dead_letters() == []
 
 
 PAYLOADS = {

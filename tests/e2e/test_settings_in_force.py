@@ -1,4 +1,4 @@
-"""What the settings promise, on the running function: dry run, local keys and letters, consent."""
+"""What the settings promise, on the running function: dry run, local keys and dead letters, consent."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ async def test_dry_run_discards_and_says_so(function_venv: FunctionVenv) -> None
         assert (await push(stack.url, events[:1])).status == 204
         assert (await push(stack.url, ["junk"])).status == 204
         assert stack.sandbox.requests() == []
-        assert len(stack.letters(1)) == 1
+        assert len(stack.dead_letters(1)) == 1
         settled = stack.events_logged("delivery.settled", count=3)
         assert [entry.get("skipped_dry_run") for entry in settled] == [12, 1, None]
         assert all("discarded" in str(entry) and entry["severity"] == "WARNING" for entry in settled)
@@ -37,11 +37,11 @@ async def test_dry_run_discards_and_says_so(function_venv: FunctionVenv) -> None
         assert body["settings"]["dry_run"] is True
 
 
-async def test_local_keys_and_letters_work_without_google(function_venv: FunctionVenv, tmp_path: Path) -> None:
+async def test_local_keys_and_dead_letters_work_without_google(function_venv: FunctionVenv, tmp_path: Path) -> None:
     """`file:` and `env:` references and a `file:` topic: nothing of Google's is asked."""
     keys = tmp_path / "keys.json"
     keys.write_bytes(oauth_payload())
-    letters = tmp_path / "letters.jsonl"
+    dead_letters = tmp_path / "letters.jsonl"
     pixels = {
         "o8z6j": {"credentials": f"file:{keys}", "event_ids": {"purchase": "tw-o8z6j-o8z21"}},
         "p9q7k": {"credentials": "env:X_KEYS", "event_ids": {"purchase": "p9q31"}},
@@ -50,7 +50,7 @@ async def test_local_keys_and_letters_work_without_google(function_venv: Functio
     with running(
         function_venv,
         pixels=pixels,
-        dead_letter_topic=f"file:{letters}",
+        dead_letter_topic=f"file:{dead_letters}",
         extra_environment=environment,
         max_event_age_hours=24,
         consent="require",
@@ -64,13 +64,13 @@ async def test_local_keys_and_letters_work_without_google(function_venv: Functio
         old = event(consent=True, conversion_time="2020-01-01T00:00:00Z")
         silent = event(conversion_time="2020-01-01T00:00:00Z")
         assert (await push(stack.url, [old, silent])).status == 204
-        (letter,) = [json.loads(line) for line in letters.read_text().splitlines()]
-        assert json.loads(base64.b64decode(letter["data"])) == old
-        assert letter["attributes"]["xcapi_reason"] == "expired"
+        (dead_letter,) = [json.loads(line) for line in dead_letters.read_text().splitlines()]
+        assert json.loads(base64.b64decode(dead_letter["data"])) == old
+        assert dead_letter["attributes"]["xcapi_reason"] == "expired"
         assert stack.secrets.access_calls == 0
 
-        letters.unlink()
-        letters.mkdir()  # cannot be written now
+        dead_letters.unlink()
+        dead_letters.mkdir()  # cannot be written now
         assert (await push(stack.url, "junk")).status == 503
 
 

@@ -220,7 +220,7 @@ async def test_dead_letters_in_flight_are_finished(function_venv: FunctionVenv) 
         await asyncio.sleep(0.3)
         scene.stack.pubsub.set_down(down=False)
         assert (await flying).status == 204
-        assert len(scene.stack.letters(1)) == 1
+        assert len(scene.stack.dead_letters(1)) == 1
         assert await scene.gone() < 5
 
 

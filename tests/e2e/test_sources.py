@@ -25,7 +25,7 @@ def purchase(**params: object) -> dict[str, Any]:
     return {"name": "purchase", "params": {"value": "5.00", "currency": "EUR", **params}}
 
 
-async def test_each_event_of_a_body_ends_by_itself_and_its_letter_is_the_body_with_it_alone(stack: Stack) -> None:
+async def test_each_event_of_a_body_ends_by_itself_and_its_dead_letter_is_the_body_with_it_alone(stack: Stack) -> None:
     stack.start_over()
     lines = len(stack.function.lines)
     good, refused = new_id(), new_id()
@@ -46,18 +46,18 @@ async def test_each_event_of_a_body_ends_by_itself_and_its_letter_is_the_body_wi
     stack.sandbox.inject({"refuse": {"conversion_id": refused, "named": False}})
     assert (await push(stack.url, {**around, "events": events})).status == 204
     assert stack.accepted_ids() == [good]
-    letters = {letter.attributes["xcapi_reason"]: letter for letter in stack.letters(2)}
-    assert json.loads(letters["invalid_event"].data) == {**around, "events": [events[2]]}
-    assert json.loads(letters["rejected"].data) == {**around, "events": [events[4]]}
-    assert letters["rejected"].attributes["xcapi_conversion_id"] == refused
+    dead_letters = {dead_letter.attributes["xcapi_reason"]: dead_letter for dead_letter in stack.dead_letters(2)}
+    assert json.loads(dead_letters["invalid_event"].data) == {**around, "events": [events[2]]}
+    assert json.loads(dead_letters["rejected"].data) == {**around, "events": [events[4]]}
+    assert dead_letters["rejected"].attributes["xcapi_conversion_id"] == refused
 
-    # Published again once X takes it, the letter is the same conversion; and what is wrong is still wrong.
+    # Published again once X takes it, the dead letter is the same conversion; and what is wrong is still wrong.
     stack.sandbox.clear_faults()
-    for letter in letters.values():
-        assert (await push(stack.url, letter.data, attributes=letter.attributes)).status == 204
+    for dead_letter in dead_letters.values():
+        assert (await push(stack.url, dead_letter.data, attributes=dead_letter.attributes)).status == 204
     assert stack.accepted_ids() == [good, refused]
-    (again,) = stack.letters(1)
-    assert (again.data, again.attributes["xcapi_reason"]) == (letters["invalid_event"].data, "invalid_event")
+    (again,) = stack.dead_letters(1)
+    assert (again.data, again.attributes["xcapi_reason"]) == (dead_letters["invalid_event"].data, "invalid_event")
     assert not [line for line in stack.function.lines[lines:] if any(word in line for word in _PERSONAL)]
 
 
@@ -82,12 +82,15 @@ async def test_batch_of_calls_is_told_apart_call_by_call(stack: Stack) -> None:
     around = {"context": {"ip": "203.0.113.7", "userAgent": "SecretBrowser/1.0"}, "writeKey": "key"}
     assert (await push(stack.url, {**around, "batch": batch})).status == 204
     assert stack.accepted_ids() == [order]
-    letters = stack.letters(2)
+    dead_letters = stack.dead_letters(2)
     assert sorted(
-        (letter.attributes["xcapi_event_index"], letter.attributes["xcapi_reason"]) for letter in letters
+        (dead_letter.attributes["xcapi_event_index"], dead_letter.attributes["xcapi_reason"])
+        for dead_letter in dead_letters
     ) == [
         ("2", "invalid_event"),
         ("4", "invalid_event"),
     ]
-    by_index = {letter.attributes["xcapi_event_index"]: json.loads(letter.data) for letter in letters}
+    by_index = {
+        dead_letter.attributes["xcapi_event_index"]: json.loads(dead_letter.data) for dead_letter in dead_letters
+    }
     assert by_index == {"2": {**around, "batch": [batch[2]]}, "4": {**around, "batch": [7]}}

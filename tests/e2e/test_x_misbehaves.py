@@ -121,7 +121,7 @@ async def test_what_is_no_verdict_is_a_nack(misery: Misery, name: str) -> None:
     assert one.seconds < REQUEST_TIMEOUT_S
     # A kept connection that closes without a byte gets one fresh try.
     assert len(misery.x.received) <= (2 if name == "closed without a word" else 1)
-    assert misery.stack.letters() == []
+    assert misery.stack.dead_letters() == []
 
 
 UNCONFIRMED = {
@@ -139,9 +139,9 @@ async def test_200_with_another_count_is_unconfirmed(misery: Misery, name: str) 
     misery.x.behave = _says(UNCONFIRMED[name])
     lines = len(misery.stack.function.lines)
     assert (await push(misery.url, event())).status == 204
-    (letter,) = misery.stack.letters(1)
-    assert letter.attributes["xcapi_reason"] == "unconfirmed"
-    assert letter.attributes["xcapi_http_status"] == "200"
+    (dead_letter,) = misery.stack.dead_letters(1)
+    assert dead_letter.attributes["xcapi_reason"] == "unconfirmed"
+    assert dead_letter.attributes["xcapi_http_status"] == "200"
     assert [entry["severity"] for entry in misery.stack.events_logged("batch.unconfirmed", lines)] == ["ERROR"]
     assert len(misery.x.received) == 1
 
@@ -150,7 +150,7 @@ async def test_200_with_another_count_is_unconfirmed(misery: Misery, name: str) 
 async def test_200_with_the_count_is_a_success_whatever_else_it_says(misery: Misery, debug_id: object) -> None:
     misery.x.behave = _says(_ok(1, debug_id=debug_id, more={"x": 1}))
     assert (await push(misery.url, event())).status == 204
-    assert misery.stack.letters() == []
+    assert misery.stack.dead_letters() == []
 
 
 REFUSED: dict[str, tuple[Behaviour, str, str]] = {
@@ -176,12 +176,12 @@ REFUSED: dict[str, tuple[Behaviour, str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_4xx_is_a_letter_however_it_is_written(misery: Misery, name: str) -> None:
+async def test_4xx_is_a_dead_letter_however_it_is_written(misery: Misery, name: str) -> None:
     misery.x.behave, reason, status = REFUSED[name]
     one = await push(misery.url, event())
     assert one.status == 204
-    (letter,) = misery.stack.letters(1)
-    assert (letter.attributes["xcapi_reason"], letter.attributes["xcapi_http_status"]) == (reason, status)
+    (dead_letter,) = misery.stack.dead_letters(1)
+    assert (dead_letter.attributes["xcapi_reason"], dead_letter.attributes["xcapi_http_status"]) == (reason, status)
     assert len(misery.x.received) <= 2
 
 
@@ -358,7 +358,7 @@ async def test_words_of_x_that_would_take_hours_to_search_take_none(misery: Mise
         one = await push(misery.url, [event() for _ in range(4)])
         assert one.status == 204
         assert one.seconds < SETTLE_TIMEOUT_S
-        assert len(misery.stack.letters(4)) == 4
+        assert len(misery.stack.dead_letters(4)) == 4
 
 
 async def test_a_thousand_errors_name_each_its_own(misery: Misery) -> None:
@@ -374,5 +374,5 @@ async def test_a_thousand_errors_name_each_its_own(misery: Misery) -> None:
     misery.x.behave = names_all
     one = await push(misery.url, [event() for _ in range(500)])
     assert one.status == 204
-    assert len(misery.stack.letters(500)) == 500
+    assert len(misery.stack.dead_letters(500)) == 500
     assert len(misery.x.received) == 1

@@ -42,8 +42,10 @@ def message(data: object, **attributes: str) -> PubsubMessage:
     )
 
 
-def replayed(letter: OutgoingMessage) -> PubsubMessage:
-    return delivery(letter.data, dict(letter.attributes), message_id="78", publish_time="2026-05-01T00:00:00Z")
+def replayed(dead_letter: OutgoingMessage) -> PubsubMessage:
+    return delivery(
+        dead_letter.data, dict(dead_letter.attributes), message_id="78", publish_time="2026-05-01T00:00:00Z"
+    )
 
 
 def split(data: object, **attributes: str) -> RawMessage:
@@ -214,7 +216,7 @@ def test_large_envelope_is_not_repeated_for_each_of_its_events() -> None:
     assert len(envelopes) == 1
 
 
-def _letters(data: object, indices: Sequence[int], **attributes: str) -> list[PubsubMessage]:
+def _dead_letters(data: object, indices: Sequence[int], **attributes: str) -> list[PubsubMessage]:
     incoming = message(data, **attributes)
     refused = [
         RefusedEvent(
@@ -227,7 +229,7 @@ def _letters(data: object, indices: Sequence[int], **attributes: str) -> list[Pu
         for event in read(data, **attributes)
         if event.event_index in indices
     ]
-    return [replayed(letter) for letter in compose_dead_letters(incoming, refused, failed_at=NOW)]
+    return [replayed(dead_letter) for dead_letter in compose_dead_letters(incoming, refused, failed_at=NOW)]
 
 
 @pytest.mark.parametrize("attributes", [{}, {"format": "ga4"}])
@@ -239,26 +241,26 @@ def test_dead_letter_is_the_envelope_with_that_event_alone_and_its_replay_reads_
         "events": [purchase("1"), {"name": "sign_up"}, {"name": "sign_up", "params": {}}, {"name": "sign_up"}],
     }
     before = read(body, **attributes)
-    letters = _letters(body, (1, 2, 3), **attributes)
-    for letter, original in zip(letters, before[1:], strict=True):
-        assert letter.data == original.message_data()
-        assert json.loads(letter.data) == {**BODY, "events": [body["events"][original.event_index or 0]]}
-        (again,) = read_events(letter, SETTINGS, received_at=NOW, settled=frozenset())
+    dead_letters = _dead_letters(body, (1, 2, 3), **attributes)
+    for dead_letter, original in zip(dead_letters, before[1:], strict=True):
+        assert dead_letter.data == original.message_data()
+        assert json.loads(dead_letter.data) == {**BODY, "events": [body["events"][original.event_index or 0]]}
+        (again,) = read_events(dead_letter, SETTINGS, received_at=NOW, settled=frozenset())
         assert isinstance(again, ReadEvent)
         assert again.result == original.result
         assert again.event_bytes == original.event_bytes
     assert len({event.result.conversion_id for event in before if isinstance(event.result, Conversion)}) == 4
 
 
-def test_shared_letter_of_many_events_of_one_body_is_read_event_by_event() -> None:
+def test_shared_dead_letter_of_many_events_of_one_body_is_read_event_by_event() -> None:
     body = {**BODY, "events": [{"name": "sign_up", "params": {"n": n}} for n in range(1_200)]}
     before = {event.result.conversion_id for event in read(body) if isinstance(event.result, Conversion)}
     refused = [
         RefusedEvent(event_index=e.event_index, event_bytes=e.message_data(), reason=DeadLetterReason.REJECTED)
         for e in read(body)
     ]
-    (letter,) = compose_dead_letters(message(body), refused, failed_at=NOW)
-    again = list(read_events(replayed(letter), SETTINGS, received_at=NOW, settled=frozenset()))
+    (dead_letter,) = compose_dead_letters(message(body), refused, failed_at=NOW)
+    again = list(read_events(replayed(dead_letter), SETTINGS, received_at=NOW, settled=frozenset()))
     ids = {e.result.conversion_id for e in again if isinstance(e, ReadEvent) and isinstance(e.result, Conversion)}
     assert len(again) == 1_200
     assert ids == before

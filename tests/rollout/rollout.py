@@ -58,7 +58,7 @@ class Rollout:
     emulator: PubsubEmulator
     repository: Path
     settings: dict[str, Any]
-    letters: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
 
     @property
     def function(self) -> FunctionProcess:
@@ -74,12 +74,12 @@ class Rollout:
     def collect(self) -> list[DeadLetter]:
         """Pull what waits in the created dead-letter subscription; Pub/Sub's own forwards enter the journal."""
         new = self.emulator.pull(f"projects/{PROJECT}/subscriptions/x-conversions-dead-letter", timeout_s=0.1)
-        for letter in new:
-            if "xcapi_reason" not in letter.attributes:
-                source = letter.attributes["CloudPubSubDeadLetterSourceSubscription"]
+        for dead_letter in new:
+            if "xcapi_reason" not in dead_letter.attributes:
+                source = dead_letter.attributes["CloudPubSubDeadLetterSourceSubscription"]
                 self.plane.pubsub.note_forwarded(f"projects/{PROJECT}/subscriptions/{source}")
-        self.letters += new
-        return self.letters
+        self.dead_letters += new
+        return self.dead_letters
 
     def accepted(self) -> list[str]:
         """Return the conversion ids that X took."""

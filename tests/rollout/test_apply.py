@@ -165,8 +165,8 @@ def test_what_is_tried_too_often_is_forwarded_to_the_created_dead_letter_subscri
     rollout.publish(lost)
     wait_for(lambda: [one for one in rollout.collect() if one.data == lost], timeout_s=60)
     rollout.sandbox.clear_faults()
-    (letter,) = [one for one in rollout.letters if one.data == lost]
-    assert "xcapi_reason" not in letter.attributes
+    (dead_letter,) = [one for one in rollout.dead_letters if one.data == lost]
+    assert "xcapi_reason" not in dead_letter.attributes
 
 
 def test_remainders_arrive_are_tried_as_often_and_are_given_up_as_events_are(rollout: Rollout) -> None:
@@ -224,15 +224,17 @@ def log_based_metrics(rollout: Rollout) -> dict[str, float]:
 
 def test_every_log_based_metric_counts_what_the_function_really_wrote(rollout: Rollout) -> None:
     """The filters and extractors, on the very lines of the story so far."""
-    own_letters = [one for one in rollout.letters if "xcapi_reason" in one.attributes]
-    # A letter overtakes the line about it: that comes through a pipe.
+    own_dead_letters = [one for one in rollout.dead_letters if "xcapi_reason" in one.attributes]
+    # A dead letter overtakes the line about it: that comes through a pipe.
     wait_for(lambda: log_based_metrics(rollout)["unauthorized"])
     wait_for(lambda: log_based_metrics(rollout)["delivered"] == len(rollout.accepted()))
-    wait_for(lambda: log_based_metrics(rollout)["dead_letters_published"] == len(own_letters))
+    wait_for(lambda: log_based_metrics(rollout)["dead_letters_published"] == len(own_dead_letters))
     counted = log_based_metrics(rollout)
     assert counted["delivered"] == len(rollout.accepted())
     for reason in ("invalid_event", "invalid_message", "rejected", "unauthorized"):
-        assert counted[reason] == len([one for one in own_letters if one.attributes["xcapi_reason"] == reason]), reason
+        assert counted[reason] == len([one for one in own_dead_letters if one.attributes["xcapi_reason"] == reason]), (
+            reason
+        )
     assert counted["conversions_sent"] >= counted["delivered"]
     assert counted["deferred"] >= 2 + 5
     assert counted["skipped"] == 1

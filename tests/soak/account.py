@@ -68,13 +68,13 @@ class _Tally:
 def settle(evidence: Evidence) -> Account:
     """Look for each published event where it has to be, and for everything that has no right to be there."""
     accepted = _by_event(evidence.acceptances)
-    letters = _by_event(evidence.letters)
+    dead_letters = _by_event(evidence.dead_letters)
     tally = _Tally()
     for number in evidence.drive.published:
-        _count_message(evidence, number, accepted, letters, tally)
-    strangers = [key for key in (*accepted, *letters) if key[0] not in evidence.drive.published]
+        _count_message(evidence, number, accepted, dead_letters, tally)
+    strangers = [key for key in (*accepted, *dead_letters) if key[0] not in evidence.drive.published]
     lines = pair(evidence.requests, evidence.logged)
-    repetitions = list(_repetitions(evidence, accepted, letters, lines))
+    repetitions = list(_repetitions(evidence, accepted, dead_letters, lines))
     early = early_requests(evidence.requests, evidence.walls, evidence.instances, lines)
     fullest = peaks(evidence.requests, evidence.instances, evidence.rate_window_s)
     return Account(
@@ -105,7 +105,7 @@ def _count_message(
     evidence: Evidence,
     number: int,
     accepted: Mapping[EventKey, Sequence[Acceptance]],
-    letters: Mapping[EventKey, Sequence[Letter]],
+    dead_letters: Mapping[EventKey, Sequence[Letter]],
     tally: _Tally,
 ) -> None:
     """Put each of a message's events where it was seen; lost is what was acked and is nowhere."""
@@ -114,17 +114,17 @@ def _count_message(
     logged = evidence.skipped.get(number, 0) >= sum(end is End.SKIPPED for end in ends)
     for index, end in enumerate(ends):
         key = (number, index)
-        at_x, letter = bool(accepted.get(key)), next(iter(letters.get(key, ())), None)
-        if at_x and letter:
+        at_x, dead_letter = bool(accepted.get(key)), next(iter(dead_letters.get(key, ())), None)
+        if at_x and dead_letter:
             tally.wrong["both at X and in the dead-letter topic"].append(key)
         elif at_x:
             tally.delivered += 1
             if end is not End.DELIVERED:
                 tally.wrong[f"delivered instead of {end}"].append(key)
-        elif letter:
-            tally.dead_lettered[letter.reason] += 1
-            if letter.reason != end:
-                tally.wrong[f"dead-lettered as {letter.reason} instead of {end}"].append(key)
+        elif dead_letter:
+            tally.dead_lettered[dead_letter.reason] += 1
+            if dead_letter.reason != end:
+                tally.wrong[f"dead-lettered as {dead_letter.reason} instead of {end}"].append(key)
         elif not acked:
             tally.waiting += 1
         elif end is End.SKIPPED and logged:
@@ -136,7 +136,7 @@ def _count_message(
 def _repetitions(
     evidence: Evidence,
     accepted: Mapping[EventKey, Sequence[Acceptance]],
-    letters: Mapping[EventKey, Sequence[Letter]],
+    dead_letters: Mapping[EventKey, Sequence[Letter]],
     lines: Mapping[int, LoggedRequest],
 ) -> Iterator[Repetition]:
     """Yield every time but the last that an event reached its end, with what happened to that one's answer."""
@@ -148,8 +148,8 @@ def _repetitions(
                 evidence, earlier.received_at, later.received_at
             )
             yield Repetition(key, "delivered again", cause)
-    for key, posted in letters.items():
-        moments = sorted(letter.failed_at for letter in posted)
+    for key, posted in dead_letters.items():
+        moments = sorted(dead_letter.failed_at for dead_letter in posted)
         for before, after in pairwise(moments):
             yield Repetition(key, "dead-lettered again", _restart(evidence, before, after))
 

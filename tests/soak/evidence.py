@@ -34,7 +34,7 @@ class End(StrEnum):
     INVALID_MESSAGE = "invalid_message"
 
     @property
-    def is_letter(self) -> bool:
+    def is_dead_letter(self) -> bool:
         """Whether it is the dead-letter topic."""
         return self not in {End.DELIVERED, End.SKIPPED}
 
@@ -126,7 +126,7 @@ class Evidence:
     acceptances: Sequence[Acceptance]
     walls: Sequence[Wall]
     instances: Sequence[Instance]
-    letters: Sequence[Letter]
+    dead_letters: Sequence[Letter]
     skipped: Mapping[int, int]
     logged: Sequence[LoggedRequest]
     rate_events: int

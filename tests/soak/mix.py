@@ -119,14 +119,14 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
     await asyncio.wait({running}, timeout=_ACK_DEADLINE_S)
     watching.cancel()
     watcher.says("settling the account")
-    letters = await asyncio.to_thread(stage.letters)
+    dead_letters = await asyncio.to_thread(stage.dead_letters)
     await asyncio.to_thread(stage.finish)
-    letters += await asyncio.to_thread(stage.letters)
+    dead_letters += await asyncio.to_thread(stage.dead_letters)
     if running.done():
         running.result()
     drive = driver.drive
     numbers = driver.number_of if isinstance(driver, EmulatorDriver) else {}
-    evidence = _evidence(plan, stage, drive, letters, numbers)
+    evidence = _evidence(plan, stage, drive, dead_letters, numbers)
     waits = tuple(sorted(drive.acked[number] - drive.published[number] for number in drive.acked))
     answers: dict[str, int] = {}
     for request in stage.x.seen:
@@ -145,7 +145,9 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
     )
 
 
-def _evidence(plan: Plan, stage: Stage, drive: Drive, letters: list[Letter], numbers: Mapping[str, int]) -> Evidence:
+def _evidence(
+    plan: Plan, stage: Stage, drive: Drive, dead_letters: list[Letter], numbers: Mapping[str, int]
+) -> Evidence:
     """Put everything together; `numbers` are the messages' by the ids that the emulator gave them."""
     skipped = {number: stage.log.skipped[int(message_id)] for message_id, number in numbers.items()}
     return Evidence(
@@ -155,7 +157,7 @@ def _evidence(plan: Plan, stage: Stage, drive: Drive, letters: list[Letter], num
         acceptances=stage.x.acceptances,
         walls=stage.x.walls,
         instances=stage.instances,
-        letters=letters,
+        dead_letters=dead_letters,
         skipped=skipped or stage.log.skipped,
         logged=stage.log.requests,
         rate_events=RATE_EVENTS,

@@ -180,11 +180,11 @@ def _at(sorted_values: Sequence[float], share: float) -> float:
 
 
 def _account_rows(account: Account) -> Rows:
-    letters = account.dead_lettered
+    dead_letters = account.dead_lettered
     return [
         ("published", f"{account.published:,}"),
         ("= delivered", f"{account.delivered:,}"),
-        *((f"+ dead-lettered: {reason}", f"{count:,}") for reason, count in sorted(letters.items())),
+        *((f"+ dead-lettered: {reason}", f"{count:,}") for reason, count in sorted(dead_letters.items())),
         ("+ skipped, without consent", f"{account.skipped:,}"),
         ("+ still waiting", f"{account.waiting:,}"),
         ("+ lost", f"{account.lost:,}"),

@@ -158,16 +158,16 @@ class Stage:
         new = {name: getattr(_NEW_KEYS, name) for name in _FOUR}
         self.x.accept_keys({"oauth": [new], "pixel_tokens": {_PIXEL_WITH_TOKEN: _NEW_TOKEN}})
 
-    def take_letters_away(self, *, away: bool) -> None:
+    def take_dead_letters_away(self, *, away: bool) -> None:
         """Let the dead-letter topic be unreachable, or there again; Google's emulator stays."""
         if isinstance(self.pubsub, EmbeddedPubsub):
             self.pubsub.set_down(down=away)
 
-    def letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[Letter]:
         """Return what came into the dead-letter topic since the last call."""
         found: list[Letter] = []
-        while letters := self.pubsub.pull(PATH.dead_letter_subscription, timeout_s=0.5):
-            found += map(_letter, letters)
+        while dead_letters := self.pubsub.pull(PATH.dead_letter_subscription, timeout_s=0.5):
+            found += map(_dead_letter, dead_letters)
         return found
 
     def _start(self) -> None:
@@ -241,7 +241,7 @@ def open_stage(
                 stage._function.kill()
 
 
-def _letter(found: DeadLetter) -> Letter:
+def _dead_letter(found: DeadLetter) -> Letter:
     attributes = found.attributes
     number, index = attributes.get("soak_message", "-1"), attributes.get("xcapi_event_index", "0")
     return Letter(

@@ -19,7 +19,7 @@ GOOD = Evidence(
     acceptances=(Acceptance((0, 0), 1), Acceptance((1, 0), 2)),
     walls=(),
     instances=(Instance(0.0, 100.0, "SIGTERM"), Instance(101.0, 200.0, "the end")),
-    letters=LETTERS,
+    dead_letters=LETTERS,
     skipped={1: 1},
     logged=(),
     rate_events=10,
@@ -66,7 +66,7 @@ def lines(*requests: SeenRequest, held_up_s: float = 0.0) -> tuple[LoggedRequest
 
 IMBALANCES = {
     "a delivered event is lost": (replace(GOOD, acceptances=GOOD.acceptances[1:]), "acked and are nowhere: (0, 0)"),
-    "a dead letter is lost": (replace(GOOD, letters=LETTERS[:1]), "acked and are nowhere: (1, 3)"),
+    "a dead letter is lost": (replace(GOOD, dead_letters=LETTERS[:1]), "acked and are nowhere: (1, 3)"),
     "a skipped event is not in the log": (replace(GOOD, skipped={}), "acked and are nowhere: (1, 1)"),
     "a message is never acked": (
         replace(GOOD, drive=replace(GOOD.drive, acked={1: 12.2})),
@@ -74,11 +74,11 @@ IMBALANCES = {
     ),
     "a message is given up": (replace(GOOD, drive=replace(GOOD.drive, exhausted=[1])), "used up their delivery"),
     "a good event is dead-lettered": (
-        replace(GOOD, acceptances=GOOD.acceptances[1:], letters=(*LETTERS, Letter((0, 0), "rejected", 10.0))),
+        replace(GOOD, acceptances=GOOD.acceptances[1:], dead_letters=(*LETTERS, Letter((0, 0), "rejected", 10.0))),
         "dead-lettered as rejected instead of delivered: (0, 0)",
     ),
-    "the reason of a letter is another": (
-        replace(GOOD, letters=(LETTERS[0], replace(LETTERS[1], reason="unauthorized"))),
+    "the reason of a dead letter is another": (
+        replace(GOOD, dead_letters=(LETTERS[0], replace(LETTERS[1], reason="unauthorized"))),
         "dead-lettered as unauthorized instead of rejected: (1, 3)",
     ),
     "an event without consent is delivered": (
@@ -86,7 +86,7 @@ IMBALANCES = {
         "delivered instead of skipped: (1, 1)",
     ),
     "an event is delivered and dead-lettered": (
-        replace(GOOD, letters=(*LETTERS, Letter((0, 0), "rejected", 10.0))),
+        replace(GOOD, dead_letters=(*LETTERS, Letter((0, 0), "rejected", 10.0))),
         "both at X and in the dead-letter topic: (0, 0)",
     ),
     "X has an event of nobody's": (
@@ -98,8 +98,8 @@ IMBALANCES = {
         again(replace(LATER, answered_at=18.0)),
         "twice without a cause: (0, 0)",
     ),
-    "a letter is written twice": (
-        replace(GOOD, letters=(*LETTERS, replace(LETTERS[0], failed_at=11.0))),
+    "a dead letter is written twice": (
+        replace(GOOD, dead_letters=(*LETTERS, replace(LETTERS[0], failed_at=11.0))),
         "twice without a cause: (1, 2)",
     ),
     "a request runs into a closed gate": (

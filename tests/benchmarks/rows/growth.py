@@ -8,8 +8,8 @@ from itertools import accumulate
 
 from tests.benchmarks import wrk
 from tests.benchmarks.configuration import PIXEL, configuration
+from tests.benchmarks.dead_letters import TOPIC, LetterSink
 from tests.benchmarks.fake_x import Counts, FakeX
-from tests.benchmarks.letters import TOPIC, LetterSink
 from tests.benchmarks.processes import FunctionServer, cpu_s
 from tests.benchmarks.pushing import push
 from tests.benchmarks.results import Plot, Result, Table, judged

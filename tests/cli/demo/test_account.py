@@ -33,18 +33,18 @@ def accepted(conversion_id: str, pixel_id: str = "o8z6j") -> AcceptedConversion:
     return AcceptedConversion(pixel_id=pixel_id, conversion_id=conversion_id)
 
 
-def letter(conversion_id: str, reason: str = "rejected", words: str = "x is not a valid y") -> DeadLetter:
+def dead_letter(conversion_id: str, reason: str = "rejected", words: str = "x is not a valid y") -> DeadLetter:
     attributes = {"xcapi_reason": reason, "xcapi_error_message": words}
     data = json.dumps({"conversion_id": conversion_id}).encode()
     return DeadLetter(data=data, attributes=attributes, message_id="1")
 
 
-def account(conversions: list[AcceptedConversion], letters: list[DeadLetter], skipped: int = 1) -> Account:
-    return settle_accounts([ACT], conversions, letters, {"act": skipped})
+def account(conversions: list[AcceptedConversion], dead_letters: list[DeadLetter], skipped: int = 1) -> Account:
+    return settle_accounts([ACT], conversions, dead_letters, {"act": skipped})
 
 
 def test_everything_in_its_place_is_no_problem_and_settled() -> None:
-    result = account([accepted(GOOD)], [letter(BAD)])
+    result = account([accepted(GOOD)], [dead_letter(BAD)])
     assert result.problems == ()
     assert result.settled == {"act": 3}
     assert {(group.count, group.end, group.why) for group in result.groups} == {
@@ -56,7 +56,7 @@ def test_everything_in_its_place_is_no_problem_and_settled() -> None:
 
 @pytest.mark.parametrize("skipped", [0, 2])
 def test_skipped_event_needs_the_functions_word_for_it(skipped: int) -> None:
-    result = account([accepted(GOOD)], [letter(BAD)], skipped)
+    result = account([accepted(GOOD)], [dead_letter(BAD)], skipped)
     assert result.settled == {"act": 2}
     assert "“silent” should have been skipped, but is missing" in result.problems[0]
 
@@ -66,31 +66,39 @@ def test_events_on_their_way_are_not_settled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("conversions", "letters", "problem"),
+    ("conversions", "dead_letters", "problem"),
     [
-        ([], [letter(BAD)], "“good” should have been delivered, but is missing"),
+        ([], [dead_letter(BAD)], "“good” should have been delivered, but is missing"),
         ([accepted(GOOD)], [], "“bad” should have been dead-lettered, but is missing"),
         ([accepted(GOOD), accepted(BAD)], [], "“bad” should have been dead-lettered, but is delivered"),
-        ([accepted(GOOD), accepted(BAD)], [letter(BAD)], "“bad” was both delivered and dead-lettered"),
-        ([accepted(GOOD)] * 2, [letter(BAD)], "“good” was accepted by X 2 times"),
-        ([accepted(GOOD)], [letter(BAD)] * 2, "“bad” was dead-lettered 2 times"),
-        ([accepted(GOOD, "p9q7k")], [letter(BAD)], "“good” went to pixel p9q7k instead of o8z6j"),
-        ([], [letter(BAD), letter(GOOD, "unauthorized", "")], "“good” should have been delivered, but is dead-let"),
-        ([accepted(GOOD)], [letter(BAD, "invalid_event")], "“bad” was dead-lettered as “invalid_event"),
-        ([accepted(GOOD)], [letter(BAD, words="something else")], "“bad” was dead-lettered as “rejected: something"),
-        ([accepted(GOOD), accepted(SILENT)], [letter(BAD)], "“silent” should have been skipped, but is delivered"),
-        ([accepted(GOOD), accepted("other")], [letter(BAD)], "X accepted a conversion that nobody sent: other"),
-        ([accepted(GOOD)], [letter(BAD), letter("other")], "A dead letter is none of the events sent"),
+        ([accepted(GOOD), accepted(BAD)], [dead_letter(BAD)], "“bad” was both delivered and dead-lettered"),
+        ([accepted(GOOD)] * 2, [dead_letter(BAD)], "“good” was accepted by X 2 times"),
+        ([accepted(GOOD)], [dead_letter(BAD)] * 2, "“bad” was dead-lettered 2 times"),
+        ([accepted(GOOD, "p9q7k")], [dead_letter(BAD)], "“good” went to pixel p9q7k instead of o8z6j"),
+        (
+            [],
+            [dead_letter(BAD), dead_letter(GOOD, "unauthorized", "")],
+            "“good” should have been delivered, but is dead-let",
+        ),
+        ([accepted(GOOD)], [dead_letter(BAD, "invalid_event")], "“bad” was dead-lettered as “invalid_event"),
+        (
+            [accepted(GOOD)],
+            [dead_letter(BAD, words="something else")],
+            "“bad” was dead-lettered as “rejected: something",
+        ),
+        ([accepted(GOOD), accepted(SILENT)], [dead_letter(BAD)], "“silent” should have been skipped, but is delivered"),
+        ([accepted(GOOD), accepted("other")], [dead_letter(BAD)], "X accepted a conversion that nobody sent: other"),
+        ([accepted(GOOD)], [dead_letter(BAD), dead_letter("other")], "A dead letter is none of the events sent"),
     ],
 )
 def test_event_that_ended_elsewhere_is_named(
-    conversions: list[AcceptedConversion], letters: list[DeadLetter], problem: str
+    conversions: list[AcceptedConversion], dead_letters: list[DeadLetter], problem: str
 ) -> None:
-    problems = account(conversions, letters).problems
+    problems = account(conversions, dead_letters).problems
     assert any(problem in found for found in problems), problems
 
 
-def test_letter_of_pubsubs_own_is_called_exhausted() -> None:
+def test_dead_letter_of_pubsubs_own_is_called_exhausted() -> None:
     exhausted = DeadLetter(data=ACT.events[1].payload, attributes={}, message_id="1")
     assert "dead-lettered as “exhausted”" in account([accepted(GOOD)], [exhausted]).problems[0]
 

@@ -19,13 +19,13 @@ from xcapi_core.sandbox.services.pubsub import DeadLetter, DeliveryPath, LocalPu
 PathFactory = Callable[..., DeliveryPath]
 
 
-def wait_for_letters(pubsub: LocalPubsub, path: DeliveryPath, count: int) -> list[DeadLetter]:
-    letters: list[DeadLetter] = []
+def wait_for_dead_letters(pubsub: LocalPubsub, path: DeliveryPath, count: int) -> list[DeadLetter]:
+    dead_letters: list[DeadLetter] = []
     for _ in range(30):
-        letters += pubsub.pull(path.dead_letter_subscription, timeout_s=1)
-        if len(letters) >= count:
+        dead_letters += pubsub.pull(path.dead_letter_subscription, timeout_s=1)
+        if len(dead_letters) >= count:
             break
-    return letters
+    return dead_letters
 
 
 def client_of(pubsub: LocalPubsub) -> PublisherClient:
@@ -75,15 +75,17 @@ def test_message_that_used_up_its_attempts_is_dead_lettered_with_its_source(
         path = new_path(endpoint.url, min_backoff_s=0, max_backoff_s=0, max_delivery_attempts=5)
         pubsub.provision(path)
         pubsub.publish(path.topic, b"never taken", {"pixel_id": "o8z6j"})
-        (letter,) = wait_for_letters(pubsub, path, 1)
-    assert letter.data == b"never taken"
-    assert letter.attributes["pixel_id"] == "o8z6j"
-    assert letter.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
-    assert letter.attributes["CloudPubSubDeadLetterSourceSubscription"] == path.subscription.rpartition("/")[2]
-    assert letter.attributes["CloudPubSubDeadLetterSourceTopicPublishTime"]
+        (dead_letter,) = wait_for_dead_letters(pubsub, path, 1)
+    assert dead_letter.data == b"never taken"
+    assert dead_letter.attributes["pixel_id"] == "o8z6j"
+    assert dead_letter.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
+    assert dead_letter.attributes["CloudPubSubDeadLetterSourceSubscription"] == path.subscription.rpartition("/")[2]
+    assert dead_letter.attributes["CloudPubSubDeadLetterSourceTopicPublishTime"]
 
 
-def test_letters_published_by_googles_client_can_be_pulled_once(pubsub: LocalPubsub, new_path: PathFactory) -> None:
+def test_dead_letters_published_by_googles_client_can_be_pulled_once(
+    pubsub: LocalPubsub, new_path: PathFactory
+) -> None:
     path = new_path("http://127.0.0.1:9/")
     pubsub.provision(path)
     client_of(pubsub).publish(
@@ -91,8 +93,8 @@ def test_letters_published_by_googles_client_can_be_pulled_once(pubsub: LocalPub
         messages=[PubsubMessage(data=b"bad", attributes={"xcapi_reason": "rejected"})],
         timeout=5,
     )
-    (letter,) = wait_for_letters(pubsub, path, 1)
-    assert (letter.data, letter.attributes["xcapi_reason"]) == (b"bad", "rejected")
+    (dead_letter,) = wait_for_dead_letters(pubsub, path, 1)
+    assert (dead_letter.data, dead_letter.attributes["xcapi_reason"]) == (b"bad", "rejected")
     assert pubsub.pull(path.dead_letter_subscription, timeout_s=0.2) == []
 
 
@@ -192,8 +194,8 @@ def test_embedded_takes_a_message_at_the_limits(embedded: EmbeddedPubsub, new_pa
     attributes = {f"{number:03d}".ljust(256, "k"): "v" * 1_024 for number in range(100)}
     message = PubsubMessage(data=b"x" * 9_800_000, attributes=attributes)
     client_of(embedded).publish(topic=path.dead_letter_topic, messages=[message], timeout=10)
-    (letter,) = wait_for_letters(embedded, path, 1)
-    assert len(letter.attributes) == 100
+    (dead_letter,) = wait_for_dead_letters(embedded, path, 1)
+    assert len(dead_letter.attributes) == 100
 
 
 def test_embedded_can_be_down_for_publishers(embedded: EmbeddedPubsub, new_path: PathFactory) -> None:

@@ -45,14 +45,14 @@ class _Seen:
     """What is known of one event: the pixels at which X accepted it, its dead letters, and whether skips add up."""
 
     pixels: Sequence[str]
-    letters: Sequence[DeadLetter]
+    dead_letters: Sequence[DeadLetter]
     skipped: bool
 
 
 def settle_accounts(
     acts: Sequence[Act],
     accepted: Iterable[AcceptedConversion],
-    letters: Iterable[DeadLetter],
+    dead_letters: Iterable[DeadLetter],
     skipped: Mapping[str, int],
 ) -> Account:
     """Look for each event of `acts` among what X accepted and what was dead-lettered.
@@ -61,11 +61,11 @@ def settle_accounts(
     count in the function's log: `skipped` has it by act. What nobody planned is a problem too.
     """
     pixels_of: defaultdict[str | bytes, list[str]] = defaultdict(list)
-    letters_of: defaultdict[str | bytes, list[DeadLetter]] = defaultdict(list)
+    dead_letters_of: defaultdict[str | bytes, list[DeadLetter]] = defaultdict(list)
     for conversion in accepted:
         pixels_of[conversion.conversion_id].append(conversion.pixel_id)
-    for letter in letters:
-        letters_of[_conversion_id(letter.data) or letter.data].append(letter)
+    for dead_letter in dead_letters:
+        dead_letters_of[_conversion_id(dead_letter.data) or dead_letter.data].append(dead_letter)
 
     groups: Counter[tuple[str, str, str]] = Counter()
     settled: Counter[str] = Counter()
@@ -74,13 +74,13 @@ def settle_accounts(
         silent = sum(isinstance(event.expected, Skipped) for event in act.events)
         all_skipped = skipped.get(act.title, 0) == silent
         for event in act.events:
-            seen = _Seen(pixels_of.pop(_key(event), ()), letters_of.pop(_key(event), ()), skipped=all_skipped)
+            seen = _Seen(pixels_of.pop(_key(event), ()), dead_letters_of.pop(_key(event), ()), skipped=all_skipped)
             end, why = _end(event, seen)
             settled[act.title] += end != "missing"
             groups[act.title, end, why] += 1
             problems += [f"{act.title}: “{event.label}” {problem}." for problem in _problems(event, seen)]
     problems += [f"X accepted a conversion that nobody sent: {key!s}." for key in pixels_of]
-    problems += [f"A dead letter is none of the events sent: {len(rest)} like it." for rest in letters_of.values()]
+    problems += [f"A dead letter is none of the events sent: {len(rest)} like it." for rest in dead_letters_of.values()]
     return Account(
         groups=tuple(EndedGroup(act=act, count=n, end=end, why=why) for (act, end, why), n in groups.items()),
         settled=settled,
@@ -101,8 +101,8 @@ def _conversion_id(data: bytes) -> str:
 
 
 def _end(event: PlannedEvent, seen: _Seen) -> tuple[str, str]:
-    if seen.letters:
-        attributes = seen.letters[0].attributes
+    if seen.dead_letters:
+        attributes = seen.dead_letters[0].attributes
         # Pub/Sub's own dead letters, after too many attempts, have no reason of ours.
         reason = attributes.get("xcapi_reason", "exhausted")
         words = attributes.get("xcapi_error_message", "")
@@ -118,9 +118,9 @@ def _problems(event: PlannedEvent, seen: _Seen) -> Iterator[str]:
     """Say what is wrong with an event's end; nothing where it is as planned."""
     if len(seen.pixels) > 1:
         yield f"was accepted by X {len(seen.pixels)} times"
-    if len(seen.letters) > 1:
-        yield f"was dead-lettered {len(seen.letters)} times"
-    if seen.pixels and seen.letters:
+    if len(seen.dead_letters) > 1:
+        yield f"was dead-lettered {len(seen.dead_letters)} times"
+    if seen.pixels and seen.dead_letters:
         yield "was both delivered and dead-lettered"
     end, why = _end(event, seen)
     match event.expected:

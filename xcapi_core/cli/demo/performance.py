@@ -16,7 +16,7 @@ __all__ = ["ActReport", "Audience", "Example", "Report", "perform"]
 
 _ACT_TIMEOUT_S: Final = 30.0
 _POLL_S: Final = 0.05
-# Long enough for a duplicate or a stray letter to arrive.
+# Long enough for a duplicate or a stray dead letter to arrive.
 _AFTERMATH_S: Final = 0.5
 
 
@@ -84,19 +84,19 @@ class _SeenSoFar:
     """What X accepted, the dead letters that were pulled, and the skipped events that the log counts, by act."""
 
     accepted: list[AcceptedConversion] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
 
     def look(self, stage: Stage) -> None:
         """Look again, and wait a moment where there is nothing new."""
-        self.letters += stage.pubsub.pull(stage.path.dead_letter_subscription, timeout_s=_POLL_S)
+        self.dead_letters += stage.pubsub.pull(stage.path.dead_letter_subscription, timeout_s=_POLL_S)
         # Reading all of them again takes time from the function that is being watched.
         if stage.sandbox.counts()["accepted"] != len(self.accepted):
             self.accepted = stage.accepted()
 
     def account(self, acts: Sequence[Act]) -> Account:
         """Account for the events of `acts`."""
-        return settle_accounts(acts, self.accepted, self.letters, self.skipped)
+        return settle_accounts(acts, self.accepted, self.dead_letters, self.skipped)
 
 
 def perform(stage: Stage, acts: Sequence[Act], audience: Audience, *, timeout_s: float) -> Report:

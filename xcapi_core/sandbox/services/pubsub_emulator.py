@@ -151,11 +151,11 @@ class PubsubEmulator:
             time.sleep(_POLL_INTERVAL_S)
         return [
             DeadLetter(
-                data=letter.message.data,
-                attributes=dict(letter.message.attributes),
-                message_id=letter.message.message_id,
+                data=dead_letter.message.data,
+                attributes=dict(dead_letter.message.attributes),
+                message_id=dead_letter.message.message_id,
             )
-            for letter in received
+            for dead_letter in received
         ]
 
     def _pull_now(self, subscription: str) -> Sequence[ReceivedMessage]:
@@ -170,7 +170,7 @@ class PubsubEmulator:
         if answer.received_messages:
             self._subscriber.acknowledge(
                 subscription=subscription,
-                ack_ids=[letter.ack_id for letter in answer.received_messages],
+                ack_ids=[dead_letter.ack_id for dead_letter in answer.received_messages],
                 timeout=_CALL_TIMEOUT_S,
             )
         return answer.received_messages

@@ -1,4 +1,4 @@
-"""The dead-letter topic: real gRPC, letters counted and forgotten."""
+"""The dead-letter topic: real gRPC, dead letters counted and forgotten."""
 
 from google.pubsub_v1.types import PublishRequest, PublishResponse
 
@@ -15,8 +15,8 @@ class LetterSink(LocalGrpcService):
     def __init__(self) -> None:
         method = GrpcMethod(PublishRequest, PublishResponse, self._take)
         super().__init__({"google.pubsub.v1.Publisher": {"Publish": method}})
-        self.letters = 0
+        self.dead_letters = 0
 
     def _take(self, request: PublishRequest) -> PublishResponse:
-        self.letters += len(request.messages)
+        self.dead_letters += len(request.messages)
         return PublishResponse(message_ids=[str(number) for number in range(len(request.messages))])
