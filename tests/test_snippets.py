@@ -19,7 +19,6 @@ import click
 import pytest
 import requests
 
-from tests.e2e.deployment import PROJECT
 from tests.sandbox.client import PIXEL_TOKEN, conversion
 from tests.services import emulator, unavailable
 from tests.snippets import Snippet, commands_in, snippets
@@ -114,33 +113,6 @@ def test_files_of_an_export_are_published_whole(topic: Topic, tmp_path: Path) ->
     arrived = topic.messages()
     assert {message.attributes["format"] for message in arrived} == {"ga4"}
     assert sorted(row["n"] for message in arrived for row in json.loads(message.data)) == list(range(1_200))
-
-
-LETTERS = [
-    (b"\xff\xfe no text", {"xcapi_reason": "invalid_message"}),
-    (b"[" + b" " * 150_000 + b"]", {"xcapi_reason": "rejected", "xcapi_event_indices": "0-3,7", "note": "a;;b=c,d"}),
-    (b"{}", {"xcapi_reason": "invalid_event", "format": "ga4", "retry": "a name of the client's own"}),
-]
-
-
-@pytest.mark.e2e
-def test_dead_letters_are_sent_again_whole(emulator: PubsubEmulator) -> None:
-    path = DeliveryPath.named(PROJECT, f"replay-{os.getpid()}", "http://127.0.0.1:9/")
-    emulator.provision(path)
-    # The topic's messages are looked at through the dead letters' subscription of a second path.
-    seen = DeliveryPath.named(PROJECT, f"replayed-{os.getpid()}", "http://127.0.0.1:9/")
-    seen = replace(seen, dead_letter_topic=path.topic)
-    emulator.provision(seen)
-    for data, attributes in [*LETTERS, (b"{}", {"xcapi_reason": "unconfirmed"})]:
-        emulator.publish(path.dead_letter_topic, data, attributes)
-    head, _, script = the_one("sh", "acknowledge(").text.removesuffix("EOF\n").partition("\n")
-    assert head.endswith("my-project x-conversions x-conversions-dead-letter <<'EOF'")
-    assert script.index("publisher.publish(") < script.index("subscriber.acknowledge(")
-    names = [name.rpartition("/")[2] for name in (path.topic, path.dead_letter_subscription)]
-    environment = {**os.environ, "PUBSUB_EMULATOR_HOST": emulator.address}
-    subprocess.run([sys.executable, "-c", script, PROJECT, *names], env=environment, check=True, timeout=60)
-    arrived = [(one.data, dict(one.attributes)) for one in emulator.pull(seen.dead_letter_subscription, timeout_s=5)]
-    assert sorted(arrived, key=repr) == sorted(LETTERS, key=repr)
 
 
 def test_sandbox_in_a_test_works_as_shown(tmp_path: Path) -> None:
