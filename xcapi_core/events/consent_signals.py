@@ -8,6 +8,7 @@ from typing import Final
 
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import cut_invisible, is_absent, is_object, json_in_text
+from xcapi_core.events.shapes import as_list
 
 __all__ = ["SIGNAL_NAMES", "Consent", "Signals", "is_signal", "squeezed"]
 
@@ -224,10 +225,11 @@ def _ids(value: object, *, of_grant: bool) -> set[str] | None:
 
 
 def _texts(value: object) -> Iterable[str]:
-    """Return the text of a coded signal, also from a list, as it is compared."""
-    for item in value if isinstance(value, list) else (value,):
+    """Return the text of a coded signal as it is compared, from a list in whatever shape and from JSON as text, too."""
+    opened = as_list(value)
+    for item in opened if isinstance(opened, list) else (opened,):
         if isinstance(item, str):
-            yield cut_invisible(item).strip()
+            yield cut_invisible(item).strip().strip("\"'").strip()
 
 
 def _any_no_wins(said: Sequence[Consent]) -> Consent:

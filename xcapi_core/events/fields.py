@@ -89,7 +89,9 @@ def is_absent(value: object) -> bool:
 
 def is_no_amount(value: object) -> bool:
     """Tell whether a field for an amount or a currency says nothing: absent, or a word or leftover in its place."""
-    return value is None or (isinstance(value, str) and _says_nothing(cut_invisible(value).strip(), _NO_AMOUNT))
+    if isinstance(value, str):
+        return _says_nothing(cut_invisible(value).strip(), _NO_AMOUNT)
+    return value is None or (isinstance(value, list | dict) and not value)
 
 
 def read_text(value: object) -> str | None:

@@ -60,14 +60,14 @@ def read_count(value: object) -> int | None:
 
 
 def read_currency(value: object) -> str | None:
-    """Return three letters, upper-cased; None for anything else, "NaN" included."""
+    """Return three letters, upper-cased; None for anything else, "NaN" and "nil" included."""
     return _read_code(value) if isinstance(value, str) and len(value) <= _LONGEST_CODE else None
 
 
 @lru_cache(maxsize=1_024)  # a stream has a few currencies
 def _read_code(text: str) -> str | None:
     currency = text.strip().upper()
-    return currency if _CURRENCY.fullmatch(currency) and currency != "NAN" else None
+    return currency if _CURRENCY.fullmatch(currency) and currency not in {"NAN", "NIL"} else None
 
 
 def _read_non_negative(value: object, integer_digits: int) -> Decimal | None:
