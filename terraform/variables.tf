@@ -446,6 +446,10 @@ variable "settings" {
     error_message = "settings.api_base_url must be http(s)://HOST[:PORT] and nothing after it."
   }
   validation {
+    condition     = !can(regex("^(?i:http://)", var.settings.api_base_url)) || can(regex("^(?i:http://(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\])(:[0-9]{1,5})?/?)$", var.settings.api_base_url))
+    error_message = "settings.api_base_url must be https, or http to a loopback address: a pixel token is its own proof."
+  }
+  validation {
     condition     = can(regex("^[0-9]{1,4}$", var.settings.api_version))
     error_message = "settings.api_version must be digits, as \"12\"."
   }
