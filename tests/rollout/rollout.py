@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -103,14 +104,18 @@ class Rollout:
         wait_for(lambda: conversion_id in self.accepted(), timeout_s=timeout_s)
 
     def shell(self, command: str, folder: Path) -> str:
-        """Run a command of the documents, as it stands, on this project; fails with what gcloud said."""
+        """Run a command of the documents, as it stands, on this project, with a person who says yes."""
         (folder / "token").write_text("anything")
+        (folder / "config.json").write_text(self.workspace.outputs()["config"])
         apis = {"SECRETMANAGER": "secretmanager", "PUBSUB": "pubsub", "LOGGING": "logging"}
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=folder,
             env={
                 **os.environ,
+                # xcapi is in the environment that make setup made, which nobody has on PATH by itself.
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "PUBSUB_EMULATOR_HOST": self.emulator.address,
                 **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}": f"{self.plane.url}/{at}/" for api, at in apis.items()},
                 "CLOUDSDK_CORE_PROJECT": PROJECT,
                 "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(folder / "token"),
@@ -121,6 +126,7 @@ class Rollout:
                 "NO_PROXY": "127.0.0.1",
                 "no_proxy": "127.0.0.1",
             },
+            input="y\n",
             capture_output=True,
             text=True,
             timeout=60,
