@@ -4,7 +4,6 @@ from xcapi_core.logs.capture import install
 from xcapi_core.logs.conversion_ids import HowToName, emit_naming
 from xcapi_core.logs.exceptions import format_exception
 from xcapi_core.logs.lines import Scalar, Severity, emit, set_trace, trace_from_headers
-from xcapi_core.logs.redaction import redact
 
 __all__ = [
     "HowToName",
@@ -14,7 +13,6 @@ __all__ = [
     "emit_naming",
     "format_exception",
     "install",
-    "redact",
     "set_trace",
     "trace_from_headers",
 ]

@@ -4,12 +4,11 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping
+import warnings
 from types import TracebackType
+from typing import TextIO
 
-from xcapi_core.logs.exceptions import format_exception
-from xcapi_core.logs.lines import Severity, emit, write_entry
-from xcapi_core.logs.redaction import redact
+from xcapi_core.logs.lines import Severity, emit
 from xcapi_core.logs.streams import JsonStream
 
 __all__ = ["install"]
@@ -17,30 +16,14 @@ __all__ = ["install"]
 # gunicorn and uvicorn give these handlers of their own after main.py was imported, and stop them from propagating. A
 # filter of the logger itself comes before any handler and stays.
 _SERVER_LOGGERS = ("gunicorn.error", "gunicorn.access", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
-# At DEBUG these write base strings, signatures, headers and bodies.
-_INDISCREET_LOGGERS = (
-    "asyncio",
-    "google",
-    "grpc",
-    "oauthlib",
-    "proto",
-    "requests",
-    "requests_oauthlib",
-    "urllib3",
-    "flask",
-    "werkzeug",
-)
 _SEVERITIES: tuple[tuple[int, Severity], ...] = (
     (logging.CRITICAL, "CRITICAL"),
     (logging.ERROR, "ERROR"),
     (logging.WARNING, "WARNING"),
-    (logging.INFO, "INFO"),
 )
 # The C libraries under gRPC write to the error stream behind Python's back, not in JSON, and when traced with what is
 # in a secret. Whoever must see that sets these in a program of their own.
 _QUIET = {"GRPC_VERBOSITY": "NONE", "GRPC_TRACE": "", "GLOG_minloglevel": "3", "ABSL_MIN_LOG_LEVEL": "3"}
-# These join what they quote (a task's exception, a line of code) to the first line of their messages.
-_FIRST_LINE_ONLY = frozenset({"asyncio", "py.warnings"})
 
 
 def install() -> None:
@@ -89,47 +72,39 @@ _installed = False
 def _install_logging() -> None:
     # A record that cannot be formatted would be printed with its arguments.
     logging.raiseExceptions = False
-    logging.captureWarnings(capture=True)
+    warnings.showwarning = _report_warning
     root = logging.getLogger()
     if not (len(root.handlers) == 1 and isinstance(root.handlers[0], _JsonHandler)):
         root.handlers[:] = [_JsonHandler()]
     root.setLevel(logging.WARNING)
     for name in _SERVER_LOGGERS:
         logging.getLogger(name).addFilter(_server_filter)
-    for name in _INDISCREET_LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
     for logger in root.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False
 
 
 def _write_record(record: logging.LogRecord) -> None:
-    family = record.name.partition(".")[0]
-    if family in _INDISCREET_LOGGERS and record.levelno < logging.WARNING:
+    """Say who logged, where, and about which exception: the text may quote an event, a key or a signature."""
+    severity = next((name for level, name in _SEVERITIES if record.levelno >= level), None)
+    if severity is None:
         return
-    event = "server.log" if family in ("gunicorn", "uvicorn") else "library.log"
-    severity: Severity = next((name for level, name in _SEVERITIES if record.levelno >= level), "DEBUG")
-    error = record.exc_info[1] if record.exc_info else None
-    stack_trace = format_exception(error) if error else ""
-    message = f"{event}: {redact(_text(record))}".rstrip()
-    write_entry(severity, message, event, {"logger": record.name}, stack_trace)
+    event = "server.log" if record.name.partition(".")[0] in ("gunicorn", "uvicorn") else "library.log"
+    # The framework formats an exception into its text and hands over nothing else.
+    error = record.exc_info[1] if record.exc_info else sys.exception()
+    location = f"{record.pathname}:{record.lineno} in {record.funcName}"
+    emit(severity, event, error, logger=record.name, location=location)
 
 
-def _text(record: logging.LogRecord) -> str:
-    """Return a record's text, in which exceptions stand with their types only."""
-    template = str(_told(record.msg))
-    try:
-        if isinstance(record.args, tuple) and record.args:
-            template %= tuple(_told(value) for value in record.args)
-        elif isinstance(record.args, Mapping) and record.args:
-            template %= record.args
-    except Exception:  # noqa: BLE001 - what a library's arguments raise when formatted is not to fail a delivery
-        template += " (arguments withheld: they do not fit)"
-    return template.partition("\n")[0] if record.name in _FIRST_LINE_ONLY else template
-
-
-def _told(value: object) -> object:
-    return type(value).__qualname__ if isinstance(value, BaseException) else value
+def _report_warning(  # noqa: PLR0917 - as warnings.showwarning is called
+    message: Warning | str,  # noqa: ARG001 - left out, as every library's text
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    emit("WARNING", "library.log", logger="warnings", location=f"{filename}:{lineno}", error=category.__qualname__)
 
 
 def _report_crash(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:

@@ -15,7 +15,6 @@ from typing import Literal
 import msgspec
 
 from xcapi_core.logs.exceptions import format_exception
-from xcapi_core.logs.redaction import mask_identifiers
 
 __all__ = ["Scalar", "Severity", "emit", "set_trace", "trace_from_headers"]
 
@@ -32,6 +31,17 @@ _SECRET_NAME = re.compile(
     r"|hashed|identifier|identifiers|ip|ip_address|key|keys|nonce|password|payload|phone|secret|signature|token|twclid"
     r"|user_agent)$"
 )
+# What would stand in a text of ours by mistake, and looks like nothing else: OAuth parameters, e-mail addresses and
+# digests. Each pattern may only begin where a word does: that keeps the search linear in the text's length.
+_MASKS = tuple(
+    (re.compile(pattern), mask)
+    for pattern, mask in (
+        (r"""(?<!\w)(oauth_\w+)\\?["']?\s*[=:]\s*\\?["']?[^\s"',;&\\]+""", r"\1=[masked]"),
+        (r"(?<![\w.+%-])[\w.+%-]+(?:@|%40)[\w-]+(?:\.[\w-]+)*", "[email]"),
+        (r"(?<![0-9A-Za-z])[0-9a-fA-F]{32,}(?![0-9A-Za-z])", "[hex]"),
+    )
+)
+_SHORTEST_HEX = 32  # characters
 
 _trace: ContextVar[str | None] = ContextVar("trace", default=None)
 _CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/.*)?", re.IGNORECASE)
@@ -69,7 +79,24 @@ def emit(
     if error is not None:
         shown.setdefault("error", type(error).__qualname__)
     words = [event, *(f"{name}={value}" for name, value in shown.items() if not (value is None or name in _NAME_LISTS))]
-    write_entry(severity, " ".join(words), event, shown, "" if error is None else format_exception(error))
+    entry: dict[str, object] = {
+        "severity": severity,
+        "time": datetime.now(UTC),
+        "message": " ".join(words),
+        "event": event,
+        **shown,
+    }
+    if error is not None:
+        entry["stack_trace"] = format_exception(error)
+    trace = _trace.get()
+    if trace:
+        entry["logging.googleapis.com/trace"] = trace
+    try:
+        line = _encode(entry)
+    except (UnicodeEncodeError, TypeError):
+        # A lone surrogate has no UTF-8; as an escape it is still JSON. And msgspec knows no subclass of str.
+        line = json.dumps(entry, ensure_ascii=False, default=datetime.isoformat).encode("utf-8", "backslashreplace")
+    _write(line + b"\n")
 
 
 def set_trace(trace: str | None) -> None:
@@ -89,34 +116,6 @@ def trace_from_headers(headers: Mapping[str, str], project: str | None) -> str |
     return f"projects/{project}/traces/{named[1].lower()}"
 
 
-def write_entry(
-    severity: Severity,
-    message: str,
-    event: str,
-    fields: Mapping[str, Scalar | Sequence[str]],
-    stack_trace: str = "",
-) -> None:
-    """Write one entry as it is, with the time and the trace."""
-    entry: dict[str, object] = {
-        "severity": severity,
-        "time": datetime.now(UTC),
-        "message": message,
-        "event": event,
-        **fields,
-    }
-    if stack_trace:
-        entry["stack_trace"] = stack_trace
-    trace = _trace.get()
-    if trace:
-        entry["logging.googleapis.com/trace"] = trace
-    try:
-        line = _encode(entry)
-    except (UnicodeEncodeError, TypeError):
-        # A lone surrogate has no UTF-8; as an escape it is still JSON. And msgspec knows no subclass of str.
-        line = json.dumps(entry, ensure_ascii=False, default=datetime.isoformat).encode("utf-8", "backslashreplace")
-    _write(line + b"\n")
-
-
 @lru_cache(maxsize=512)  # the names are those in this code
 def _names_a_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
@@ -134,7 +133,7 @@ def _presentable(fields: Mapping[str, object]) -> tuple[dict[str, Scalar | Seque
             case list() if name in _NAME_LISTS:
                 shown[name] = value
             case str():
-                shown[name] = mask_identifiers(value)
+                shown[name] = _masked(value)
             case float() if not math.isfinite(value):
                 shown[name] = str(value)  # JSON has no such number
             case None | bool() | int() | float():
@@ -142,6 +141,14 @@ def _presentable(fields: Mapping[str, object]) -> tuple[dict[str, Scalar | Seque
             case _:  # not of the type that was asked for, so nothing is known of what its text would show
                 hidden.append(name)
     return shown, hidden
+
+
+def _masked(text: str) -> str:
+    if len(text) < _SHORTEST_HEX and not ("@" in text or "%40" in text or "oauth_" in text):
+        return text  # nearly every value of ours
+    for pattern, mask in _MASKS:
+        text = pattern.sub(mask, text)
+    return text
 
 
 def _write(line: bytes) -> None:

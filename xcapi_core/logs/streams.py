@@ -1,24 +1,23 @@
-"""Stands in for `sys.stdout` and `sys.stderr`, and makes a JSON line of each line that somebody prints."""
+"""Stands in for `sys.stdout` and `sys.stderr`: of what somebody prints, the log says where and how much."""
 
 import io
-import json
-import os
-import threading
+import sys
+import traceback
 from typing import TYPE_CHECKING
 
-from xcapi_core.logs.lines import Severity, write_entry
-from xcapi_core.logs.redaction import TracebackFilter, redact
+from xcapi_core.logs.lines import Severity, emit
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 __all__ = ["JsonStream"]
 
-_LONGEST_LINE = 100_000  # characters; a line without end is cut rather than kept
+# What prints for somebody else: its caller is who printed.
+_PRINTERS = frozenset({__file__, traceback.__file__})
 
 
 class JsonStream(io.TextIOBase):
-    """A text stream by lines. What is printed is no log of ours, so it is redacted, and tracebacks lose their texts."""
+    """A text stream that writes a line of the log where somebody completes one, and none of the text."""
 
     # Read by those who print ("can it take this character?").
     encoding = "utf-8"
@@ -30,10 +29,7 @@ class JsonStream(io.TextIOBase):
         self._stream = name
         self._descriptor = descriptor
         self._severity: Severity = severity
-        self._pending = ""
-        self._tracebacks = TracebackFilter()
-        self._lock = threading.RLock()
-        os.register_at_fork(after_in_child=self._renew_lock)
+        self._characters = 0
 
     @property
     def buffer(self) -> io.RawIOBase:
@@ -41,22 +37,25 @@ class JsonStream(io.TextIOBase):
         return _ByteStream(self)
 
     def write(self, text: str) -> int:
-        """Take text; every line that it completes is written."""
-        with self._lock:
-            *lines, self._pending = (self._pending + text).split("\n")
-            for line in lines:
-                self._write_line(line)
-            # traceback.print_exception() gives an exception's whole text, lines and all, in one call.
-            self._tracebacks.end()
-            if len(self._pending) > _LONGEST_LINE:
-                self.flush()
+        """Count text, and tell of it once a line is complete."""
+        self._characters += len(text)
+        if text.endswith("\n"):
+            self.flush()
         return len(text)
 
     def flush(self) -> None:
-        """Write what has no end of line yet."""
-        with self._lock:
-            line, self._pending = self._pending, ""
-            self._write_line(line)
+        """Tell of what was printed since the last time."""
+        characters, self._characters = self._characters, 0
+        if characters:
+            error = sys.exception()
+            emit(
+                self._severity,
+                "process.output",
+                stream=self._stream,
+                location=_caller(),
+                characters=characters,
+                error=type(error).__qualname__ if error else None,
+            )
 
     def writable(self) -> bool:
         """Tell that this is for writing."""
@@ -65,15 +64,6 @@ class JsonStream(io.TextIOBase):
     def fileno(self) -> int:
         """Return the real stream's descriptor."""
         return self._descriptor
-
-    def _renew_lock(self) -> None:
-        self._lock = threading.RLock()
-
-    def _write_line(self, line: str) -> None:
-        lines = (self._tracebacks.keep(part) for part in _unwrapped(line).splitlines())
-        shown = redact("\n".join(part for part in lines if part is not None))
-        if shown.strip():
-            write_entry(self._severity, f"process.output: {shown}", "process.output", {"stream": self._stream})
 
 
 class _ByteStream(io.RawIOBase):
@@ -86,20 +76,15 @@ class _ByteStream(io.RawIOBase):
 
     def write(self, data: "ReadableBuffer") -> int:
         data = bytes(data)
-        self._text.write(data.decode("utf-8", "replace"))
+        self._text.write(data.decode("latin-1"))
         return len(data)
 
     def flush(self) -> None:
         self._text.flush()
 
 
-def _unwrapped(line: str) -> str:
-    """Return the message of a line that the framework has made JSON of already (LOG_EXECUTION_ID)."""
-    if line.startswith("{"):
-        try:
-            message = json.loads(line).get("message")
-        except (ValueError, RecursionError):
-            return line
-        if isinstance(message, str):
-            return message
-    return line
+def _caller() -> str:
+    frame = sys._getframe()  # noqa: SLF001 - the way that logging finds a caller, too
+    while frame.f_code.co_filename in _PRINTERS and frame.f_back:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"

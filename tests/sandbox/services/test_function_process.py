@@ -123,6 +123,32 @@ def test_taken_port_is_one_clear_sentence() -> None:
             process.start()
 
 
+def test_port_that_another_program_takes_meanwhile_is_exchanged(tmp_path: Path) -> None:
+    asked_for, taken = tmp_path / "asked_for", tmp_path / "taken"
+    framework = tmp_path / "bin" / "functions-framework"
+    framework.parent.mkdir()
+    framework.write_text(
+        f"#!/bin/sh\nif [ ! -e '{taken}' ]; then\n"
+        f"  echo $PORT >'{asked_for}.new'; mv '{asked_for}.new' '{asked_for}'\n"
+        f"  while [ ! -e '{taken}' ]; do sleep 0.01; done; exit 1\nfi\n"
+        f"exec '{VENV.scripts}/functions-framework' \"$@\"\n"
+    )
+    framework.chmod(stat.S_IRWXU)
+    with socket.socket() as squatter:
+
+        def take_the_port() -> None:
+            while not asked_for.exists():
+                time.sleep(0.01)
+            squatter.bind(("127.0.0.1", int(asked_for.read_text())))
+            squatter.listen()
+            taken.touch()
+
+        threading.Thread(target=take_the_port, daemon=True).start()
+        with FunctionProcess(FunctionVenv(folder=tmp_path), {}, source=STUB) as process:
+            assert process.port != squatter.getsockname()[1]
+            assert asked(process)["environment"]["PORT"] == str(process.port)
+
+
 def test_missing_framework_is_one_clear_sentence(tmp_path: Path) -> None:
     process = FunctionProcess(FunctionVenv(folder=tmp_path), {}, source=STUB)
     with pytest.raises(LocalServiceError, match="functions-framework"):

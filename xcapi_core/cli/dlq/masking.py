@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from xcapi_core.cli.dlq.events_in_data import unpacked
-from xcapi_core.logs.redaction import redact
+from xcapi_core.cli.dlq.redaction import redact
 
 __all__ = ["MASKED", "shown_event", "shown_words"]
 

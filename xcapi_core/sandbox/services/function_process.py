@@ -13,7 +13,7 @@ from typing import Self
 from xcapi_core.sandbox.services.errors import LocalServiceError
 from xcapi_core.sandbox.services.function_venv import FunctionVenv
 from xcapi_core.sandbox.services.http_probe import answers_ok
-from xcapi_core.sandbox.services.ports import LOOPBACK, free_port, require_free
+from xcapi_core.sandbox.services.ports import LOOPBACK, free_port, is_free, require_free
 from xcapi_core.sandbox.services.processes import ChildProcess, runtime_folder
 
 __all__ = ["FunctionProcess"]
@@ -23,8 +23,6 @@ _MACHINE = (*_PASSED_ON, "PATH", "XDG_RUNTIME_DIR", "PYTHONUNBUFFERED")
 _START_TIMEOUT_S = 30.0
 _POLL_INTERVAL_S = 0.02
 _PORT_ATTEMPTS = 3
-# gunicorn's and the operating system's words for a port that was taken between our look and its use.
-_PORT_TAKEN = ("Connection in use", "Address already in use")
 
 
 class FunctionProcess:
@@ -133,11 +131,10 @@ class FunctionProcess:
             except BaseException:  # Ctrl-C: what never got to run inside a `with` would be ended by nobody
                 self._process.kill()
                 raise
-            lost_port = any(words in line for line in self._process.lines for words in _PORT_TAKEN)
             ended = self._process.exit_code
             self._process.kill()
-            if not (lost_port and self._wanted_port is None):
-                break
+            if self._wanted_port is not None or is_free(self._port):
+                break  # another program took the port between our look and its use otherwise
         raise LocalServiceError(_why_not_started(self._running.lines, ended, self._start_timeout_s))
 
     def stop(self, signal_number: signal.Signals = signal.SIGTERM, *, grace_s: float = 12.0) -> int:
