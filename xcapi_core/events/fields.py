@@ -101,10 +101,12 @@ def read_text(value: object) -> str | None:
     become U+FFFD, so that what is returned can always be encoded.
     """
     if isinstance(value, str):
-        text = _without_lone_surrogates(value.strip())
+        text = value.strip()
+        if not text.isascii():
+            text = _without_lone_surrogates(text)
         if len(text) <= _LONGEST_NO_FREE_TEXT and text.lower() in _NO_FREE_TEXTS:
             return None
-        return None if _is_leftover(text) else text
+        return None if ("{" in text or text[:1] in _OPENINGS) and _is_leftover(text) else text
     return _whole_number(value) if isinstance(value, int) else None
 
 
@@ -115,9 +117,9 @@ def read_id(value: object) -> str | None:
     templates' leftovers are none.
     """
     if isinstance(value, str):
+        if _ORDINARY_ID.fullmatch(value):
+            return value
         text = cut_invisible(value).strip()
-        if _ORDINARY_ID.fullmatch(text):
-            return text
         return None if _says_nothing(text, _NO_ID) else _without_lone_surrogates(text)
     return _whole_number(value) if value else None
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import WORDS_FOR_NOTHING, cut_invisible, is_object, json_in_text, read_id
-from xcapi_core.events.phones import e164_of
+from xcapi_core.events.phones import e164_of, is_e164
 
 __all__ = ["hash_email", "hash_phone", "is_digest", "read_digest", "read_twclid"]
 
@@ -20,12 +20,16 @@ _LETTERS: Final = (
 )
 _LABEL: Final = rf"{_LETTERS}(?:-+{_LETTERS})*"
 _EMAIL: Final = re.compile(rf"[^{_NO_ATOM}]+@(?:{_LABEL}\.)+(?![0-9]+$){_LABEL}")
+# What nearly every address is: as it stands it matches the other pattern, once it is in lower case.
+_ORDINARY_EMAIL: Final = re.compile(r"[0-9A-Za-z._+-]+@(?:[0-9A-Za-z]+(?:-+[0-9A-Za-z]+)*\.)+[A-Za-z]+")
 _LONGEST_EMAIL: Final = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 
 _DIGEST_LENGTH: Final = 64
 _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{64}")
 
 _CLICK_ID: Final = re.compile(r"[0-9A-Za-z_-]+")
+# As nearly all are, and as no word for nothing and no leftover is.
+_ORDINARY_CLICK_ID: Final = re.compile(r"(?=.*[1-9])(?!.*[uU][nN][dD])[0-9A-Za-z][0-9A-Za-z_-]*")
 # A parameter of a query or a cookie among others, whose value may be JSON.
 _CLICK_ID_AMONG_OTHERS: Final = re.compile(r"(?:^|[?&;\s])_?twclid=(\{[^}]*\}|[^&;#\s]*)")
 _CLICK_ID_BEFORE_OTHERS: Final = re.compile(r"([0-9A-Za-z_%-]+)[&?#;]")
@@ -51,6 +55,8 @@ def hash_email(text: str) -> str | Drop:
 
     No dots or plus tags are taken out: X matches on the address as it is. Unsalted, for the same reason.
     """
+    if _ORDINARY_EMAIL.fullmatch(text) and len(text) <= _LONGEST_EMAIL:
+        return sha256(text.lower().encode()).hexdigest()
     address = cut_invisible(text).strip().lower()
     if len(address) == _DIGEST_LENGTH and is_digest(address):
         return read_digest(address, Drop.INVALID_EMAIL)
@@ -66,6 +72,8 @@ def hash_phone(text: str, region: str | None) -> str | Drop:
     never guessed. A leading 00 is a plus sign. Numbers of possible length pass: X's own example, +11234567890, is
     not assigned to anybody.
     """
+    if is_e164(text):
+        return sha256(text.encode()).hexdigest()
     text = cut_invisible(text).strip()
     if len(text) == _DIGEST_LENGTH and is_digest(text):
         return read_digest(text, Drop.INVALID_PHONE)
@@ -91,6 +99,8 @@ def read_twclid(value: object) -> str | Drop:
 
     Never hashed.
     """
+    if isinstance(value, str) and _ORDINARY_CLICK_ID.fullmatch(value):
+        return value
     for _ in range(_MOST_WRAPPINGS):
         if isinstance(value, str):
             text = cut_invisible(value).strip()

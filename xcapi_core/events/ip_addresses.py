@@ -19,8 +19,7 @@ _AROUND: Final = " \t\"'`"
 # blocks (RFC 5737) are left in: they are nobody's, and every example is written with them. Not `is_private`:
 # it caches its addresses, which are personal.
 _NOT_PUBLIC: Final = tuple(
-    (int(network.network_address), int(network.broadcast_address))
-    for network in map(
+    map(
         IPv4Network,
         (
             "0.0.0.0/8",
@@ -36,6 +35,19 @@ _NOT_PUBLIC: Final = tuple(
         ),
     )
 )
+
+
+def _ranges_by_first_octet() -> dict[str, list[tuple[int, int]]]:
+    """Return what is not public, as first and last address, by the first octet: most octets have none."""
+    ranges: dict[str, list[tuple[int, int]]] = {}
+    for network in _NOT_PUBLIC:
+        low, high = int(network.network_address), int(network.broadcast_address)
+        for octet in range(low >> 24, (high >> 24) + 1):
+            ranges.setdefault(str(octet), []).append((low, high))
+    return ranges
+
+
+_NOT_PUBLIC_BY_FIRST_OCTET: Final = _ranges_by_first_octet()
 # Unspecified, loopback, unique local, link-local and multicast (RFC 4291, RFC 4193), by their first 16 bits.
 _NOT_PUBLIC_IPV6: Final = ((0x0000, 0x0000), (0xFC00, 0xFDFF), (0xFE80, 0xFEBF), (0xFF00, 0xFFFF))
 
@@ -78,6 +90,9 @@ def _address_in(part: str) -> re.Match[str] | IPv6Address | None:
 
 
 def _is_private(octets: re.Match[str]) -> bool:
+    ranges = _NOT_PUBLIC_BY_FIRST_OCTET.get(octets[1])
+    if ranges is None:
+        return False
     first, second, third, fourth = map(int, octets.groups())
     number = first << 24 | second << 16 | third << 8 | fourth
-    return any(low <= number <= high for low, high in _NOT_PUBLIC)
+    return any(low <= number <= high for low, high in ranges)

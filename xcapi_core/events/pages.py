@@ -11,6 +11,8 @@ __all__ = ["click_id_of_query", "click_id_of_url", "page_url", "source_url"]
 _PARAMETER: Final = "twclid"
 _ADDRESS: Final = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
 _ENCODED_AS_A_WHOLE: Final = re.compile(r"https?%[0-9a-f]{2}", re.IGNORECASE)
+# Scheme, host and path as nearly every page has them, before its query.
+_ORDINARY_PAGE: Final = re.compile(r"(https?://[0-9A-Za-z.-]+(?:/[!-\"$->@-~]*)?)(?:[?#]|\Z)")
 _MOST_ENCODINGS: Final = 3
 # All of ASCII that shows, so that nothing but spaces and other scripts is encoded, and nothing twice.
 _KEPT: Final = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -30,6 +32,8 @@ def page_url(text: str) -> str | None:
     Queries and fragments hold whatever a site puts there: addresses, search words, tokens. So does the part before an
     "@".
     """
+    if (page := _ORDINARY_PAGE.match(text)) is not None:
+        return page[1]
     address = _decoded(text)
     if _ADDRESS.match(address) is None:
         return None

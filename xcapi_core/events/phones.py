@@ -7,10 +7,11 @@ from typing import Final
 from xcapi_core.events.drops import Drop
 from xcapi_core.records import Record
 
-__all__ = ["e164_of"]
+__all__ = ["e164_of", "is_e164"]
 
 # Nothing here that the library would take for anything but digits and what is written between them.
 _INTERNATIONAL: Final = re.compile(r"\+[0-9][0-9 ().-]*")
+_DIGITS: Final = re.compile(r"\+[0-9]+")
 _BETWEEN_DIGITS: Final = str.maketrans("", "", " ().-")
 _CALLING_CODE_LENGTHS: Final = (1, 2, 3)
 
@@ -24,7 +25,7 @@ def e164_of(text: str, region: str | None) -> str | Drop:
         text = f"+{text[2:]}"
     if _INTERNATIONAL.fullmatch(text) is not None:
         number = text.translate(_BETWEEN_DIGITS)
-        if _is_e164(number):
+        if is_e164(number):
             return number
     # Ten milliseconds of the start, and only for those whose events have phone numbers.
     import phonenumbers  # noqa: PLC0415
@@ -46,11 +47,13 @@ class _Numbering(Record, frozen=True, gc=False):
     prefix: re.Pattern[str] | None
 
 
-def _is_e164(number: str) -> bool:
+def is_e164(number: str) -> bool:
     """Tell whether the library would read a plus sign and digits as just that number, in a thirtieth of its time.
 
     False says only that it has to be asked.
     """
+    if _DIGITS.fullmatch(number) is None:
+        return False
     for length in _CALLING_CODE_LENGTHS:
         numbering = _numbering_of(number[1 : 1 + length])
         if numbering is not None:
