@@ -1,5 +1,5 @@
 # Each target sets itself up: it needs Python ≥ 3.11 and pip's registry, finds the one and installs from the other
-# into .venv. PYTHON=/path/to/python3.12 names an interpreter, ARGS=… goes on to the command (make test ARGS="-k gate").
+# into .venv. PYTHON=/path/to/python3.12 names an interpreter, ARGS=… goes on to the command (make test ARGS="-k pause").
 # Written for GNU make 3.81 (macOS) and later; paths stay relative, so that a checkout's own path may hold spaces.
 
 .DEFAULT_GOAL := help
@@ -19,7 +19,7 @@ side_by_side = $(if $(ARGS),,--numprocesses=3 --dist=loadfile --no-loadscope-reo
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
 	@echo
-	@echo 'ARGS=… goes on to the command: make test ARGS="-k gate", make demo ARGS=--json'
+	@echo 'ARGS=… goes on to the command: make test ARGS="-k pause", make demo ARGS=--json'
 	@echo 'PYTHON=… names the Python to set up with: make test PYTHON=/path/to/python3.12'
 
 demo: setup  ## the whole path on this machine: sandbox X, the real function, events of every kind; under a minute
@@ -52,7 +52,7 @@ bench: setup  ## how fast it is, as ratios within one run: ten minutes (ARGS=--q
 soak: setup  ## 100,000 events, everything that can go wrong meanwhile, and an account that must balance
 	@$(bin)/python -m tests.soak $(ARGS)
 
-fuzz: setup  ## a million mutated inputs for each of five doors (ARGS="events --inputs 20000"); --help says more
+fuzz: setup  ## a million mutated inputs for each of five entry points (ARGS="events --inputs 20000"); --help says more
 	@$(bin)/python -m tests.fuzz $(ARGS)
 
 mutants: setup  ## small breaks in the pure core, and which of them no test sees (ARGS=pacing for one module)

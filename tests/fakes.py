@@ -94,12 +94,12 @@ class FakeSecrets:
     def __init__(self, payload: bytes = KEYS) -> None:
         self.payload: bytes | None = payload
         self.reads = 0
-        self.gate: asyncio.Event | None = None
+        self.released: asyncio.Event | None = None
 
     async def read(self, reference: str) -> Secret:
         self.reads += 1
-        if self.gate:
-            await self.gate.wait()
+        if self.released:
+            await self.released.wait()
         await asyncio.sleep(0)
         if self.payload is None:
             raise SecretUnavailable("Secret Manager answered UNAVAILABLE")
@@ -113,12 +113,12 @@ class FakePublisher:
         self.messages: list[OutgoingMessage] = []
         self.requests = 0
         self.cause: str | None = None
-        self.gate: asyncio.Event | None = None
+        self.released: asyncio.Event | None = None
 
     async def publish(self, messages: Sequence[OutgoingMessage], timeout_s: float) -> str | None:  # noqa: ARG002
         self.requests += 1
-        if self.gate:
-            await self.gate.wait()
+        if self.released:
+            await self.released.wait()
         if self.cause is None:
             self.messages += messages
         return self.cause

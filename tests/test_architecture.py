@@ -1,4 +1,4 @@
-"""The walls of the house, read off the import graph: docs/architecture in one sentence each.
+"""The direction of imports, and what a module may do and must say, read off the source.
 
 An import inside a function counts like one at the top of a module.
 """
@@ -17,10 +17,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "xcapi_core"
 
-# Rooms at the side: they do the I/O. Everything else in the package is the pure core.
-UNDEPLOYED_ROOMS = ("cli", "sandbox")  # .gcloudignore leaves them out, and `python -m xcapi_core`
-UNDEPLOYED = (*(f"xcapi_core.{room}" for room in UNDEPLOYED_ROOMS), "xcapi_core.__main__")
-DOORS = ("xcapi_core.adapters", *UNDEPLOYED)
+UNDEPLOYED_FOLDERS = ("cli", "sandbox")  # .gcloudignore leaves them out, and `python -m xcapi_core`
+UNDEPLOYED = (*(f"xcapi_core.{folder}" for folder in UNDEPLOYED_FOLDERS), "xcapi_core.__main__")
+# These do I/O. Everything else in the package is the pure core.
+WITH_IO = ("xcapi_core.adapters", *UNDEPLOYED)
 
 CORE_MAY_IMPORT = {
     "msgspec",  # decoding bytes is a function of its arguments
@@ -29,7 +29,7 @@ CORE_MAY_IMPORT = {
 IO_OF_THE_STANDARD_LIBRARY = {"ftplib", "http.client", "multiprocessing", "shutil", "smtplib", "socket", "socketserver"}
 IO_OF_THE_STANDARD_LIBRARY |= {"sqlite3", "ssl", "subprocess", "tempfile", "urllib.request", "webbrowser"}
 
-# Builds the adapters and hands them to the core; nobody else in the core knows them.
+# Builds the adapters and hands them to the core; nothing else in the core knows them.
 WIRING = {"main", "xcapi_core.service"}
 
 # In the order in which a delivery passes: each may import those below it, and of its own line only itself.
@@ -58,11 +58,11 @@ def _source_files() -> Iterator[tuple[str, Path]]:
 
 def test_gcloudignore_leaves_out_what_is_not_deployed() -> None:
     left_out = (ROOT / ".gcloudignore").read_text(encoding="utf-8").splitlines()
-    assert set(left_out) >= {f"/xcapi_core/{room}/" for room in UNDEPLOYED_ROOMS} | {"/xcapi_core/__main__.py"}
+    assert set(left_out) >= {f"/xcapi_core/{folder}/" for folder in UNDEPLOYED_FOLDERS} | {"/xcapi_core/__main__.py"}
 
 
 FILES = dict(_source_files())
-CORE = sorted(name for name in FILES if name.startswith("xcapi_core") and not name.startswith((*DOORS, *WIRING)))
+CORE = sorted(name for name in FILES if name.startswith("xcapi_core") and not name.startswith((*WITH_IO, *WIRING)))
 
 
 def _is_for_types_only(node: ast.AST) -> bool:
@@ -127,8 +127,8 @@ def test_core_imports_no_client_and_no_framework(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", CORE)
-def test_core_does_not_know_the_rooms_with_doors(module: str) -> None:
-    assert not [name for name in imports_of(module) if name.startswith(DOORS)]
+def test_core_does_not_import_what_does_io(module: str) -> None:
+    assert not [name for name in imports_of(module) if name.startswith(WITH_IO)]
 
 
 def _layer_of(module: str) -> tuple[int, str]:
@@ -153,13 +153,13 @@ def test_function_reaches_nothing_that_is_not_deployed() -> None:
 
 
 def test_sandbox_shares_no_rule_with_the_function_it_judges() -> None:
-    room = "xcapi_core.sandbox"
+    sandbox = "xcapi_core.sandbox"
     shared = {
         (module, name)
         for module in FILES
-        if module.startswith(room)
+        if module.startswith(sandbox)
         for name in imports_of(module)
-        if name in FILES and not name.startswith(room)
+        if name in FILES and not name.startswith(sandbox)
     }
     assert {name for _, name in shared} <= JUDGES_MAY_IMPORT, shared
 

@@ -31,8 +31,8 @@ OUTCOMES: list[Outcome] = [
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
 def test_outcome_is_a_value(outcome: Outcome) -> None:
     names = outcome.__struct_fields__
-    twin = type(outcome)(**{name: getattr(outcome, name) for name in names})
-    assert (twin, hash(twin)) == (outcome, hash(outcome))
+    same = type(outcome)(**{name: getattr(outcome, name) for name in names})
+    assert (same, hash(same)) == (outcome, hash(outcome))
     assert [other for other in OUTCOMES if other == outcome] == [outcome]
     for name in names:
         with pytest.raises(AttributeError, match="immutable"):

@@ -1,7 +1,7 @@
 """An event loop without waiting: where nothing can run, its clock jumps to the next timer.
 
-So a delivery that waits 40 s for X's gate takes a millisecond, how long it took can be asserted to the second, and what
-would wait for ever is told at once.
+So a pause of 40 s takes a millisecond, how long it took can be asserted to the second, and what would wait for ever is
+reported at once.
 """
 
 import asyncio

@@ -4,12 +4,12 @@ from google.pubsub_v1.types import PublishRequest, PublishResponse
 
 from xcapi_core.sandbox.services.grpc_server import GrpcMethod, LocalGrpcService
 
-__all__ = ["TOPIC", "LetterSink"]
+__all__ = ["TOPIC", "DeadLetterSink"]
 
 TOPIC = "projects/bench-project/topics/conversions-dead-letter"
 
 
-class LetterSink(LocalGrpcService):
+class DeadLetterSink(LocalGrpcService):
     """A context manager; `address` is for PUBSUB_EMULATOR_HOST."""
 
     def __init__(self) -> None:

@@ -132,7 +132,7 @@ async def test_what_was_settled_before_a_shutdown_needs_no_request() -> None:
 
 async def test_dead_letters_in_flight_are_given_up_at_the_end_of_a_shutdown() -> None:
     rig = HandlerRig()
-    rig.dead_letters.gate = asyncio.Event()
+    rig.dead_letters.released = asyncio.Event()
     handling = asyncio.create_task(rig.handle("rubbish"))
     await asyncio.sleep(0.01)
     rig.handler.stop()

@@ -128,7 +128,7 @@ async def test_attribute_names_the_pixel_of_events_that_name_none() -> None:
     assert rig.has("c1", OTHER_PIXEL)
 
 
-async def test_one_pixel_s_closed_gate_does_not_hold_up_the_other() -> None:
+async def test_one_pixel_s_pause_does_not_hold_up_the_other() -> None:
     limited = failed(429, retry_after="3600")
     rig = HandlerRig(FakeX(lambda items: limited if OTHER_PIXEL in str(items) else ok(len(items))))
     assert await rig.handler.handle(message(event("b1", pixel_id=OTHER_PIXEL), message_id="b")) == Answer(
@@ -138,7 +138,7 @@ async def test_one_pixel_s_closed_gate_does_not_hold_up_the_other() -> None:
     assert await rig.handler.handle(message(event("b2", pixel_id=OTHER_PIXEL), message_id="c")) == Answer(
         429, "rate_limited"
     )
-    assert rig.sent == ["b1", "a1"], "no request ran into the closed gate"
+    assert rig.sent == ["b1", "a1"], "no request was sent during the pause"
 
 
 async def test_of_two_reasons_to_nack_the_graver_is_the_answer() -> None:

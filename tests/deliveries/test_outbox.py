@@ -49,13 +49,13 @@ async def test_deliveries_of_one_turn_share_a_request() -> None:
 
 async def test_what_comes_while_requests_are_in_flight_waits_and_shares_the_next() -> None:
     rig = Rig()
-    rig.topic.gate = asyncio.Event()
+    rig.topic.released = asyncio.Event()
     publishing = []
     for number in range(20):
         publishing.append(asyncio.create_task(rig.publish(outgoing(number))))
         await asyncio.sleep(0.001)
     assert rig.topic.requests == MAX_IN_FLIGHT
-    rig.topic.gate.set()
+    rig.topic.released.set()
     assert all(await asyncio.gather(*publishing))
     assert rig.topic.requests == MAX_IN_FLIGHT + 1
 
@@ -102,19 +102,19 @@ async def test_one_delivery_s_invalid_message_does_not_keep_others_from_being_pu
 
 async def test_hanging_publisher_is_waited_for_until_the_deadline_and_its_late_success_is_noted() -> None:
     rig = Rig()
-    rig.topic.gate = asyncio.Event()
+    rig.topic.released = asyncio.Event()
     assert not await rig.publish(outgoing(0), within_s=0.05)
-    rig.topic.gate.set()
+    rig.topic.released.set()
     await asyncio.sleep(0.01)
     assert rig.safe == [0], "late, but out"
 
 
 async def test_late_failure_is_not_taken_for_a_success() -> None:
     rig = Rig()
-    rig.topic.gate = asyncio.Event()
+    rig.topic.released = asyncio.Event()
     rig.topic.cause = "UNAVAILABLE"
     assert not await rig.publish(outgoing(0), within_s=0.05)
-    rig.topic.gate.set()
+    rig.topic.released.set()
     await asyncio.sleep(0.01)
     assert rig.safe == []
 
@@ -139,12 +139,12 @@ async def test_publisher_is_told_how_much_time_there_is() -> None:
 
 async def test_at_the_end_of_a_shutdown_nobody_waits_any_more_and_a_late_success_is_noted() -> None:
     rig = Rig()
-    rig.topic.gate = asyncio.Event()
+    rig.topic.released = asyncio.Event()
     publishing = [asyncio.create_task(rig.publish(outgoing(index))) for index in range(3)]
     await asyncio.sleep(0.01)
     rig.outbox.give_up()
     assert await asyncio.gather(*publishing) == [False] * 3
-    rig.topic.gate.set()
+    rig.topic.released.set()
     await asyncio.sleep(0.01)
     assert sorted(rig.safe) == [0, 1, 2]
 

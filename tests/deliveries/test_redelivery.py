@@ -37,7 +37,7 @@ async def test_redelivery_of_a_half_settled_message_sends_only_the_rest_and_publ
     assert (sorted(rig.reasons), rig.dead_letters.requests) == (["invalid_event", "rejected"], 2)
 
 
-async def test_half_settled_message_is_kept_although_the_ledger_has_forgotten_its_conversions() -> None:
+async def test_message_settled_in_part_is_kept_although_the_ledger_has_forgotten_its_conversions() -> None:
     rig = HandlerRig(FakeX(down_for_the_other_pixel), ledger=Ledger(capacity=4))
     events = [event("a1"), event("bad"), event("b1", pixel_id=OTHER_PIXEL)]
     assert (await rig.handle(*events)).status == 503
@@ -102,13 +102,13 @@ async def test_same_conversion_id_of_another_tag_or_pixel_is_another_conversion(
 
 async def test_duplicate_of_a_delivery_in_progress_shares_its_answer() -> None:
     rig = HandlerRig(FakeX(down_for_the_other_pixel, latency_s=0.05))
-    rig.dead_letters.gate = asyncio.Event()
+    rig.dead_letters.released = asyncio.Event()
     events = [event("a1"), event("b1", pixel_id=OTHER_PIXEL), "rubbish"]
     first = asyncio.create_task(rig.handle(*events))
     await asyncio.sleep(0.01)
     second = asyncio.create_task(rig.handle(*events))
     await asyncio.sleep(0.01)
-    rig.dead_letters.gate.set()
+    rig.dead_letters.released.set()
     assert await second == await first == Answer(503, "x_unavailable")
     assert sorted(rig.sent) == ["a1", "b1"]
     assert (rig.reasons, rig.dead_letters.requests) == (["invalid_event"], 1)
@@ -168,10 +168,10 @@ async def test_unconfirmed_conversion_whose_dead_letter_could_not_be_published_i
 
 async def test_hanging_publisher_ends_with_the_delivery_s_time_and_its_late_success_is_remembered() -> None:
     rig = HandlerRig(settle_timeout_s=0.4, request_timeout_s=0.1)
-    rig.dead_letters.gate = asyncio.Event()
+    rig.dead_letters.released = asyncio.Event()
     async with asyncio.timeout(PATIENCE_S):
         assert await rig.handle(event("c1"), "rubbish") == Answer(503, "dead_letters_unavailable")
-    rig.dead_letters.gate.set()
+    rig.dead_letters.released.set()
     await asyncio.sleep(0.01)
     assert rig.reasons == ["invalid_event"]
     assert await rig.handle(event("c1"), "rubbish") == ACK

@@ -141,9 +141,9 @@ async def test_publish_that_fails_nacks_and_what_was_settled_is_not_repeated() -
 
 async def test_publish_whose_result_came_too_late_counts_as_handed_over() -> None:
     rig, topic = rig_with(down_for_the_other_pixel, settle_timeout_s=0.8, request_timeout_s=0.1)
-    topic.gate = asyncio.Event()
+    topic.released = asyncio.Event()
     assert (await rig.handle(*MIXED)).status == 503
-    topic.gate.set()
+    topic.released.set()
     await asyncio.sleep(0.01)
     assert await rig.handle(*MIXED) == ACK
     assert topic.requests == 1

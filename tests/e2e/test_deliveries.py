@@ -186,16 +186,16 @@ async def test_x_failing_to_answer_is_503_with_its_cause(stack: Stack) -> None:
 
 async def test_a_duplicate_in_progress_joins_and_costs_no_second_post(stack: Stack) -> None:
     stack.sandbox.inject({"latency_s": 0.5})
-    twin = envelope(event(), message_id=new_id("m"))
-    answers = await asyncio.gather(*(post(stack.url, {**twin, "deliveryAttempt": n}) for n in range(1, 6)))
+    duplicate = envelope(event(), message_id=new_id("m"))
+    answers = await asyncio.gather(*(post(stack.url, {**duplicate, "deliveryAttempt": n}) for n in range(1, 6)))
     assert [answer.status for answer in answers] == [204] * 5
     assert [record.conversions for record in stack.sandbox.requests()] == [1]
 
 
 async def test_a_duplicate_in_progress_joins_the_dead_letters_too(stack: Stack) -> None:
     stack.sandbox.inject({"latency_s": 0.3})
-    twin = envelope([event(), {"junk": 1}], message_id=new_id("m"))
-    answers = await asyncio.gather(*(post(stack.url, twin) for _ in range(4)))
+    duplicate = envelope([event(), {"junk": 1}], message_id=new_id("m"))
+    answers = await asyncio.gather(*(post(stack.url, duplicate) for _ in range(4)))
     assert [answer.status for answer in answers] == [204] * 4
     assert len(stack.dead_letters(1)) == 1
 
@@ -219,7 +219,7 @@ async def test_the_same_conversion_in_several_messages_is_sent_once(stack: Stack
     assert stack.accepted_ids() == [same["conversion_id"]]
 
 
-async def test_redelivery_of_a_half_settled_message_sends_only_the_rest(stack: Stack) -> None:
+async def test_redelivery_of_a_message_settled_in_part_sends_only_what_is_left(stack: Stack) -> None:
     """Two pixels, one of them down: the delivery is nacked as a whole, and its redelivery repeats nothing."""
     here = [event() for _ in range(5)]
     there = [event(event_id=None, event="purchase", pixel_id="p9q7k") for _ in range(4)]

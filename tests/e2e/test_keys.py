@@ -91,7 +91,7 @@ async def test_keys_that_x_refuses_are_read_again_once_in_30_seconds(stack: Stac
     assert [record.status for record in stack.sandbox.requests()] == [401] * 6
 
 
-async def test_refused_keys_can_requeue_and_close_the_gate_for_a_minute(requeueing: Stack) -> None:
+async def test_refused_keys_can_requeue_and_pause_for_a_minute(requeueing: Stack) -> None:
     _x_takes_only_new_keys(requeueing)
     first = await push(requeueing.url, event())
     assert (first.status, first.reason) == (503, "unauthorized")

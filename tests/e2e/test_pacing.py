@@ -27,19 +27,19 @@ def _other_pixels_event() -> dict[str, object]:
     return event(event_id=None, event="purchase", pixel_id="p9q7k")
 
 
-WALLS: dict[str, dict[str, object]] = {
+FAULTS: dict[str, dict[str, object]] = {
     "429 with Retry-After": {"status": 429, "retry_after_s": 2},
     "429 with resets": {"status": 429, "reset_in_s": 2},
     "503 with Retry-After": {"status": 503, "retry_after_s": 2},
 }
 
 
-@pytest.mark.parametrize("name", WALLS)
-async def test_gate_stays_closed_until_the_time_that_x_named(stack: Stack, name: str) -> None:
-    stack.sandbox.inject({**WALLS[name], "times": 1, "pixel_id": "o8z6j"})
+@pytest.mark.parametrize("name", FAULTS)
+async def test_pause_lasts_until_the_time_that_x_named(stack: Stack, name: str) -> None:
+    stack.sandbox.inject({**FAULTS[name], "times": 1, "pixel_id": "o8z6j"})
     first = await push(stack.url, event())
-    closed_at = time.time()
-    assert first.status == WALLS[name]["status"]
+    paused_at = time.time()
+    assert first.status == FAULTS[name]["status"]
     assert first.seconds < 1
     waiting = [asyncio.create_task(push(stack.url, event())) for _ in range(20)]
     # Meanwhile the other pixel goes on as if nothing had happened.
@@ -49,7 +49,7 @@ async def test_gate_stays_closed_until_the_time_that_x_named(stack: Stack, name:
     answers: list[Answer] = await asyncio.gather(*waiting)
     assert {answer.status for answer in answers} == {204}
     records = stack.sandbox.requests("o8z6j")
-    assert records[1].received_at - closed_at >= 1.9 - (1 if "reset" in name else 0)
+    assert records[1].received_at - paused_at >= 1.9 - (1 if "reset" in name else 0)
     assert not any(record.early for record in records)
     assert len(stack.accepted_ids("o8z6j")) == 20
     # After the pause one request asks first; what waited leaves together.
@@ -85,7 +85,7 @@ async def test_accounts_headers_win_over_the_users(stack: Stack) -> None:
 
 
 async def test_a_200_that_says_nothing_is_left_stops_the_next(stack: Stack) -> None:
-    """The headers count on a success too: the wall is seen before anybody runs into it."""
+    """The headers count on a success too: the pause begins before any request is refused."""
     stack.sandbox.inject(
         {
             "headers": {

@@ -134,7 +134,7 @@ async def test_new_deliveries_after_the_signal_are_not_acked(function_venv: Func
             late.append(await push(scene.stack.url, event()))
             await asyncio.sleep(0.05)
         assert (await flying).status == 204
-        # Refused at the door (0) or nacked.
+        # Not connected any more (0) or nacked.
         assert {answer.status for answer in late} <= {0, 503}
         assert len(scene.x.received) == 1
         assert await scene.gone() < 4
@@ -191,7 +191,7 @@ async def test_search_under_way_keeps_its_verdicts(function_venv: FunctionVenv) 
         assert await scene.gone() < 4
 
 
-async def test_waiting_for_a_gate_or_for_keys_ends_at_once(function_venv: FunctionVenv) -> None:
+async def test_waiting_for_a_pause_or_for_keys_ends_at_once(function_venv: FunctionVenv) -> None:
     async with _scene(function_venv) as scene:
 
         async def limited(_: Received, writer: asyncio.StreamWriter) -> None:
@@ -201,10 +201,10 @@ async def test_waiting_for_a_gate_or_for_keys_ends_at_once(function_venv: Functi
         scene.stack.secrets.set_delay(5)
         keyless = asyncio.create_task(push(scene.stack.url, event(event_id=None, event="purchase", pixel_id="p9q7k")))
         await push(scene.stack.url, event())
-        gated = [asyncio.create_task(push(scene.stack.url, event())) for _ in range(10)]
+        waiting = [asyncio.create_task(push(scene.stack.url, event())) for _ in range(10)]
         await asyncio.sleep(0.3)
         scene.stop()
-        answers = await asyncio.gather(keyless, *gated)
+        answers = await asyncio.gather(keyless, *waiting)
         assert scene.since_stop < 1.0
         assert {answer.status for answer in answers} <= {429, 503}
         assert answers[0].reason == "shutting_down"

@@ -1,1 +1,1 @@
-"""Fuzzing: `python -m tests.fuzz` (or `make fuzz`) throws mutated inputs at five doors of the function."""
+"""Fuzzing: `python -m tests.fuzz` (or `make fuzz`) gives mutated inputs to five entry points of the function."""

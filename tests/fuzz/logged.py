@@ -30,7 +30,7 @@ class LogTap:
         self._file.close()
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return the lines since the last look. They are JSON, discreet, and no crash's."""
+        """Return the lines since the last look. They are JSON, hold nothing planted, and are no crash's."""
         size = os.lseek(_STANDARD_OUTPUT, 0, os.SEEK_CUR)
         if not size:
             return []

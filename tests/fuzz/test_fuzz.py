@@ -37,9 +37,9 @@ def test_nothing_is_found_among_the_kept_inputs_and_a_thousand_new_ones(target: 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_an_input_behaves_alike_each_time(target: str, log: LogTap) -> None:
-    door = TARGETS[target]()
-    for data in door.seeds()[:20]:
-        assert door.run(data, log) == door.run(data, log)
+    entry = TARGETS[target]()
+    for data in entry.seeds()[:20]:
+        assert entry.run(data, log) == entry.run(data, log)
 
 
 def test_every_corpus_is_a_target_s() -> None:
@@ -49,10 +49,10 @@ def test_every_corpus_is_a_target_s() -> None:
 # --- what goes wrong is found ---
 
 
-class _Door:
+class _EntryPoint:
     """A target that does what a test wants."""
 
-    name = "door"
+    name = "entry"
     words = Words(names=("a",), head={})
 
     def __init__(self, behaviour: Callable[[], object]) -> None:
@@ -89,7 +89,7 @@ def _loop() -> None:
 def test_mistake_is_found_once_with_its_shortest_input(
     behaviour: Callable[[], object], words: str, log: LogTap
 ) -> None:
-    session = Session(_Door(behaviour), log, hanging_s=0.05)
+    session = Session(_EntryPoint(behaviour), log, hanging_s=0.05)
     session.watch()
     run_plain(session, inputs=2, seconds=60.0, seed=1)
     (finding,) = session.findings.values()

@@ -79,7 +79,7 @@ def soak(
               another X is down, the keys are rotated, the dead-letter topic goes away and comes back,
               Secret Manager does, and the function ends by SIGTERM and by kill -9. Every event has to end
               where it belongs: published = delivered + dead-lettered + skipped, nothing lost, nothing
-              twice but for a cause that was seen, no request into a closed gate, no window over budget.
+              twice but for a cause that was seen, no request during a pause, no window over budget.
     overload  a backlog of a million events, offered at twenty times the rate budget; then the same with
               X at 10 s a request. Memory has to stay bounded, what does not fit is nacked, and X takes
               as much as it would.

@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import TypeVar
 
 from tests.soak.clients_view import pair
-from tests.soak.evidence import Acceptance, End, EventKey, Evidence, Letter, LoggedRequest, SeenRequest
+from tests.soak.evidence import Acceptance, End, EventKey, Evidence, LoggedRequest, SeenDeadLetter, SeenRequest
 from tests.soak.limits import Early, Peak, early_requests, instance_at, peaks
 
 __all__ = ["Account", "Repetition", "settle"]
 
-_Seen = TypeVar("_Seen", Acceptance, Letter)
+_Seen = TypeVar("_Seen", Acceptance, SeenDeadLetter)
 
 # Part of the time-out is spent on the way: signing, and a thread's turn on a busy machine.
 _ON_THE_WAY_S = 0.5
@@ -75,7 +75,7 @@ def settle(evidence: Evidence) -> Account:
     strangers = [key for key in (*accepted, *dead_letters) if key[0] not in evidence.drive.published]
     lines = pair(evidence.requests, evidence.logged)
     repetitions = list(_repetitions(evidence, accepted, dead_letters, lines))
-    early = early_requests(evidence.requests, evidence.walls, evidence.instances, lines)
+    early = early_requests(evidence.requests, evidence.pauses, evidence.instances, lines)
     fullest = peaks(evidence.requests, evidence.instances, evidence.rate_window_s)
     return Account(
         published=sum(len(evidence.ends[number]) for number in evidence.drive.published),
@@ -105,7 +105,7 @@ def _count_message(
     evidence: Evidence,
     number: int,
     accepted: Mapping[EventKey, Sequence[Acceptance]],
-    dead_letters: Mapping[EventKey, Sequence[Letter]],
+    dead_letters: Mapping[EventKey, Sequence[SeenDeadLetter]],
     tally: _Tally,
 ) -> None:
     """Put each of a message's events where it was seen; lost is what was acked and is nowhere."""
@@ -136,7 +136,7 @@ def _count_message(
 def _repetitions(
     evidence: Evidence,
     accepted: Mapping[EventKey, Sequence[Acceptance]],
-    dead_letters: Mapping[EventKey, Sequence[Letter]],
+    dead_letters: Mapping[EventKey, Sequence[SeenDeadLetter]],
     lines: Mapping[int, LoggedRequest],
 ) -> Iterator[Repetition]:
     """Yield every time but the last that an event reached its end, with what happened to that one's answer."""
@@ -196,7 +196,7 @@ def _problems(
         yield f"{len(unexplained):,} events reached their end twice without a cause: {_some(unexplained)}"
     if rude := [one for one in early if not one.forgiven]:
         worst = max(one.early_s for one in rude)
-        yield f"{len(rude):,} requests ran into a closed gate, up to {worst:.2f} s before the time X had named"
+        yield f"{len(rude):,} requests were sent during a pause, up to {worst:.2f} s before the time X had named"
     for peak in fullest:
         if peak.of_one_instance > evidence.rate_events:
             yield (

@@ -1,6 +1,6 @@
 """What the function itself knew of a request: when it started it, and what it heard. Pure.
 
-X alone cannot tell a request that ran into a closed gate from one that was on its way, held up by a machine that did
+X alone cannot tell a request that was sent during a pause from one that was on its way, held up by a machine that did
 something else for half a second. The function's log can: it has a line for every request, with its duration.
 """
 

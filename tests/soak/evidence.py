@@ -15,10 +15,10 @@ __all__ = [
     "EventKey",
     "Evidence",
     "Instance",
-    "Letter",
     "LoggedRequest",
+    "Pause",
+    "SeenDeadLetter",
     "SeenRequest",
-    "Wall",
 ]
 
 EventKey = tuple[int, int]
@@ -75,7 +75,7 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
-class Wall:
+class Pause:
     """At `told_at` the answer to a request told a pixel's clients not to come back before `until`."""
 
     pixel_id: str
@@ -94,7 +94,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class SeenDeadLetter:
     """One message of the dead-letter topic. `reason` is "exhausted" where Pub/Sub gave the message up."""
 
     event: EventKey
@@ -124,9 +124,9 @@ class Evidence:
     drive: Drive
     requests: Sequence[SeenRequest]
     acceptances: Sequence[Acceptance]
-    walls: Sequence[Wall]
+    pauses: Sequence[Pause]
     instances: Sequence[Instance]
-    dead_letters: Sequence[Letter]
+    dead_letters: Sequence[SeenDeadLetter]
     skipped: Mapping[int, int]
     logged: Sequence[LoggedRequest]
     rate_events: int

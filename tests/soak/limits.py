@@ -5,7 +5,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.soak.evidence import Instance, LoggedRequest, SeenRequest, Wall
+from tests.soak.evidence import Instance, LoggedRequest, Pause, SeenRequest
 
 __all__ = ["Early", "Peak", "early_requests", "instance_at", "peaks"]
 
@@ -39,26 +39,26 @@ def instance_at(instances: Sequence[Instance], moment: float) -> int:
 
 def early_requests(
     requests: Sequence[SeenRequest],
-    walls: Sequence[Wall],
+    pauses: Sequence[Pause],
     instances: Sequence[Instance],
     lines: Mapping[int, LoggedRequest],
 ) -> list[Early]:
-    """Return the requests that ran into a closed gate: begun after the function had heard of a time, seen before it.
+    """Return the requests that were sent during a pause: begun after the function had heard of a time, seen before it.
 
     `lines` is what the function's log says of each request, by its id.
     """
     asked_of = {request.request_id: instance_at(instances, request.received_at) for request in requests}
     # An answer to one that is dead by then, nobody hears.
-    told = [wall for wall in walls if asked_of.get(wall.request_id, -1) == instance_at(instances, wall.told_at)]
-    heard = [(wall, at) for wall in told if (at := _heard_at(wall, lines.get(wall.request_id))) is not None]
+    told = [pause for pause in pauses if asked_of.get(pause.request_id, -1) == instance_at(instances, pause.told_at)]
+    heard = [(pause, at) for pause in told if (at := _heard_at(pause, lines.get(pause.request_id))) is not None]
     found = []
     for request in sorted(requests, key=lambda one: one.received_at):
         line = lines.get(request.request_id)
         begun_at = line.started_at if line else request.received_at
         hit = [
-            wall
-            for wall, heard_at in heard
-            if wall.pixel_id == request.pixel_id and heard_at < begun_at and request.received_at < wall.until
+            pause
+            for pause, heard_at in heard
+            if pause.pixel_id == request.pixel_id and heard_at < begun_at and request.received_at < pause.until
         ]
         if hit:
             born_at = instances[max(0, instance_at(instances, request.received_at))].started_at
@@ -66,17 +66,17 @@ def early_requests(
                 Early(
                     request.request_id,
                     request.pixel_id,
-                    max(wall.until for wall in hit) - request.received_at,
-                    forgiven=all(wall.told_at < born_at for wall in hit),
+                    max(pause.until for pause in hit) - request.received_at,
+                    forgiven=all(pause.told_at < born_at for pause in hit),
                 )
             )
     return found
 
 
-def _heard_at(wall: Wall, line: LoggedRequest | None) -> float | None:
+def _heard_at(pause: Pause, line: LoggedRequest | None) -> float | None:
     """Return when the function knew; None where it had given up on that answer."""
     if line is None:
-        return wall.told_at + _ON_ITS_WAY_S
+        return pause.told_at + _ON_ITS_WAY_S
     return line.ended_at if line.status else None
 
 

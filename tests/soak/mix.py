@@ -11,7 +11,7 @@ from typing import Final
 from tests.soak.account import Account, settle
 from tests.soak.driver import Driver, Redelivery
 from tests.soak.emulated import EmulatorDriver
-from tests.soak.evidence import Drive, Evidence, Letter
+from tests.soak.evidence import Drive, Evidence, SeenDeadLetter
 from tests.soak.incidents import everyday_faults, incidents
 from tests.soak.plan import Plan
 from tests.soak.stage import PATH, Stage, open_stage
@@ -146,7 +146,7 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
 
 
 def _evidence(
-    plan: Plan, stage: Stage, drive: Drive, dead_letters: list[Letter], numbers: Mapping[str, int]
+    plan: Plan, stage: Stage, drive: Drive, dead_letters: list[SeenDeadLetter], numbers: Mapping[str, int]
 ) -> Evidence:
     """Put everything together; `numbers` are the messages' by the ids that the emulator gave them."""
     skipped = {number: stage.log.skipped[int(message_id)] for message_id, number in numbers.items()}
@@ -155,7 +155,7 @@ def _evidence(
         drive=drive,
         requests=stage.x.seen,
         acceptances=stage.x.acceptances,
-        walls=stage.x.walls,
+        pauses=stage.x.pauses,
         instances=stage.instances,
         dead_letters=dead_letters,
         skipped=skipped or stage.log.skipped,

@@ -81,7 +81,7 @@ class Round:
         if self.repeated:
             found.append(f"{self.repeated:,} events were delivered twice")
         if self.early:
-            found.append(f"{self.early:,} requests ran into a closed gate")
+            found.append(f"{self.early:,} requests were sent during a pause")
         if (self.timeline.most_memory_mb or 0) > MEMORY_LIMIT_MB:
             found.append(f"{self.timeline.most_memory_mb:.0f} MB were held, more than {MEMORY_LIMIT_MB:.0f}")
         # For want of memory or of budget, whichever is short first: a fast instance never holds what it cannot send.
@@ -154,7 +154,7 @@ async def _offer(
     seen = [request for request in stage.x.seen if request.received_at <= ended_at]
     fullest = max((peak.of_one_instance for peak in peaks(seen, stage.instances, RATE_WINDOW_S)), default=0)
     times = Counter(acceptance.event for acceptance in stage.x.acceptances)
-    early = early_requests(seen, stage.x.walls, stage.instances, pair(seen, stage.log.requests))
+    early = early_requests(seen, stage.x.pauses, stage.instances, pair(seen, stage.log.requests))
     return Round(
         title=title,
         offered_events=offered,

@@ -75,8 +75,8 @@ def as_json(report: MixReport) -> Mapping[str, object]:
             {"message": one.event[0], "event_index": one.event[1], "what": one.what, "cause": one.cause}
             for one in account.repetitions
         ],
-        "requests_into_a_closed_gate": sum(not one.forgiven for one in account.early),
-        "requests_of_a_new_instance_into_a_closed_gate": sum(one.forgiven for one in account.early),
+        "requests_during_a_pause": sum(not one.forgiven for one in account.early),
+        "requests_of_a_new_instance_during_a_pause": sum(one.forgiven for one in account.early),
         "budget": {"events": RATE_EVENTS, "window_s": RATE_WINDOW_S},
         "fullest_window": {one.pixel_id: one.of_one_instance for one in account.peaks},
         "fullest_window_over_restarts": {one.pixel_id: one.in_all for one in account.peaks},
@@ -202,7 +202,7 @@ def _course_rows(report: MixReport) -> Rows:
             f"{_at(report.waits_s, 0.5):.1f} s, {max(report.waits_s, default=0):.1f} s",
         ),
         ("memory at most, PSS of both processes", "not known here" if memory is None else f"{memory:.0f} MB"),
-        ("requests into a closed gate", f"{sum(not one.forgiven for one in account.early)}"),
+        ("requests during a pause", f"{sum(not one.forgiven for one in account.early)}"),
         ("… by an instance born after X had named the time", f"{sum(one.forgiven for one in account.early)}"),
         *(
             (

@@ -20,7 +20,7 @@ from tests.e2e.deployment import (
     token_payload,
 )
 from tests.soak.clients_view import logged_request
-from tests.soak.evidence import Instance, Letter, LoggedRequest
+from tests.soak.evidence import Instance, LoggedRequest, SeenDeadLetter
 from tests.soak.memory import pss_mb
 from tests.soak.plan import MARK
 from tests.soak.watched_x import WatchedX
@@ -163,9 +163,9 @@ class Stage:
         if isinstance(self.pubsub, EmbeddedPubsub):
             self.pubsub.set_down(down=away)
 
-    def dead_letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[SeenDeadLetter]:
         """Return what came into the dead-letter topic since the last call."""
-        found: list[Letter] = []
+        found: list[SeenDeadLetter] = []
         while dead_letters := self.pubsub.pull(PATH.dead_letter_subscription, timeout_s=0.5):
             found += map(_dead_letter, dead_letters)
         return found
@@ -241,10 +241,10 @@ def open_stage(
                 stage._function.kill()
 
 
-def _dead_letter(found: DeadLetter) -> Letter:
+def _dead_letter(found: DeadLetter) -> SeenDeadLetter:
     attributes = found.attributes
     number, index = attributes.get("soak_message", "-1"), attributes.get("xcapi_event_index", "0")
-    return Letter(
+    return SeenDeadLetter(
         event=(int(number), int(index)),
         reason=attributes.get("xcapi_reason", "exhausted"),
         failed_at=_epoch(attributes.get("xcapi_failed_at", "")),

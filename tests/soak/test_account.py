@@ -5,21 +5,31 @@ from dataclasses import replace
 import pytest
 
 from tests.soak.account import settle
-from tests.soak.evidence import Acceptance, Drive, End, Evidence, Instance, Letter, LoggedRequest, SeenRequest, Wall
+from tests.soak.evidence import (
+    Acceptance,
+    Drive,
+    End,
+    Evidence,
+    Instance,
+    LoggedRequest,
+    Pause,
+    SeenDeadLetter,
+    SeenRequest,
+)
 
 # Message 0: one good event. Message 1: a good one, one without consent, one that is invalid, one that X refuses.
 ENDS = {0: (End.DELIVERED,), 1: (End.DELIVERED, End.SKIPPED, End.INVALID_EVENT, End.REJECTED)}
 FIRST = SeenRequest(1, "o8z6j", received_at=10.0, answered_at=10.1, status=200, conversions=1)
 SECOND = SeenRequest(2, "o8z6j", received_at=12.0, answered_at=12.1, status=200, conversions=1)
-LETTERS = (Letter((1, 2), "invalid_event", 10.0), Letter((1, 3), "rejected", 12.0))
+DEAD_LETTERS = (SeenDeadLetter((1, 2), "invalid_event", 10.0), SeenDeadLetter((1, 3), "rejected", 12.0))
 GOOD = Evidence(
     ends=ENDS,
     drive=Drive(published={0: 9.0, 1: 9.0}, acked={0: 10.1, 1: 12.2}, answers={"204": 2}),
     requests=(FIRST, SECOND),
     acceptances=(Acceptance((0, 0), 1), Acceptance((1, 0), 2)),
-    walls=(),
+    pauses=(),
     instances=(Instance(0.0, 100.0, "SIGTERM"), Instance(101.0, 200.0, "the end")),
-    dead_letters=LETTERS,
+    dead_letters=DEAD_LETTERS,
     skipped={1: 1},
     logged=(),
     rate_events=10,
@@ -66,7 +76,7 @@ def lines(*requests: SeenRequest, held_up_s: float = 0.0) -> tuple[LoggedRequest
 
 IMBALANCES = {
     "a delivered event is lost": (replace(GOOD, acceptances=GOOD.acceptances[1:]), "acked and are nowhere: (0, 0)"),
-    "a dead letter is lost": (replace(GOOD, dead_letters=LETTERS[:1]), "acked and are nowhere: (1, 3)"),
+    "a dead letter is lost": (replace(GOOD, dead_letters=DEAD_LETTERS[:1]), "acked and are nowhere: (1, 3)"),
     "a skipped event is not in the log": (replace(GOOD, skipped={}), "acked and are nowhere: (1, 1)"),
     "a message is never acked": (
         replace(GOOD, drive=replace(GOOD.drive, acked={1: 12.2})),
@@ -74,11 +84,15 @@ IMBALANCES = {
     ),
     "a message is given up": (replace(GOOD, drive=replace(GOOD.drive, exhausted=[1])), "used up their delivery"),
     "a good event is dead-lettered": (
-        replace(GOOD, acceptances=GOOD.acceptances[1:], dead_letters=(*LETTERS, Letter((0, 0), "rejected", 10.0))),
+        replace(
+            GOOD,
+            acceptances=GOOD.acceptances[1:],
+            dead_letters=(*DEAD_LETTERS, SeenDeadLetter((0, 0), "rejected", 10.0)),
+        ),
         "dead-lettered as rejected instead of delivered: (0, 0)",
     ),
     "the reason of a dead letter is another": (
-        replace(GOOD, dead_letters=(LETTERS[0], replace(LETTERS[1], reason="unauthorized"))),
+        replace(GOOD, dead_letters=(DEAD_LETTERS[0], replace(DEAD_LETTERS[1], reason="unauthorized"))),
         "dead-lettered as unauthorized instead of rejected: (1, 3)",
     ),
     "an event without consent is delivered": (
@@ -86,7 +100,7 @@ IMBALANCES = {
         "delivered instead of skipped: (1, 1)",
     ),
     "an event is delivered and dead-lettered": (
-        replace(GOOD, dead_letters=(*LETTERS, Letter((0, 0), "rejected", 10.0))),
+        replace(GOOD, dead_letters=(*DEAD_LETTERS, SeenDeadLetter((0, 0), "rejected", 10.0))),
         "both at X and in the dead-letter topic: (0, 0)",
     ),
     "X has an event of nobody's": (
@@ -99,20 +113,20 @@ IMBALANCES = {
         "twice without a cause: (0, 0)",
     ),
     "a dead letter is written twice": (
-        replace(GOOD, dead_letters=(*LETTERS, replace(LETTERS[0], failed_at=11.0))),
+        replace(GOOD, dead_letters=(*DEAD_LETTERS, replace(DEAD_LETTERS[0], failed_at=11.0))),
         "twice without a cause: (1, 2)",
     ),
-    "a request runs into a closed gate": (
-        replace(GOOD, walls=(Wall("o8z6j", 11.0, 12.5, FIRST.request_id),)),
-        "1 requests ran into a closed gate, up to 0.50 s",
+    "a request is sent during a pause": (
+        replace(GOOD, pauses=(Pause("o8z6j", 11.0, 12.5, FIRST.request_id),)),
+        "1 requests were sent during a pause, up to 0.50 s",
     ),
-    "a request runs into a closed gate, as its sender could know": (
-        replace(GOOD, walls=(Wall("o8z6j", 11.8, 12.5, FIRST.request_id),), logged=lines(FIRST, SECOND)),
-        "1 requests ran into a closed gate, up to 0.50 s",
+    "a request is sent during a pause, as its sender could know": (
+        replace(GOOD, pauses=(Pause("o8z6j", 11.8, 12.5, FIRST.request_id),), logged=lines(FIRST, SECOND)),
+        "1 requests were sent during a pause, up to 0.50 s",
     ),
-    "a new instance, told itself, runs into a closed gate": (
-        replace(GOOD, requests=(*GOOD.requests, TOLD, AFTER_RESTART), walls=(Wall("o8z6j", 140.0, 151.0, 4),)),
-        "1 requests ran into a closed gate",
+    "a new instance, told itself, sends during a pause": (
+        replace(GOOD, requests=(*GOOD.requests, TOLD, AFTER_RESTART), pauses=(Pause("o8z6j", 140.0, 151.0, 4),)),
+        "1 requests were sent during a pause",
     ),
     "the budget is exceeded by one event": (
         replace(GOOD, requests=(FIRST, SECOND, *requests_at((30.0, 6), (34.99, 5)))),
@@ -155,43 +169,43 @@ def test_repetition_with_a_cause_is_counted_and_forgiven(name: str) -> None:
 
 
 def test_an_instance_is_not_blamed_for_what_the_one_before_it_was_told() -> None:
-    told = Wall("o8z6j", 99.0, 160.0, 4)
+    told = Pause("o8z6j", 99.0, 160.0, 4)
     asked = replace(TOLD, received_at=98.9, answered_at=99.0)
-    account = settle(replace(GOOD, requests=(*GOOD.requests, asked, AFTER_RESTART), walls=(told,)))
+    account = settle(replace(GOOD, requests=(*GOOD.requests, asked, AFTER_RESTART), pauses=(told,)))
     assert account.balances
     assert [one.forgiven for one in account.early] == [True]
 
 
 @pytest.mark.parametrize(
-    "wall",
+    "pause",
     [
-        Wall("o8z6j", 11.8, 12.5, FIRST.request_id),
-        Wall("o8z6j", 11.0, 12.0, FIRST.request_id),
-        Wall("p9q7k", 11.0, 12.5, FIRST.request_id),
+        Pause("o8z6j", 11.8, 12.5, FIRST.request_id),
+        Pause("o8z6j", 11.0, 12.0, FIRST.request_id),
+        Pause("p9q7k", 11.0, 12.5, FIRST.request_id),
     ],
     ids=["it was on its way", "the time is over", "another pixel's"],
 )
-def test_request_that_hit_no_wall(wall: Wall) -> None:
-    assert settle(replace(GOOD, walls=(wall,))).early == []
+def test_request_outside_of_every_pause(pause: Pause) -> None:
+    assert settle(replace(GOOD, pauses=(pause,))).early == []
 
 
 def test_request_that_was_held_up_on_its_way_ran_into_nothing() -> None:
-    told = Wall("o8z6j", 10.1, 12.5, FIRST.request_id)
+    told = Pause("o8z6j", 10.1, 12.5, FIRST.request_id)
     logged = (*lines(FIRST), *lines(SECOND, held_up_s=1.9))
-    assert settle(replace(GOOD, walls=(told,), logged=logged)).early == []
+    assert settle(replace(GOOD, pauses=(told,), logged=logged)).early == []
 
 
 def test_answer_that_the_function_had_given_up_told_nobody() -> None:
-    told = Wall("o8z6j", 10.1, 12.5, FIRST.request_id)
+    told = Pause("o8z6j", 10.1, 12.5, FIRST.request_id)
     (line,) = lines(FIRST)
     logged = (replace(line, ended_at=10.05, status=0), *lines(SECOND))
-    assert settle(replace(GOOD, walls=(told,), logged=logged)).early == []
+    assert settle(replace(GOOD, pauses=(told,), logged=logged)).early == []
 
 
 def test_answer_to_an_instance_that_is_dead_by_then_told_nobody() -> None:
     asked = replace(TOLD, received_at=99.9, answered_at=101.5)
-    told = Wall("o8z6j", 101.5, 160.0, asked.request_id)
-    assert settle(replace(GOOD, requests=(*GOOD.requests, asked, AFTER_RESTART), walls=(told,))).early == []
+    told = Pause("o8z6j", 101.5, 160.0, asked.request_id)
+    assert settle(replace(GOOD, requests=(*GOOD.requests, asked, AFTER_RESTART), pauses=(told,))).early == []
 
 
 def test_budget_counts_any_window_of_one_instance() -> None:

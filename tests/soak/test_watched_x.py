@@ -50,12 +50,12 @@ def test_late_answer_is_noted_with_its_time(x: WatchedX) -> None:
 def test_request_before_the_time_that_a_429_named_is_found(x: WatchedX) -> None:
     x.inject({"status": 429, "reset_in_s": 30, "times": 1})
     post(x, conversion(conversion_id="soak-1-0"))
-    (wall,) = x.walls
-    assert wall.until - wall.told_at > 29
-    assert wall.request_id == x.seen[0].request_id
+    (pause,) = x.pauses
+    assert pause.until - pause.told_at > 29
+    assert pause.request_id == x.seen[0].request_id
     time.sleep(0.3)  # else it might have been on its way
     post(x, conversion(conversion_id="soak-1-0"))
-    assert [one.request_id for one in early_requests(x.seen, x.walls, ALWAYS, lines={})] == [2]
+    assert [one.request_id for one in early_requests(x.seen, x.pauses, ALWAYS, lines={})] == [2]
 
 
 def test_events_beyond_x_s_own_budget_are_none_that_it_counted(x: WatchedX) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import msgspec
 
-from tests.soak.evidence import Acceptance, SeenRequest, Wall
+from tests.soak.evidence import Acceptance, Pause, SeenRequest
 from tests.soak.plan import event_key
 from xcapi_core.sandbox.answers import Answer
 from xcapi_core.sandbox.config import SandboxConfig
@@ -51,17 +51,17 @@ class _Recorder(Recorder):
 class _Walls(Patience):
     """Remembers every time that was named."""
 
-    def __init__(self, walls: list[Wall]) -> None:
+    def __init__(self, pauses: list[Pause]) -> None:
         super().__init__()
-        self._walls = walls
+        self._pauses = pauses
 
     def hear(self, pixel_id: str, answer: Answer, now: float) -> None:
-        """Note the wall that an answer builds, if any."""
+        """Record the pause that an answer asks for, if any."""
         alone = Patience()
         alone.hear(pixel_id, answer, now)
         told = alone._told.get(pixel_id)
         if told:
-            self._walls.append(Wall(pixel_id, *told))
+            self._pauses.append(Pause(pixel_id, *told))
         super().hear(pixel_id, answer, now)
 
 
@@ -71,16 +71,16 @@ class WatchedX(SandboxServer):
     def __init__(self, config: SandboxConfig) -> None:
         self.seen: list[SeenRequest] = []
         self.acceptances: list[Acceptance] = []
-        self.walls: list[Wall] = []
-        self._built: list[Wall] = []
+        self.pauses: list[Pause] = []
+        self._asked: list[Pause] = []
         super().__init__(config, on_request=self._note)
         self.engine.recorder = _Recorder(self.acceptances)
-        self.engine.patience = _Walls(self._built)
+        self.engine.patience = _Walls(self._asked)
 
     def _note(self, record: RequestRecord) -> None:
         # An answer is heard of, then its request, in one turn of the sandbox's loop.
-        self.walls += (replace(wall, request_id=record.request_id) for wall in self._built)
-        self._built.clear()
+        self.pauses += (replace(pause, request_id=record.request_id) for pause in self._asked)
+        self._asked.clear()
         # What the sandbox itself refuses for its budget it did not count.
         counted = 0 if record.status == 429 and not record.fault else record.conversions
         self.seen.append(

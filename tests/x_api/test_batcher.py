@@ -256,20 +256,20 @@ async def test_stop_during_a_bisection_answers_those_who_are_not_in_its_running_
 
 async def test_stop_answers_those_who_wait_for_keys() -> None:
     secrets = FakeSecrets()
-    secrets.gate = asyncio.Event()
+    secrets.released = asyncio.Event()
     rig = Rig(FakeX(), secrets)
     waiting = rig.submit(conversion("no-keys-yet"))
     await asyncio.sleep(0.01)
     rig.batcher.stop()
     assert await asyncio.wait_for(waiting, 0.05) == Deferred(nack_status=503, cause="shutting_down")
-    secrets.gate.set()
+    secrets.released.set()
     await asyncio.sleep(0.02)
     assert rig.x.requests == []
 
 
 async def test_no_request_starts_when_the_keys_came_too_late() -> None:
     secrets = FakeSecrets()
-    secrets.gate = asyncio.Event()
+    secrets.released = asyncio.Event()
     rig = Rig(FakeX(), secrets)
     outcome = rig.submit(conversion("late"), within_s=0.05)
     assert await asyncio.wait_for(outcome, 1) == Deferred(nack_status=503, cause="credentials_unavailable")

@@ -62,7 +62,7 @@ async def test_stale_keys_are_served_while_secret_manager_is_down_and_it_is_not_
 async def test_stale_keys_are_served_when_secret_manager_hangs() -> None:
     rig = Rig()
     keys = await rig.cache.current(1)
-    rig.secrets.gate = asyncio.Event()
+    rig.secrets.released = asyncio.Event()
     rig.clock.now += KEPT_S + 1
     assert await rig.cache.current(0.02) is keys
 
@@ -82,10 +82,10 @@ async def test_without_any_keys_there_is_nothing_to_sign_with() -> None:
 
 async def test_a_read_that_takes_too_long_is_given_up_and_serves_whoever_comes_later() -> None:
     rig = Rig()
-    rig.secrets.gate = asyncio.Event()
+    rig.secrets.released = asyncio.Event()
     with pytest.raises(CredentialsUnavailable):
         await rig.cache.current(0.01)
-    rig.secrets.gate.set()
+    rig.secrets.released.set()
     await rig.cache.current(1)
     assert rig.secrets.reads == 1
 
@@ -150,7 +150,7 @@ async def test_renewal_that_failed_leaves_it_open_whether_refused_keys_are_wrong
 async def test_who_comes_while_secret_manager_hangs_does_not_wait_anew() -> None:
     rig = Rig()
     keys = await rig.cache.current(1)
-    rig.secrets.gate = asyncio.Event()
+    rig.secrets.released = asyncio.Event()
     rig.clock.now += KEPT_S + 1
     assert await rig.cache.current(0.02) is keys
     rig.clock.now += STALE_AFTER_S

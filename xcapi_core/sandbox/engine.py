@@ -78,7 +78,7 @@ class _Batch(NamedTuple):
 
 
 class Engine:
-    """X's Conversions API behind its front door, with everything that it keeps between requests."""
+    """X's Conversions API without its HTTP, with everything that it keeps between requests."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from tests.benchmarks import wrk
 from tests.benchmarks.configuration import PIXEL, configuration
-from tests.benchmarks.dead_letters import TOPIC, LetterSink
+from tests.benchmarks.dead_letters import TOPIC, DeadLetterSink
 from tests.benchmarks.fake_x import Counts, FakeX
 from tests.benchmarks.processes import FunctionServer, cpu_s
 from tests.benchmarks.pushing import push
@@ -149,7 +149,7 @@ def _by_pixels(run: Run, x: FakeX) -> _Curve:
 
 
 def _by_invalid_share(run: Run, x: FakeX) -> _Curve:
-    with LetterSink() as sink:
+    with DeadLetterSink() as sink:
         asked = configuration(x_url=x.url, dead_letters=TOPIC)
         with run.function(REAL, asked, PUBSUB_EMULATOR_HOST=sink.address) as function:
             function.ready()

@@ -208,14 +208,14 @@ def test_replay_from_an_export_needs_no_subscription(queues: Queues) -> None:
     for number in range(3):
         queues.dead_letter(purchase(number), note="a;;b")
     queues.publish(b"\xff\x00", {"xcapi_reason": "invalid_message"})
-    assert queues.run("dlq", "export", "letters.jsonl").exit_code == 0
-    assert Path("letters.jsonl").stat().st_mode & 0o077 == 0
-    lines = [json.loads(line)["message"] for line in Path("letters.jsonl").read_text().splitlines()]
+    assert queues.run("dlq", "export", "dead.jsonl").exit_code == 0
+    assert Path("dead.jsonl").stat().st_mode & 0o077 == 0
+    lines = [json.loads(line)["message"] for line in Path("dead.jsonl").read_text().splitlines()]
     assert sorted(lines[0]) == ["attributes", "data", "messageId", "publishTime"]
     assert (
         base64.b64decode(next(line for line in lines if "xcapi_note" not in line["attributes"])["data"]) == b"\xff\x00"
     )
-    result = queues.run("dlq", "replay", "--from", "letters.jsonl", "--json")
+    result = queues.run("dlq", "replay", "--from", "dead.jsonl", "--json")
     assert result.exit_code == 1
     counts = summary(result)
     assert [counts[name] for name in ("chosen", "published", "acked", "left")] == [4, 3, 0, 4]
@@ -223,7 +223,7 @@ def test_replay_from_an_export_needs_no_subscription(queues: Queues) -> None:
     messages = queues.waiting("remainder")
     assert {message.attributes["xcapi_note"] for message in messages} == {"a;;b"}
     assert len(queues.waiting("dead-letter")) == 4
-    assert queues.run("dlq", "export", "letters.jsonl").exit_code == 1
+    assert queues.run("dlq", "export", "dead.jsonl").exit_code == 1
 
 
 def test_replay_to_another_topic(queues: Queues) -> None:

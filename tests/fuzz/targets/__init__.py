@@ -15,7 +15,7 @@ __all__ = ["TARGETS", "Target"]
 
 
 class Target(Protocol):
-    """One door of the function, and what must hold behind it."""
+    """One entry point of the function, and what must hold behind it."""
 
     name: str
     words: Words

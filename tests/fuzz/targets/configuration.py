@@ -57,7 +57,7 @@ class Configuration:
         return [joined({}, changed(case).encode()) for case in CASES]
 
     def run(self, data: bytes, log: LogTap) -> Hashable:
-        """Read it: settings whose summary is discreet, or problems that quote no value."""
+        """Read it: settings whose summary shows no secret, or problems that quote no value."""
         body = parted(data)[1]
         try:
             settings = read_settings(body)
