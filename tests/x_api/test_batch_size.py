@@ -27,6 +27,22 @@ def test_refused_small_batch_makes_for_smaller_ones_and_never_for_none() -> None
     assert size.conversions == 1
 
 
+def test_a_rest_leaves_at_least_a_fifth_of_a_full_batch() -> None:
+    size = BatchSize(500)
+    size.refused(20)
+    size.rest()
+    assert size.conversions == 100
+    size.accepted(100)
+    size.rest()
+    assert size.conversions == 200, "what turned out to pass is kept"
+
+
+def test_a_rest_of_batches_of_one_leaves_one() -> None:
+    size = BatchSize(1)
+    size.rest()
+    assert size.conversions == 1
+
+
 def test_what_is_no_matter_of_conversions_leaves_no_reason_for_small_batches() -> None:
     size = BatchSize(500)
     size.refused(20)

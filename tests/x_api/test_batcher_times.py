@@ -237,7 +237,9 @@ def test_small_batch_keeps_to_the_budget(loop: VirtualLoop) -> None:
 # --- the size of batches ---
 
 
-def test_batches_stay_small_while_conversions_wait_and_are_full_after_that(loop: VirtualLoop) -> None:
+def test_batches_stay_small_while_conversions_wait_and_grow_from_a_fifth_of_a_full_one_after_that(
+    loop: VirtualLoop,
+) -> None:
     rig, x = timed(loop, latency_s=0.1)
     x.handler = refusing({f"c{number}" for number in range(0, 500, 5)})
     loop.run(rig.outcomes(numbered(3000)))
@@ -245,7 +247,38 @@ def test_batches_stay_small_while_conversions_wait_and_are_full_after_that(loop:
     x.handler = lambda conversions: ok(len(conversions))
     x.requests.clear()
     loop.run(rig.outcomes(numbered(500, 5000)))
-    assert x.sizes == [500]
+    assert x.sizes == [100] * 5
+    x.requests.clear()
+    loop.run(rig.outcomes(numbered(500, 6000)))
+    assert x.sizes == [200, 200, 100]
+    x.requests.clear()
+    loop.run(rig.outcomes(numbered(500, 7000)))
+    assert x.sizes == [400, 100]
+
+
+@pytest.mark.parametrize(("share_of_bad", "most_sends"), [(0.01, 3.0), (0.05, 5.0)])
+def test_messages_one_after_the_other_have_each_event_sent_a_few_times(
+    loop: VirtualLoop, share_of_bad: float, most_sends: float
+) -> None:
+    rig, x = timed(loop, latency_s=0.2)
+    places = random.Random(5)
+    bad = {f"c{number}" for number in range(10_000) if places.random() < share_of_bad}
+    x.handler = refusing(bad)
+    for start in range(0, 10_000, 500):
+        outcomes = loop.run(rig.outcomes(numbered(500, start)))
+        rejected = {f"c{start + at}" for at, outcome in enumerate(outcomes) if isinstance(outcome, Rejected)}
+        assert rejected == bad & {f"c{start + at}" for at in range(500)}
+    assert sum(x.sizes) / 10_000 <= most_sends
+
+
+@pytest.mark.parametrize("place", [0, 124, 125, 250, 499])
+def test_lone_bad_one_after_many_bad_ones_costs_at_most_14_requests(loop: VirtualLoop, place: int) -> None:
+    rig, x = timed(loop, latency_s=0.2)
+    x.handler = refusing({f"c{number}" for number in range(0, 500, 10)} | {f"c{1000 + place}"})
+    loop.run(rig.outcomes(numbered(500)))
+    x.requests.clear()
+    loop.run(rig.outcomes(numbered(500, 1000)))
+    assert len(x.requests) <= 14
 
 
 def test_three_unnamed_bad_ones_among_500_cost_about_three_dozen_requests(loop: VirtualLoop) -> None:

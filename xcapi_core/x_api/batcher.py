@@ -135,8 +135,7 @@ class Batcher:
             else:
                 break
         if not (self._tasks or self._fresh or self._suspect):
-            # What comes next may be another publisher's; a lone bad one in a full batch costs a handful of requests.
-            self._size.start_over()
+            self._size.rest()
         if self._fresh or self._suspect:
             self._timer = asyncio.get_running_loop().call_later(self._next_wake_s(now), self._pump)
 
