@@ -169,6 +169,28 @@ def test_every_core_module_is_reached_by_the_function() -> None:
     assert set(CORE) <= deployed_modules()
 
 
+def _names_defined_in(module: str) -> Iterator[str]:
+    for node in _tree(module).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name) and target.id != "__all__")
+
+
+# One module a dialect: they are read side by side, and what does the same in each has the same name.
+DIALECTS = ("xcapi_core.events.x", "xcapi_core.events.ga4", "xcapi_core.events.segment")
+
+
+def test_no_two_functions_classes_or_constants_of_the_core_have_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for module in sorted({*CORE, *(name for name in FILES if name.startswith("xcapi_core.adapters"))}):
+        for name in _names_defined_in(module):
+            places.setdefault(name, []).append("a dialect" if module in DIALECTS else module)
+    assert len(places) > 500
+    assert not {name: modules for name, modules in places.items() if len(set(modules)) > 1}
+
+
 def _at_import(tree: ast.Module) -> Iterator[ast.AST]:
     """Yield what runs when the module is imported: everything but the bodies of functions and lambdas."""
     waiting: list[ast.AST] = [tree]

@@ -113,7 +113,7 @@ class _Message(msgspec.Struct):
 
 
 _Body = TypeVar("_Body")
-_Attempt = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+_AttemptNumber = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class _Envelope(msgspec.Struct):
@@ -121,8 +121,8 @@ class _Envelope(msgspec.Struct):
 
     message: _Message
     subscription: str | None = None
-    delivery_attempt: _Attempt | None = msgspec.field(name="deliveryAttempt", default=None)
-    delivery_attempt_snake: _Attempt | None = msgspec.field(name="delivery_attempt", default=None)
+    delivery_attempt: _AttemptNumber | None = msgspec.field(name="deliveryAttempt", default=None)
+    delivery_attempt_snake: _AttemptNumber | None = msgspec.field(name="delivery_attempt", default=None)
 
 
 class _StructuredEvent(msgspec.Struct):
@@ -144,16 +144,16 @@ def read_delivery(headers: Mapping[str, str], body: bytes | bytearray) -> Pubsub
     Source: Pub/Sub, "Payload unwrapping"; CloudEvents, "HTTP protocol binding".
     """
     if _UNWRAPPED in headers:
-        return _unwrapped(headers, body)
+        return _unwrapped_message(headers, body)
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == "application/cloudevents+json":
-        event = _decode(_structured_events, body, "CloudEvent")
+        event = _decode_body(_structured_events, body, "CloudEvent")
         _check_type(event.type)
         body = event.data_base64 if event.data_base64 is not None else bytes(event.data)
-        return _message(_decode(_envelopes, body, "Pub/Sub push envelope"))
+        return _message(_decode_body(_envelopes, body, "Pub/Sub push envelope"))
     if "ce-type" in headers or "ce-specversion" in headers:
         _check_type(headers.get("ce-type"))
-    return _message(_decode(_envelopes, body, "Pub/Sub push envelope", _UNWRAPPED_HINT))
+    return _message(_decode_body(_envelopes, body, "Pub/Sub push envelope", _UNWRAPPED_HINT))
 
 
 def is_replay(message: PubsubMessage) -> bool:
@@ -250,7 +250,7 @@ def _check_type(event_type: object) -> None:
         raise NotADelivery(f"the CloudEvent's type is not {_PUBLISHED_EVENT}")
 
 
-def _unwrapped(headers: Mapping[str, str], body: bytes | bytearray) -> PubsubMessage:
+def _unwrapped_message(headers: Mapping[str, str], body: bytes | bytearray) -> PubsubMessage:
     return PubsubMessage(
         message_id=headers[_UNWRAPPED],
         publish_time=headers.get("x-goog-pubsub-publish-time", ""),
@@ -292,7 +292,7 @@ def _message(envelope: _Envelope) -> PubsubMessage:
     )
 
 
-def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes | bytearray, name: str, hint: str = "") -> _Body:
+def _decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes | bytearray, name: str, hint: str = "") -> _Body:
     """Decode, and say what is wrong with msgspec's words: they name types, places and field names, never values."""
     try:
         return decoder.decode(body)

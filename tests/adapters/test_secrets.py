@@ -38,7 +38,7 @@ def secrets(service: LocalSecretManager) -> Secrets:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter, "READ_TIMEOUT_S", 0.6)
-    monkeypatch.setattr(adapter, "ATTEMPT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(adapter, "READ_ATTEMPT_TIMEOUT_S", 0.2)
 
 
 async def why_unavailable(secrets: Secrets, reference: str) -> str:
@@ -147,7 +147,7 @@ async def test_service_that_is_not_there_ends_the_read() -> None:
 
 def test_a_read_fits_into_a_delivery() -> None:
     # The client's default goes on for 60 s; a delivery has 50, and a request to X wants 10 of them.
-    assert adapter.ATTEMPT_TIMEOUT_S < adapter.READ_TIMEOUT_S <= 30
+    assert adapter.READ_ATTEMPT_TIMEOUT_S < adapter.READ_TIMEOUT_S <= 30
 
 
 async def test_service_that_is_back_is_asked_again_over_the_same_client(

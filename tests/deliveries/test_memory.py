@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcapi_core.deliveries.indices import IndexSet, index_runs
-from xcapi_core.deliveries.memory import RETENTION_S, DeliveryMemory
+from xcapi_core.deliveries.memory import REMEMBERED_S, DeliveryMemory
 from xcapi_core.pubsub import PubsubMessage, original_event_indices
 
 
@@ -35,9 +35,9 @@ def test_runs_name_the_indices_and_are_read_back(numbers: set[int]) -> None:
 def test_settled_events_are_known_for_an_hour() -> None:
     memory = DeliveryMemory()
     memory.note(b"message", [0, 2], now=0.0, unconfirmed=[3])
-    assert [index for index in range(5) if index in memory.settled_of(b"message", RETENTION_S)] == [0, 2]
-    assert 3 in memory.unconfirmed_of(b"message", RETENTION_S)
-    assert 0 not in memory.settled_of(b"message", RETENTION_S + 1)
+    assert [index for index in range(5) if index in memory.settled_of(b"message", REMEMBERED_S)] == [0, 2]
+    assert 3 in memory.unconfirmed_of(b"message", REMEMBERED_S)
+    assert 0 not in memory.settled_of(b"message", REMEMBERED_S + 1)
     assert 0 not in memory.settled_of(b"another", 0.0)
 
 
@@ -70,7 +70,7 @@ def test_old_messages_make_room_by_themselves() -> None:
     memory = DeliveryMemory()
     for number in range(100):
         memory.note(b"%d" % number, [350_000], now=0.0)
-    memory.note(b"later", [0], now=RETENTION_S + 1)
+    memory.note(b"later", [0], now=REMEMBERED_S + 1)
     assert memory.held_bytes < 1_000
 
 
@@ -88,4 +88,4 @@ def test_dead_letter_is_known_by_first_message_index_and_bytes() -> None:
     assert memory.has_dead_letter("17", 3, b"event", 1.0)
     assert not memory.has_dead_letter("17", 3, b"another", 1.0)
     assert not memory.has_dead_letter("17", 4, b"event", 1.0)
-    assert not memory.has_dead_letter("17", 3, b"event", RETENTION_S + 1)
+    assert not memory.has_dead_letter("17", 3, b"event", REMEMBERED_S + 1)

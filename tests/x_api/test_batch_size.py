@@ -1,6 +1,6 @@
 """Batches follow what X refuses."""
 
-from xcapi_core.x_api.batch_size import MAX_BODY_BYTES, BatchSize
+from xcapi_core.x_api.batch_size import MAX_BATCH_BYTES, BatchSize
 
 
 def test_a_refused_batch_halves_the_next_and_an_accepted_full_one_doubles_it() -> None:
@@ -52,14 +52,14 @@ def test_what_is_no_matter_of_conversions_leaves_no_reason_for_small_batches() -
 
 def test_bytes_are_halved_and_doubled_again_an_hour_later() -> None:
     size = BatchSize(500)
-    assert size.bytes_at(0.0) == MAX_BODY_BYTES == 2_000_000
+    assert size.bytes_at(0.0) == MAX_BATCH_BYTES == 2_000_000
     size.too_large(300_000, 0.0)
     assert size.bytes_at(3599.0) == 150_000
     assert size.bytes_at(3600.0) == 300_000
     assert size.bytes_at(7199.0) == 300_000
     for hour in range(2, 10):
         size.bytes_at(3600.0 * hour)
-    assert size.bytes_at(3600.0 * 11) == MAX_BODY_BYTES
+    assert size.bytes_at(3600.0 * 11) == MAX_BATCH_BYTES
 
 
 def test_answers_that_overtake_each_other_do_not_enlarge_the_bytes() -> None:

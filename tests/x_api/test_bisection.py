@@ -13,7 +13,7 @@ from tests.fakes import conversion
 from xcapi_core.outcomes import DeadLetterReason, Deferred, Delivered, Outcome, Rejected
 from xcapi_core.x_api.batch_size import BatchSize
 from xcapi_core.x_api.bisection import Bisection, settle_batch
-from xcapi_core.x_api.client import Answer
+from xcapi_core.x_api.client import BatchAnswer
 from xcapi_core.x_api.errors import XError
 
 UNNAMED = XError(code="INVALID_PARAMETER", message="At least one user identifier must be provided")
@@ -43,16 +43,16 @@ class AllOrNothingX:
         self.accepted: list[int] = []
         self.refused_alone: set[int] = set()
 
-    async def send(self, items: Sequence[Item]) -> Answer | None:
+    async def send(self, items: Sequence[Item]) -> BatchAnswer | None:
         numbers = [item.number for item in items]
         self.requests.append(numbers)
         errors = tuple(self.judge(numbers))
         if not errors:
             self.accepted += numbers
-            return Answer(outcome=Delivered())
+            return BatchAnswer(outcome=Delivered())
         if len(numbers) == 1:
             self.refused_alone.add(numbers[0])
-        return Answer(outcome=LONE, http_status=400, refused_for=errors)
+        return BatchAnswer(outcome=LONE, http_status=400, refused_for=errors)
 
 
 def settle(judge: Judge, count: int, tags: Callable[[int], str] = str) -> tuple[AllOrNothingX, dict[int, Outcome]]:
@@ -222,12 +222,12 @@ def test_a_batch_costs_at_most_13_requests_however_many_are_bad() -> None:
 class Interrupted:
     """X that takes part in a bisection for so many requests, and gives another answer then."""
 
-    def __init__(self, judge: Judge, after: int, answer: Answer | None) -> None:
+    def __init__(self, judge: Judge, after: int, answer: BatchAnswer | None) -> None:
         self.x = AllOrNothingX(judge)
         self.after = after
         self.answer = answer
 
-    async def send(self, items: Sequence[Item]) -> Answer | None:
+    async def send(self, items: Sequence[Item]) -> BatchAnswer | None:
         if len(self.x.requests) == self.after:
             return self.answer
         return await self.x.send(items)
@@ -240,7 +240,7 @@ async def outcomes_of(interrupted: Interrupted, count: int = 16) -> dict[int, Ou
 
 async def test_where_x_is_unwell_all_are_deferred_and_those_with_a_bad_one_among_them_are_suspect() -> None:
     unavailable = Deferred(nack_status=503, cause="x_unavailable")
-    outcomes = await outcomes_of(Interrupted(unnamed({0}), 2, Answer(outcome=unavailable)))
+    outcomes = await outcomes_of(Interrupted(unnamed({0}), 2, BatchAnswer(outcome=unavailable)))
     suspect = Deferred(nack_status=503, cause="x_unavailable", suspect=True)
     assert outcomes == {number: suspect if number < 8 else unavailable for number in range(16)}
 
@@ -253,7 +253,7 @@ async def test_where_nothing_may_be_sent_the_suspects_are_deferred_and_the_other
 
 async def test_refused_keys_in_the_middle_are_the_outcome_of_the_one_request_only() -> None:
     unauthorized = Rejected(reason=DeadLetterReason.UNAUTHORIZED, http_status=401)
-    outcomes = await outcomes_of(Interrupted(unnamed({0}), 2, Answer(outcome=unauthorized)))
+    outcomes = await outcomes_of(Interrupted(unnamed({0}), 2, BatchAnswer(outcome=unauthorized)))
     unfinished = Deferred(nack_status=503, cause="bisection_unfinished", suspect=True)
     assert outcomes == {**dict.fromkeys(range(4), unauthorized), **dict.fromkeys(range(4, 8), unfinished)}
 
@@ -261,9 +261,9 @@ async def test_refused_keys_in_the_middle_are_the_outcome_of_the_one_request_onl
 async def test_unconfirmed_part_does_not_end_a_bisection() -> None:
     unconfirmed = Rejected(reason=DeadLetterReason.UNCONFIRMED, http_status=200)
     x = AllOrNothingX(unnamed({15}))
-    answers = [Answer(outcome=unconfirmed)]
+    answers = [BatchAnswer(outcome=unconfirmed)]
 
-    async def send(items: Sequence[Item]) -> Answer | None:
+    async def send(items: Sequence[Item]) -> BatchAnswer | None:
         return answers.pop() if x.requests and answers else await x.send(items)
 
     batch = [Item(number, "t") for number in range(16)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["FilePublisher", "PubsubConnection", "PubsubPublisher", "open_publisher"]
 
 # The client's own default retries for 600 s, far past any delivery's end.
-ATTEMPT_TIMEOUT_S = 5.0
+PUBLISH_ATTEMPT_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 5.0
 
 
@@ -121,7 +121,7 @@ class PubsubPublisher:
             self._connection.client().publish(
                 PublishRequest.wrap(new_request(topic=self._topic, messages=encoded)),
                 retry=Retry(predicate=transient, initial=0.1, maximum=1.0, timeout=timeout_s),
-                timeout=min(ATTEMPT_TIMEOUT_S, timeout_s),
+                timeout=min(PUBLISH_ATTEMPT_TIMEOUT_S, timeout_s),
             )
         except exceptions.RetryError:
             return "DEADLINE_EXCEEDED"

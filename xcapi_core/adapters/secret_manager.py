@@ -19,7 +19,7 @@ from xcapi_core.x_api.credential_cache import Secret, SecretUnavailable
 __all__ = ["SecretManager", "open_secret_manager"]
 
 # The client's own default goes on for 60 s and would eat a delivery's whole time.
-ATTEMPT_TIMEOUT_S = 3.0
+READ_ATTEMPT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
 
 _TRANSIENT = if_exception_type(exceptions.ServiceUnavailable, exceptions.DeadlineExceeded, exceptions.ResourceExhausted)
@@ -40,7 +40,7 @@ class SecretManager:
             answer = self._client.access_secret_version(
                 name=name,
                 retry=Retry(predicate=_TRANSIENT, initial=0.1, maximum=1.0, timeout=READ_TIMEOUT_S),
-                timeout=ATTEMPT_TIMEOUT_S,
+                timeout=READ_ATTEMPT_TIMEOUT_S,
             )
         except exceptions.RetryError:
             raise SecretUnavailable("Secret Manager did not answer in time") from None

@@ -12,7 +12,7 @@ from xcapi_core.deliveries.outgoing import (
     OutgoingMessage,
     attributes_size,
     cut,
-    merged,
+    merged_attributes,
 )
 from xcapi_core.events.envelopes import Envelope, wrap_events
 from xcapi_core.events.splitting import lone_format
@@ -75,7 +75,7 @@ def compose_dead_letters(
     by_reason: dict[DeadLetterReason, list[RefusedEvent]] = {}
     for event in events:
         by_reason.setdefault(event.reason, []).append(event)
-    common = _common_attributes(message, failed_at)
+    common = _dead_letter_attributes(message, failed_at)
     dead_letters: list[OutgoingMessage] = []
     for reason, members in by_reason.items():
         if max(len(members), in_all(reason)) > MAX_DEAD_LETTERS_A_REASON:
@@ -161,14 +161,14 @@ def _fitted(
         key: value for key, value in message.attributes.items() if key in _KEPT_OF_OURS or not key.startswith(_OURS)
     }
     least = {key: value for key, value in written.items() if key in _LEAST}
-    for attributes in (merged(originals, written), written, least):
+    for attributes in (merged_attributes(originals, written), written, least):
         dead_letter = OutgoingMessage(data=data, attributes=attributes, event_indices=event_indices)
         if dead_letter.fits:
             return dead_letter
     return OutgoingMessage(data=data, attributes={}, event_indices=event_indices)
 
 
-def _common_attributes(message: PubsubMessage, failed_at: datetime) -> dict[str, str]:
+def _dead_letter_attributes(message: PubsubMessage, failed_at: datetime) -> dict[str, str]:
     attributes = message.attributes
     return {
         "xcapi_message_id": first_message_id(message),

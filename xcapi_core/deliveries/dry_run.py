@@ -16,7 +16,7 @@ _SHOWN = ("event_id", "conversion_time", "value", "price_currency", "number_item
 # X's tags are base-36 and short. Whatever else stands in event_id may be anything: publishers mistake it for an id.
 _TAG = re.compile(r"(?:tw-[0-9a-z]{1,8}-)?[0-9a-z]{1,8}", re.IGNORECASE)
 # Telephone numbers have more, and have been seen as values.
-_MOST_DIGITS = 7
+_MOST_VALUE_DIGITS = 7
 
 
 def log_discarded(conversions: Sequence[Conversion], *, of: int) -> None:
@@ -28,8 +28,8 @@ def log_discarded(conversions: Sequence[Conversion], *, of: int) -> None:
         shown = {key: str(wire[key]) for key in _SHOWN if key in wire}
         if not _TAG.fullmatch(shown.get("event_id", "")):
             shown["event_id"] = "(no tag of X's)"
-        if len(shown.get("value", "").partition(".")[0]) > _MOST_DIGITS:
-            shown["value"] = f"(more than {_MOST_DIGITS} digits)"
+        if len(shown.get("value", "").partition(".")[0]) > _MOST_VALUE_DIGITS:
+            shown["value"] = f"(more than {_MOST_VALUE_DIGITS} digits)"
         logs.emit(
             "WARNING",
             "conversion.discarded",

@@ -11,7 +11,7 @@ from xcapi_core.ledger import Ledger
 __all__ = ["DeliveryMemory"]
 
 # Pub/Sub's duplicates come within seconds, a redelivery within the longest back-off of ten minutes.
-RETENTION_S = 3600.0
+REMEMBERED_S = 3600.0
 # Some 100,000 messages. Beyond that the oldest goes.
 MAX_BYTES = 32 << 20
 _ENTRY_BYTES = 300
@@ -45,7 +45,7 @@ class DeliveryMemory:
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
         self._messages: OrderedDict[bytes, _Progress] = OrderedDict()
-        self._dead_letters = Ledger(retention_s=RETENTION_S, capacity=_DEAD_LETTERS)
+        self._dead_letters = Ledger(retention_s=REMEMBERED_S, capacity=_DEAD_LETTERS)
         self.held_bytes = 0
 
     def settled_of(self, key: bytes | None, now: float) -> Container[int]:
@@ -104,4 +104,4 @@ class DeliveryMemory:
 
     @staticmethod
     def _is_old(progress: _Progress, now: float) -> bool:
-        return now - progress.noted_at > RETENTION_S
+        return now - progress.noted_at > REMEMBERED_S

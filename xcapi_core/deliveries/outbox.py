@@ -31,7 +31,7 @@ class Publisher(Protocol):
         ...
 
 
-class _Item(msgspec.Struct, eq=False):
+class _Publication(msgspec.Struct, eq=False):
     """Messages that fit one request; `is_safe` tells who waits for them."""
 
     messages: Sequence[OutgoingMessage]
@@ -58,8 +58,8 @@ class Outbox:
         self._publisher = publisher
         self._name = name
         self._clock = clock
-        self._waiting: deque[_Item] = deque()
-        self._open: set[_Item] = set()
+        self._waiting: deque[_Publication] = deque()
+        self._open: set[_Publication] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pump_scheduled = False
         self._stop_by = math.inf
@@ -74,7 +74,7 @@ class Outbox:
 
         `when_safe` is called as soon as they are, also where that is after the deadline, or after the caller is gone.
         """
-        item = _Item(messages, deadline, when_safe, asyncio.get_running_loop().create_future())
+        item = _Publication(messages, deadline, when_safe, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
         self._open.add(item)
         self._wake()
@@ -103,7 +103,7 @@ class Outbox:
     def _pump(self) -> None:
         self._pump_scheduled = False
         while self._waiting and len(self._tasks) < MAX_IN_FLIGHT:
-            items: list[_Item] = []
+            items: list[_Publication] = []
             count, size = 0, REQUEST_OVERHEAD_BYTES
             while self._waiting:
                 count += len(self._waiting[0].messages)
@@ -120,7 +120,7 @@ class Outbox:
         if self._waiting:
             self._wake()
 
-    async def _send(self, items: Sequence[_Item]) -> None:
+    async def _send(self, items: Sequence[_Publication]) -> None:
         messages = [message for item in items for message in item.messages]
         deadline = min(self._stop_by, max(item.deadline for item in items))
         try:

@@ -18,7 +18,7 @@ __all__ = [
     "OutgoingMessage",
     "attributes_size",
     "cut",
-    "merged",
+    "merged_attributes",
     "request_batches",
 ]
 
@@ -74,7 +74,7 @@ def request_batches(messages: Iterable[OutgoingMessage]) -> Iterator[list[Outgoi
         yield batch
 
 
-def merged(originals: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+def merged_attributes(originals: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
     """Return both kinds of attributes, at most 100: ours win, originals that do not fit are dropped and counted."""
     foreign = {_RENAMED.get(key, key): value for key, value in originals.items()}
     foreign = {key: value for key, value in foreign.items() if key not in ours}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from xcapi_core.deliveries.indices import index_runs
-from xcapi_core.deliveries.outgoing import MAX_VALUE_BYTES, OutgoingMessage, merged
+from xcapi_core.deliveries.outgoing import MAX_VALUE_BYTES, OutgoingMessage, merged_attributes
 from xcapi_core.events.envelopes import Envelope, wrap_events
 from xcapi_core.events.splitting import lone_format
 from xcapi_core.pubsub import PubsubMessage, first_message_id, is_replay, original_publish_time
@@ -56,11 +56,11 @@ class DeferredEvent(Record, frozen=True, kw_only=True, gc=False):
 def compose_remainder(message: PubsubMessage, events: Sequence[DeferredEvent]) -> list[OutgoingMessage] | None:
     """Return the messages that carry these events on; None where Pub/Sub would not take one of them."""
     originals = {key: value for key, value in message.attributes.items() if not key.startswith(_WRITTEN_ANEW)}
-    common = _common_attributes(message)
+    common = _remainder_attributes(message)
     room = MAX_REMAINDER_BYTES - _ATTRIBUTES_BYTES - sum(len(key) + len(text) for key, text in originals.items())
     in_order = sorted(events, key=lambda event: (event.is_suspect, event.format, event.first_index))
     remainders: list[OutgoingMessage] = []
-    for share in _packed(in_order, room):
+    for share in _shared_out(in_order, room):
         data = wrap_events([(event.envelope, event.event_bytes) for event in share])
         ours = common | _indices([event.first_index for event in share])
         if share[0].is_suspect:
@@ -70,7 +70,7 @@ def compose_remainder(message: PubsubMessage, events: Sequence[DeferredEvent]) -
             ours["format"] = share[0].format
         remainder = OutgoingMessage(
             data=data,
-            attributes=merged(originals, ours),
+            attributes=merged_attributes(originals, ours),
             event_indices=tuple(event.event_index for event in share),
         )
         if not remainder.fits:
@@ -83,7 +83,7 @@ def _first_of(share: Sequence[DeferredEvent]) -> bytes:
     return wrap_events([(share[0].envelope, share[0].event_bytes)])
 
 
-def _packed(events: Sequence[DeferredEvent], room: int) -> Iterator[list[DeferredEvent]]:
+def _shared_out(events: Sequence[DeferredEvent], room: int) -> Iterator[list[DeferredEvent]]:
     """Share events out: suspects and dialects apart, so many events and bytes each, at least one."""
     share: list[DeferredEvent] = []
     size = 0
@@ -103,7 +103,7 @@ def _packed(events: Sequence[DeferredEvent], room: int) -> Iterator[list[Deferre
         yield share
 
 
-def _common_attributes(message: PubsubMessage) -> dict[str, str]:
+def _remainder_attributes(message: PubsubMessage) -> dict[str, str]:
     attributes = message.attributes
     ours = {
         "xcapi_message_id": first_message_id(message),

@@ -25,12 +25,12 @@ _UNREADABLE: Final = "unreadable_consent"
 _CATEGORIES_MISSING: Final = "consent_categories_missing"
 _UNREAD: Final = Drop.UNREAD_CONSENT.value
 
-_SQUEEZED: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", "_- \t\n\r\f\v")
+_SQUEEZED_NAME: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", "_- \t\n\r\f\v")
 
 
 def squeezed(name: str) -> str:
     """Return a name as it is compared: without case (of ASCII letters), `_`, `-`, white space, invisible characters."""
-    return cut_invisible(name).translate(_SQUEEZED)
+    return cut_invisible(name).translate(_SQUEEZED_NAME)
 
 
 @lru_cache(maxsize=64)  # of the configuration's categories
@@ -224,7 +224,7 @@ def _ids(value: object, *, of_grant: bool) -> set[str] | None:
     return {squeezed(str(item)) for item in ids}
 
 
-def _texts(value: object) -> Iterable[str]:
+def _texts_in(value: object) -> Iterable[str]:
     """Return the text of a coded signal as it is compared, from a list in whatever shape and from JSON as text, too."""
     opened = as_list(value)
     for item in opened if isinstance(opened, list) else (opened,):
@@ -249,20 +249,20 @@ _GCD_SAYS: Final = {
 
 def _gcs(_signals: Signals, value: object) -> Consent:
     """Read Google's consent status, `G1` and one character a type, of which the first is `ad_storage`."""
-    texts = [text for text in _texts(value) if text[:2].upper() == "G1"]
+    texts = [text for text in _texts_in(value) if text[:2].upper() == "G1"]
     return _any_no_wins([_GCS_SAYS.get(text[2:3], Consent.UNSAID) for text in texts])
 
 
 def _gcd(_signals: Signals, value: object) -> Consent:
     """Read Google's consent defaults: `ad_storage` at index 2, `ad_user_data` at index 6."""
-    letters = [text[index : index + 1] for text in _texts(value) for index in (2, 6)]
+    letters = [text[index : index + 1] for text in _texts_in(value) for index in (2, 6)]
     said = _any_no_wins([_GCD_SAYS.get(letter, Consent.UNSAID) for letter in letters])
     return said if said is Consent.NO or _GCD_SAYS.keys() >= set(letters) else Consent.UNSAID
 
 
 def _us_privacy(_signals: Signals, value: object) -> Consent:
     """Read the IAB's US privacy string; its third character is the opt-out of sale."""
-    return Consent.NO if any(text[2:3] in {"Y", "y"} for text in _texts(value)) else Consent.UNSAID
+    return Consent.NO if any(text[2:3] in {"Y", "y"} for text in _texts_in(value)) else Consent.UNSAID
 
 
 def _privacy_info(signals: Signals, value: object) -> Consent:
@@ -285,9 +285,9 @@ def _uninterpreted(signals: Signals, value: object) -> Consent:
     return Consent.UNSAID if is_absent(value) or value in ([], {}) else signals.note(_UNREAD)
 
 
-_Reader = Callable[[Signals, object], Consent]
-_Plan = Sequence[tuple[str, _Reader]]
-_SIGNALS: Final[Mapping[str, _Reader]] = {
+_SignalReader = Callable[[Signals, object], Consent]
+_Plan = Sequence[tuple[str, _SignalReader]]
+_SIGNALS: Final[Mapping[str, _SignalReader]] = {
     "consent": _consent,
     "consentstate": _consent,
     "adstorage": _answer,
@@ -327,7 +327,10 @@ _PLACES: Final = (
     "userdata",
     "userproperties",
 )
-_READERS: Final[Mapping[str, _Reader]] = {**dict.fromkeys((*_PLACES, *_TYPES - {"value"}), _places_in), **_SIGNALS}
+_READERS: Final[Mapping[str, _SignalReader]] = {
+    **dict.fromkeys((*_PLACES, *_TYPES - {"value"}), _places_in),
+    **_SIGNALS,
+}
 # What a readable consent object holds at least one of.
 _READABLE_CONSENT: Final = frozenset(
     {*_SIGNALS, "adpersonalization", "analyticsstorage", "functionalitystorage", "personalizationstorage"}
@@ -345,8 +348,8 @@ def is_signal(name: str) -> bool:
 
 # Events of one publisher have the same keys, so which of them matter is worked out once for each set of keys. Beyond
 # these limits it is worked out anew each time, so that nobody can fill the memory with keys.
-_MOST_PLANS: Final = 512
-_MOST_CHARACTERS: Final = 4_000
+_MOST_SIGNAL_PLANS: Final = 512
+_MOST_NAME_CHARACTERS: Final = 4_000
 _plans: Final[dict[tuple[str, ...], _Plan]] = {}
 
 
@@ -355,14 +358,14 @@ def _plan_of(names: tuple[str, ...]) -> _Plan:
     plan = _plans.get(names)
     if plan is None:
         plan = tuple([(name, read) for name in names if (read := _reader_of(name)) is not None])
-        if sum(map(len, names)) + len(names) <= _MOST_CHARACTERS:
-            if len(_plans) >= _MOST_PLANS:
+        if sum(map(len, names)) + len(names) <= _MOST_NAME_CHARACTERS:
+            if len(_plans) >= _MOST_SIGNAL_PLANS:
                 _plans.clear()
             _plans[names] = plan
     return plan
 
 
-def _reader_of(name: str) -> _Reader | None:
+def _reader_of(name: str) -> _SignalReader | None:
     # A list that was written as an object has its indices for keys.
     return _places_in if name.isdigit() else _READERS.get(_compared(name))
 

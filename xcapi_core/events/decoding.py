@@ -61,11 +61,11 @@ def _decode(text: bytes) -> object:
         # Python refuses integers of more than 4,300 digits, and Decimal exponents of more than 18. Only this decoder
         # asks about each number.
         return json.loads(
-            text.decode(), parse_int=_whole_number, parse_float=_fraction, parse_constant=_refuse_constant
+            text.decode(), parse_int=_readable_integer, parse_float=_fraction, parse_constant=_refuse_constant
         )
 
 
-def _whole_number(digits: str) -> int | Decimal:
+def _readable_integer(digits: str) -> int | Decimal:
     try:
         return int(digits)
     except ValueError:

@@ -107,7 +107,7 @@ def read_text(value: object) -> str | None:
         if len(text) <= _LONGEST_NO_FREE_TEXT and text.lower() in _NO_FREE_TEXTS:
             return None
         return None if ("{" in text or text[:1] in _OPENINGS) and _is_leftover(text) else text
-    return _whole_number(value) if isinstance(value, int) else None
+    return _integer_as_text(value) if isinstance(value, int) else None
 
 
 def read_id(value: object) -> str | None:
@@ -121,7 +121,7 @@ def read_id(value: object) -> str | None:
             return value
         text = cut_invisible(value).strip()
         return None if _says_nothing(text, _NO_ID) else _without_lone_surrogates(text)
-    return _whole_number(value) if value else None
+    return _integer_as_text(value) if value else None
 
 
 def cut_invisible(text: str) -> str:
@@ -138,7 +138,7 @@ def json_in_text(value: object) -> object:
         if not inner.lstrip().startswith(("{", "[", '"')):
             return value
         try:
-            inner = _decode(inner)
+            inner = _decode_text(inner)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
             return value
     return inner if isinstance(inner, list | dict) else value
@@ -182,7 +182,7 @@ def _without_lone_surrogates(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _whole_number(value: object) -> str | None:
+def _integer_as_text(value: object) -> str | None:
     if isinstance(value, float):
         value = Decimal(repr(value))
     if isinstance(value, Decimal):
@@ -194,7 +194,7 @@ def _whole_number(value: object) -> str | None:
     return None
 
 
-def _decode(text: str) -> object:
+def _decode_text(text: str) -> object:
     try:
         return _json.decode(text)
     except (msgspec.MsgspecError, ValueError, ArithmeticError):

@@ -72,7 +72,7 @@ _SITE_VISIT: Final = {"page": "site_visit"}
 _OTHER_TYPES: Final = frozenset(
     {"alias", "audiencelist", "extract", "group", "identify", "merge", "page", "record", "screen"}
 )
-_WIDE: Final = Context(prec=64, traps=[])
+_WIDE_PRODUCT: Final = Context(prec=64, traps=[])
 
 
 def open_segment(call: Mapping[str, object], envelope: Envelope | None) -> Opened | Problem:
@@ -175,7 +175,7 @@ class _Call(Draft):
         if count is None:
             self.dropped.append(Drop.INVALID_NUMBER_ITEMS)  # and no value: a wrong one is worse than none
             return None
-        product = _WIDE.multiply(single, Decimal(count))
+        product = _WIDE_PRODUCT.multiply(single, Decimal(count))
         if read_amount(product) is None:
             path = f"{self.at[_PROPERTIES]}price"
             return Problem(path=path, found="a price times a quantity that is no amount", expected="below 10^15")

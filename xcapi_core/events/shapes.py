@@ -17,7 +17,7 @@ UNION_ATTRIBUTES: Final = ("googclient_schemaencoding", "xcapi_schema_encoding")
 _AVRO_TYPES: Final = frozenset({"array", "boolean", "bytes", "double", "float", "int", "long", "map", "null", "string"})
 # Avro, "Names": a named type's full name has its namespace before a dot.
 _FULL_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
-_DEEPEST = 100
+_DEEPEST_VALUE = 100
 
 
 def as_object(value: object) -> object:
@@ -47,7 +47,7 @@ def has_unions(attributes: Mapping[str, str]) -> bool:
 
 def without_unions(value: object, depth: int = 0) -> object:
     """Return a value with what Avro's unions put around values taken off, at every depth."""
-    if depth > _DEEPEST:
+    if depth > _DEEPEST_VALUE:
         return value
     if isinstance(value, list):
         return [without_unions(item, depth + 1) for item in value]

@@ -48,7 +48,7 @@ _CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/.*)?", re.IGNORECASE)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*", re.IGNORECASE)  # W3C Trace Context
 
 _write_lock = threading.Lock()
-_encode = msgspec.json.Encoder().encode
+_encode_line = msgspec.json.Encoder().encode
 
 
 def _renew_lock() -> None:
@@ -92,7 +92,7 @@ def emit(
     if trace:
         entry["logging.googleapis.com/trace"] = trace
     try:
-        line = _encode(entry)
+        line = _encode_line(entry)
     except (UnicodeEncodeError, TypeError):
         # A lone surrogate has no UTF-8; as an escape it is still JSON. And msgspec knows no subclass of str.
         line = json.dumps(entry, ensure_ascii=False, default=datetime.isoformat).encode("utf-8", "backslashreplace")

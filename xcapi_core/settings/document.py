@@ -34,7 +34,7 @@ def _object(pairs: list[tuple[str, object]]) -> _Object:
     return found
 
 
-def _whole_number(digits: str) -> int | float:
+def _bounded_integer(digits: str) -> int | float:
     # Python refuses to read a number of many thousand digits; no setting is anywhere near that.
     return int(digits) if len(digits) <= _MOST_DIGITS else math.inf
 
@@ -42,7 +42,7 @@ def _whole_number(digits: str) -> int | float:
 def parse_document(text: str) -> object:
     """Return the JSON value of `text`, or the Problem that says at which line and column it ends being JSON."""
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_int=_whole_number)
+        return json.loads(text, object_pairs_hook=_object, parse_int=_bounded_integer)
     except json.JSONDecodeError as error:
         found = f"no JSON from line {error.lineno}, column {error.colno} on ({error.msg})"
     except RecursionError:

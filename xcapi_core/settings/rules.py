@@ -29,12 +29,12 @@ _PIXEL_ID = re.compile(r"[0-9a-z]{1,32}")  # X's ids are base-36; it becomes par
 _TAG_OF_A_PIXEL = re.compile(r"tw-([0-9a-z]{1,16})-.+", re.IGNORECASE)
 _SECRET_VERSION = re.compile(r"projects/[^/\s]+/secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]{1,63}")
 _SECRET = re.compile(r"projects/[^/\s]+/secrets/[^/\s]+/?")
-_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+_ENVIRONMENT_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _FILE = re.compile(r"file:.*\S.*")
 _TOPIC = re.compile(r"projects/[^/\s]+/topics/(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}")  # Pub/Sub, resource names
 _ORIGIN = re.compile(r"(https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?)/?", re.IGNORECASE)
 _API_VERSION = re.compile(r"[0-9]{1,4}")
-_CURRENCY = re.compile(r"[A-Za-z]{3}")
+_CURRENCY_CODE = re.compile(r"[A-Za-z]{3}")
 _HIGHEST_PORT = 65_535
 
 
@@ -59,7 +59,7 @@ def credentials_kind(reference: str) -> str:
     """Return where a reference to credentials points: "secret_manager", "file", "env", or "" when it is none."""
     if _SECRET_VERSION.fullmatch(reference):
         return "secret_manager"
-    if _VARIABLE.fullmatch(reference):
+    if _ENVIRONMENT_VARIABLE.fullmatch(reference):
         return "env"
     return "file" if _FILE.fullmatch(reference) and reference.isprintable() else ""
 
@@ -119,7 +119,7 @@ def is_api_version(text: str) -> bool:
 
 def is_currency(text: str) -> bool:
     """Tell whether this has the form of an ISO 4217 code."""
-    return _CURRENCY.fullmatch(text) is not None
+    return _CURRENCY_CODE.fullmatch(text) is not None
 
 
 def is_phone_region(text: str) -> bool:

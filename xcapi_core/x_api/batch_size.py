@@ -1,9 +1,9 @@
 """How large a pixel's batches are: they follow what X refuses, in conversions and in bytes."""
 
-__all__ = ["MAX_BODY_BYTES", "BatchSize"]
+__all__ = ["MAX_BATCH_BYTES", "BatchSize"]
 
 # X names no limit in bytes; 500 usual conversions are 300 kB, and a front end's usual limit is 4 MB and more.
-MAX_BODY_BYTES = 2_000_000
+MAX_BATCH_BYTES = 2_000_000
 # What was too large an hour ago may fit today: a proxy changes.
 _BYTES_GROW_AFTER_S = 3600.0
 # After a rest batches are at least this part of a full one. Smaller ones would cost a lone bad conversion in the next
@@ -21,14 +21,14 @@ class BatchSize:
 
     def __init__(self, max_conversions: int) -> None:
         self._max_conversions = max_conversions
-        self._max_bytes = MAX_BODY_BYTES
+        self._max_bytes = MAX_BATCH_BYTES
         self._shrunk_at = 0.0
         self.conversions = max_conversions
 
     def bytes_at(self, now: float) -> int:
         """Return the largest body to send, in bytes."""
-        if self._max_bytes < MAX_BODY_BYTES and now >= self._shrunk_at + _BYTES_GROW_AFTER_S:
-            self._max_bytes = min(MAX_BODY_BYTES, 2 * self._max_bytes)
+        if self._max_bytes < MAX_BATCH_BYTES and now >= self._shrunk_at + _BYTES_GROW_AFTER_S:
+            self._max_bytes = min(MAX_BATCH_BYTES, 2 * self._max_bytes)
             self._shrunk_at = now
         return self._max_bytes
 

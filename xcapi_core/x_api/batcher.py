@@ -18,7 +18,7 @@ from xcapi_core.ledger import Ledger
 from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, Delivered, Outcome, Rejected
 from xcapi_core.x_api.batch_size import BatchSize
 from xcapi_core.x_api.bisection import settle_batch
-from xcapi_core.x_api.client import Answer, SendWindow, XClient
+from xcapi_core.x_api.client import BatchAnswer, SendWindow, XClient
 from xcapi_core.x_api.pause import Pause
 from xcapi_core.x_api.queue import Waiting, WaitingQueue
 from xcapi_core.x_api.rate_limiter import RateLimiter, Reservation
@@ -197,7 +197,7 @@ class Batcher:
     async def _run(self, batch: list[Waiting], reservation: Reservation | None, *, is_suspect: bool) -> None:
         reserved = [reservation]
 
-        async def send(items: Sequence[Waiting]) -> Answer | None:
+        async def send(items: Sequence[Waiting]) -> BatchAnswer | None:
             return await self._send(items, reserved.pop() if reserved else None)
 
         unsettled = dict.fromkeys(batch)
@@ -218,7 +218,7 @@ class Batcher:
             (self._suspect if is_suspect else self._fresh).put_back(list(unsettled))
             self.wake()
 
-    async def _send(self, batch: Sequence[Waiting], reservation: Reservation | None) -> Answer | None:
+    async def _send(self, batch: Sequence[Waiting], reservation: Reservation | None) -> BatchAnswer | None:
         if reservation is None:
             if not self._may_start():
                 return None

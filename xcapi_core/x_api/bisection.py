@@ -18,7 +18,7 @@ from xcapi_core import logs
 from xcapi_core.conversions import Conversion
 from xcapi_core.outcomes import DeadLetterReason, Deferred, Delivered, Outcome
 from xcapi_core.x_api.batch_size import BatchSize
-from xcapi_core.x_api.client import Answer
+from xcapi_core.x_api.client import BatchAnswer
 from xcapi_core.x_api.errors import XError, accuse, shared_values
 from xcapi_core.x_api.status_table import rejection
 
@@ -142,7 +142,7 @@ class _Carrier(Protocol):
 
 
 _Item = TypeVar("_Item", bound=_Carrier)
-_Send = Callable[[Sequence[_Item]], Awaitable[Answer | None]]
+_Send = Callable[[Sequence[_Item]], Awaitable[BatchAnswer | None]]
 
 
 async def settle_batch(

@@ -33,7 +33,7 @@ from xcapi_core.x_api.rate_limiter import RateLimiter, Reservation
 from xcapi_core.x_api.refusals import LoneRefusals
 from xcapi_core.x_api.status_table import log_refuses_everything, log_verdict, outcome_of
 
-__all__ = ["Answer", "SendWindow", "XClient", "XTransport"]
+__all__ = ["BatchAnswer", "SendWindow", "XClient", "XTransport"]
 
 # X is asked again once a minute whether it takes the keys, or anything at all, by now.
 PROBE_EVERY_S = 60.0
@@ -51,7 +51,7 @@ class XTransport(Protocol):
         ...
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What X, or the lack of keys or time, makes of a batch: one outcome for every conversion in it.
 
     But where X refused it for some of its conversions: `refused_for` holds the errors then, and the outcome is that of
@@ -103,7 +103,7 @@ class XClient:
 
     async def send(
         self, conversions: Sequence[Conversion], reservation: Reservation, window: SendWindow
-    ) -> Answer | None:
+    ) -> BatchAnswer | None:
         """Post one batch; after a refusal of the keys, once more with keys read afresh. Settles the reservation.
 
         None means that the batch is as unknown to X as before: no request could start inside the window, or the batch
@@ -123,7 +123,7 @@ class XClient:
         if verdict is None:
             return None
         if isinstance(verdict, Deferred):
-            return Answer(outcome=verdict)
+            return BatchAnswer(outcome=verdict)
         log_verdict(
             verdict, conversions, log_ids=self._settings.log_conversion_ids, duration_ms=round(attempt.took_s * 1000)
         )
@@ -179,7 +179,7 @@ class XClient:
 
     def _judge(
         self, verdict: Verdict, conversions: Sequence[Conversion], request: HttpRequest, hint: RateHint
-    ) -> Answer | None:
+    ) -> BatchAnswer | None:
         """Draw the consequences of a verdict for the batch, the pause, the budget and the size of batches."""
         now = self._clock()
         self._limiter.note_hint(now, hint)
@@ -193,7 +193,7 @@ class XClient:
             if self._lone_refusals.count(verdict.status, verdict.errors, wire):
                 log_refuses_everything(verdict, pixel_id=self._pixel_id)
                 self._pause.start(now, PROBE_EVERY_S, _REFUSES_EVERYTHING, probe_size=1)
-                return Answer(outcome=_REFUSES_EVERYTHING)
+                return BatchAnswer(outcome=_REFUSES_EVERYTHING)
         if outcome == _UNAUTHORIZED:
             self._pause.start(now, PROBE_EVERY_S, _UNAUTHORIZED)
         elif isinstance(verdict, TooLarge) and isinstance(outcome, Deferred):
@@ -208,8 +208,8 @@ class XClient:
         elif isinstance(verdict, RefusedRequest | RefusedCredentials):
             self._size.start_over()
         if isinstance(verdict, RefusedConversions):
-            return Answer(outcome=outcome, http_status=verdict.status, refused_for=verdict.errors)
-        return Answer(outcome=outcome)
+            return BatchAnswer(outcome=outcome, http_status=verdict.status, refused_for=verdict.errors)
+        return BatchAnswer(outcome=outcome)
 
     def _without_keys(self, *, refused: bool) -> Deferred:
         """Return the outcome while Secret Manager cannot be asked; refused keys may merely be old, nobody can tell."""

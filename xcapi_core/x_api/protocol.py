@@ -33,7 +33,7 @@ __all__ = [
     "read_response",
 ]
 
-_LARGEST_COUNT = 1_000_000
+_LARGEST_PROCESSED = 1_000_000
 # X's real answers are a few hundred bytes; its longest, one error a conversion, stays under 500 × 300.
 MAX_RESPONSE_BYTES = 1 << 20
 
@@ -222,7 +222,7 @@ def _read_count(count: object) -> int | None:
         whole = msgspec.convert(count, int, strict=False)
     except msgspec.ValidationError:
         return None
-    return None if isinstance(count, bool) or abs(whole) > _LARGEST_COUNT else whole
+    return None if isinstance(count, bool) or abs(whole) > _LARGEST_PROCESSED else whole
 
 
 def _read_errors(body: bytes) -> tuple[XError, ...]:
