@@ -1,16 +1,19 @@
-"""What `make rollout` needs besides Terraform: the real providers, tflint, terraform-docs and checkov, in a cache.
+"""What `make rollout` needs besides Terraform, in a cache: the real providers, tflint, terraform-docs, checkov, promql.
 
     rollout_tools.py                prepare everything; the environment for Terraform goes to stdout, as JSON
-    rollout_tools.py --only NAME …  some of it: providers, tflint, terraform-docs, checkov, promtool
+    rollout_tools.py --only NAME …  some of it: providers, tflint, terraform-docs, checkov, promql
     rollout_tools.py --installed    prepare nothing: exit 1 with a sentence when something is missing
 
 Providers come from wherever this machine's Terraform gets them, a registry or a mirror of one's own. Only where that
-cannot be reached are they built from their Go modules, which takes minutes, once. The cache is outside the checkout, in
-$XDG_CACHE_HOME or ~/.cache, so that a fresh clone does not build again. What happens is said on stderr.
+cannot be reached are they built from their Go modules, which takes minutes, once. promql is this repository's own
+(tools/promql), Prometheus's engine and nothing else; promtool can as much, and takes ten times as long to build. The
+cache is outside the checkout, in $XDG_CACHE_HOME or ~/.cache, so that a fresh clone does not build again. What happens
+is said on stderr.
 """
 
 import argparse
 import fcntl
+import hashlib
 import json
 import os
 import platform
@@ -32,19 +35,24 @@ CHECKOV = "3.3.30"
 
 @dataclass(frozen=True, slots=True)
 class GoProgram:
-    """A program as a Go module: `version` is the release that the module's own version stands for."""
+    """A program as a Go module: `version` is the release that the module's own version stands for.
+
+    `module` is a path with a version, or a folder of this repository.
+    """
 
     name: str
     version: str
-    module: str
+    module: str | Path
     minutes: str
-    package: str = "."
-    tags: str = ""
 
     @property
     def binary(self) -> str:
-        """Its file name, with the version: another one is built beside it."""
-        return f"{self.name}-{self.version}"
+        """Its file name, with the version, or what a folder's files come to: another one is built beside it."""
+        version = self.version
+        if isinstance(self.module, Path):
+            source = b"".join((self.module / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
+            version = hashlib.sha256(source).hexdigest()[:12]
+        return f"{self.name}-{version}"
 
 
 # Terraform's providers are no tagged Go modules: their versions are those of commits. Google's is two days after 8.0.0.
@@ -65,17 +73,9 @@ PROVIDERS = (
 PROGRAMS = (
     GoProgram("tflint", "0.64.0", "github.com/terraform-linters/tflint@v0.64.0", "a minute or two"),
     GoProgram("terraform-docs", "0.24.0", "github.com/terraform-docs/terraform-docs@v0.24.0", "half a minute"),
-    GoProgram(
-        "promtool",
-        "3.8.0",
-        "github.com/prometheus/prometheus@v0.308.0",
-        "2 to 4 minutes",
-        package="./cmd/promtool",
-        tags="remove_all_sd",  # it finds no targets, and builds in half the time
-    ),
+    GoProgram("promql", "of Prometheus 3.8.0", Path(__file__).resolve().parent / "promql", "a minute"),
 )
-# promtool is for whoever changes an alert: it would add minutes to each new machine's first run.
-_BY_DEFAULT = ("providers", "tflint", "terraform-docs", "checkov")
+_ALL = ("promql", "tflint", "terraform-docs", "checkov", "providers")
 
 
 class ToolsError(Exception):
@@ -85,10 +85,10 @@ class ToolsError(Exception):
 def main() -> int:
     """Prepare what was asked for and print Terraform's environment."""
     parser = argparse.ArgumentParser(description="prepare what make rollout needs")
-    parser.add_argument("--only", nargs="+", choices=[*_BY_DEFAULT, "promtool"])
+    parser.add_argument("--only", nargs="+", choices=_ALL)
     parser.add_argument("--installed", action="store_true")
     arguments = parser.parse_args()
-    wanted = arguments.only or list(_BY_DEFAULT)
+    wanted = arguments.only or list(_ALL)
     try:
         if arguments.installed:
             missing = [name for name in wanted if not _is_there(name)]
@@ -189,20 +189,23 @@ def _build(program: GoProgram, target: Path) -> None:
     _say(f"Building {program.name} {program.version} ({program.minutes}, once) …")
     started = time.monotonic()
     settings = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
-    # Not `go install`: it wants a list of versions, which not every module proxy has.
-    found = _run("go", "mod", "download", "-json", program.module, folder=CACHE, **settings)
-    if found.returncode:
-        raise ToolsError(f"{program.module} cannot be downloaded: is the Go module proxy (GOPROXY) within reach?")
-    source = Path(json.loads(found.stdout)["Dir"])
+    source = program.module if isinstance(program.module, Path) else _downloaded(program.module, settings)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f"{target.name}.unfinished")
-    command = ["go", "build", "-p", "2", "-trimpath", "-ldflags", "-s -w", "-tags", program.tags]
-    command += ["-o", str(unfinished), program.package]
+    command = ("go", "build", "-p", "2", "-trimpath", "-ldflags", "-s -w", "-o", str(unfinished), ".")
     built = _run(*command, folder=source, **settings)
     if built.returncode:
         raise ToolsError(f"{program.name} cannot be built: {built.stderr.strip().splitlines()[-1:]}")
     unfinished.rename(target)  # at once, so that nobody finds half a program
     _say(f"Built {program.name} in {time.monotonic() - started:.0f} s.")
+
+
+def _downloaded(module: str, settings: Mapping[str, str]) -> Path:
+    """Return where a module's source lies. Not `go install`: it wants a list of versions, which not every proxy has."""
+    found = _run("go", "mod", "download", "-json", module, folder=CACHE, **settings)
+    if found.returncode:
+        raise ToolsError(f"{module} cannot be downloaded: is the Go module proxy (GOPROXY) within reach?")
+    return Path(json.loads(found.stdout)["Dir"])
 
 
 def _link(program: GoProgram) -> None:

@@ -47,7 +47,7 @@ def terraform_environment() -> Mapping[str, str]:
 
 @pytest.fixture(scope="session")
 def tool() -> Tool:
-    """Find tflint, terraform-docs or checkov."""
+    """Find tflint, terraform-docs, checkov or promql."""
 
     def find(name: str) -> str:
         found = shutil.which(name, path=prepared(name)["PATH"])

@@ -1,22 +1,61 @@
-"""Google's own metrics that alerts and dashboard ask for, as PromQL spells them, with their labels.
+"""Google's own metrics that alerts and dashboard ask for, as PromQL spells them, with their kinds and labels.
 
-Source: Google Cloud's lists "Pub/Sub metrics" and "Cloud Run metrics" (Cloud Monitoring, "Google Cloud metrics"), with
-the labels of the monitored resources pubsub_subscription and cloud_run_revision. Written down from knowledge of those
-pages, not fetched from them: tools/check_in_a_project.sh compares them with a project's own descriptors.
+Sources, all of docs.cloud.google.com/monitoring: metrics, their labels and values from "Google Cloud metrics: P through
+Z" (api/metrics_gcp_p_z, sections pubsub and run, as generated on 2026-04-10); the spelling, and that monitored_resource
+is named where a metric has several, from "Mapping Cloud Monitoring metrics to PromQL" (promql/promql-mapping). The
+resources' own labels are of "Monitored resource types" (api/resources), from knowledge of that page.
+tools/check_in_a_project.sh shows a project's own descriptors.
 """
 
-__all__ = ["GOOGLE_METRICS"]
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-_SUBSCRIPTION = frozenset({"project_id", "subscription_id"})
-_REVISION = frozenset({"configuration_name", "location", "project_id", "revision_name", "service_name"})
+__all__ = ["GOOGLE_METRICS", "GoogleMetric"]
+
+_ANY: frozenset[str] = frozenset()
+_SUBSCRIPTION = {
+    "monitored_resource": frozenset({"pubsub_subscription"}),
+    "project_id": _ANY,
+    "subscription_id": _ANY,
+}
+_REVISION = {
+    "monitored_resource": frozenset({"cloud_run_revision"}),
+    "configuration_name": _ANY,
+    "location": _ANY,
+    "project_id": _ANY,
+    "revision_name": _ANY,
+    "service_name": _ANY,
+}
+_RESPONSE_CLASSES = frozenset(
+    {"ack", "deadline_exceeded", "internal", "invalid", "remote_server_4xx", "remote_server_5xx", "unreachable"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleMetric:
+    """`kind` is DELTA or GAUGE; `labels`, the resource's and the metric's own, have values where Google lists them."""
+
+    kind: str
+    labels: Mapping[str, frozenset[str]]
+
 
 GOOGLE_METRICS = {
-    "pubsub_googleapis_com:subscription_dead_letter_message_count": _SUBSCRIPTION,
-    "pubsub_googleapis_com:subscription_num_undelivered_messages": _SUBSCRIPTION,
-    "pubsub_googleapis_com:subscription_oldest_unacked_message_age": _SUBSCRIPTION,
-    "pubsub_googleapis_com:subscription_push_request_count": _SUBSCRIPTION
-    | {"delivery_type", "response_class", "response_code"},
-    "run_googleapis_com:container_instance_count": _REVISION | {"state"},
-    "run_googleapis_com:container_memory_utilizations": _REVISION,
-    "run_googleapis_com:request_count": _REVISION | {"response_code", "response_code_class"},
+    "pubsub_googleapis_com:subscription_dead_letter_message_count": GoogleMetric(
+        "DELTA", _SUBSCRIPTION | {"response_code": _ANY}
+    ),
+    "pubsub_googleapis_com:subscription_num_undelivered_messages": GoogleMetric("GAUGE", _SUBSCRIPTION),
+    "pubsub_googleapis_com:subscription_oldest_unacked_message_age": GoogleMetric("GAUGE", _SUBSCRIPTION),
+    "pubsub_googleapis_com:subscription_push_request_count": GoogleMetric(
+        "DELTA",
+        _SUBSCRIPTION | {"delivery_type": _ANY, "response_class": _RESPONSE_CLASSES, "response_code": _ANY},
+    ),
+    "run_googleapis_com:container_instance_count": GoogleMetric(
+        "GAUGE", _REVISION | {"state": frozenset({"active", "idle"})}
+    ),
+    # A distribution: PromQL adds _bucket, _sum and _count.
+    "run_googleapis_com:container_memory_utilizations_bucket": GoogleMetric("DELTA", _REVISION | {"le": _ANY}),
+    "run_googleapis_com:request_count": GoogleMetric(
+        "DELTA",
+        _REVISION | {"response_code": _ANY, "response_code_class": frozenset({"1xx", "2xx", "3xx", "4xx", "5xx"})},
+    ),
 }
