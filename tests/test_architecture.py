@@ -39,6 +39,7 @@ LAYERS = (
     {"xcapi_core.adapters", "xcapi_core.watchdog"},
     {"xcapi_core.deliveries"},
     {"xcapi_core.events", "xcapi_core.x_api"},
+    {"xcapi_core.origins"},
     {"xcapi_core.ledger", "xcapi_core.outcomes", "xcapi_core.pubsub"},
     {"xcapi_core.conversions", "xcapi_core.settings"},
     {"xcapi_core.logs", "xcapi_core.problems", "xcapi_core.records"},

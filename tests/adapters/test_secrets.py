@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from xcapi_core.adapters import secret_manager as adapter
-from xcapi_core.adapters.crc32c import crc32c
+from xcapi_core.adapters.secret_manager import crc32c
 from xcapi_core.adapters.secrets import Secrets
 from xcapi_core.sandbox.services import secret_manager as local
 from xcapi_core.sandbox.services.ports import free_port

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from xcapi_core.deliveries.indices import IndexSet, index_runs
 from xcapi_core.deliveries.memory import REMEMBERED_S, DeliveryMemory
-from xcapi_core.pubsub import PubsubMessage, original_event_indices
+from xcapi_core.origins import original_event_indices
+from xcapi_core.pubsub import PubsubMessage
 
 
 @given(st.sets(st.integers(0, 400_000), max_size=100), st.sets(st.integers(0, 400_000), max_size=100))

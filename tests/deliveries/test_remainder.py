@@ -23,8 +23,9 @@ from tests.handling import (
 from xcapi_core.deliveries.delivery import Answer
 from xcapi_core.deliveries.outgoing import OutgoingMessage
 from xcapi_core.events.reading import read_events
+from xcapi_core.origins import original_event_indices
 from xcapi_core.outcomes import Deferred
-from xcapi_core.pubsub import PubsubMessage, original_event_indices
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import BatchSettings, RateSettings
 
 

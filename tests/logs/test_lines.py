@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcapi_core import logs
-from xcapi_core.logs.streams import JsonStream
+from xcapi_core.logs.capture import JsonStream
 
 Lines = Callable[[], list[dict[str, object]]]
 

@@ -11,8 +11,8 @@ from tests.fakes import FakeSecrets, FakeX, Handler, conversion, failed, ok
 from xcapi_core.conversions import Conversion
 from xcapi_core.ledger import Ledger
 from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, Delivered, Outcome, Rejected
+from xcapi_core.service import build_batchers
 from xcapi_core.settings import BatchSettings, PixelSettings, RateSettings, Settings
-from xcapi_core.x_api.assembly import build_batchers
 from xcapi_core.x_api.batcher import SUSPECT_BATCH
 from xcapi_core.x_api.protocol import HttpResponse, TransportFailure
 

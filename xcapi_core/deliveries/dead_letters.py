@@ -16,8 +16,9 @@ from xcapi_core.deliveries.outgoing import (
 )
 from xcapi_core.events.envelopes import Envelope, wrap_events
 from xcapi_core.events.splitting import lone_format
+from xcapi_core.origins import first_message_id, original_publish_time
 from xcapi_core.outcomes import DeadLetterReason
-from xcapi_core.pubsub import PubsubMessage, first_message_id, original_publish_time
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.records import Record
 
 __all__ = ["MAX_DEAD_LETTERS_A_REASON", "RefusedEvent", "compose_dead_letters"]

@@ -20,7 +20,8 @@ from xcapi_core.deliveries.remainder import compose_remainder
 from xcapi_core.deliveries.summaries import Summaries
 from xcapi_core.events.reading import EventReadings, read_events
 from xcapi_core.ledger import Ledger
-from xcapi_core.pubsub import PubsubMessage, delivery_key, first_message_id, original_event_indices
+from xcapi_core.origins import first_message_id, original_event_indices
+from xcapi_core.pubsub import PubsubMessage, delivery_key
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.batcher import Batcher
 

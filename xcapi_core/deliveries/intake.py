@@ -10,8 +10,8 @@ from xcapi_core.deliveries.dry_run import MAX_SHOWN, log_discarded
 from xcapi_core.deliveries.memory import DeliveryMemory
 from xcapi_core.events.reading import ReadEvent
 from xcapi_core.ledger import Ledger
+from xcapi_core.origins import first_message_id
 from xcapi_core.outcomes import AlreadyDelivered, Deferred, Skipped, SkipReason
-from xcapi_core.pubsub import first_message_id
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.batcher import Batcher
 

@@ -10,7 +10,8 @@ from xcapi_core.deliveries.indices import index_runs
 from xcapi_core.deliveries.outgoing import MAX_VALUE_BYTES, OutgoingMessage, merged_attributes
 from xcapi_core.events.envelopes import Envelope, wrap_events
 from xcapi_core.events.splitting import lone_format
-from xcapi_core.pubsub import PubsubMessage, first_message_id, is_replay, original_publish_time
+from xcapi_core.origins import first_message_id, is_replay, original_publish_time
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.records import Record
 
 __all__ = ["MAX_REMAINDER_BYTES", "MAX_REMAINDER_EVENTS", "DeferredEvent", "compose_remainder"]

@@ -7,7 +7,7 @@ from datetime import datetime
 from xcapi_core import logs
 from xcapi_core.deliveries.delivery import Answer, Delivery
 from xcapi_core.events.drops import Drop
-from xcapi_core.pubsub import waiting_since
+from xcapi_core.origins import waiting_since
 from xcapi_core.settings import Settings
 
 __all__ = ["Summaries"]

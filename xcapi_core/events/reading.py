@@ -14,15 +14,10 @@ from xcapi_core.events.reader import Reading, read_for_pixel
 from xcapi_core.events.shapes import has_unions, without_unions
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.splitting import RawMessage, Unreadable, split_message
+from xcapi_core.origins import original_event_indices, original_publish_time, parse_publish_time, replayed_conversion_id
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
-from xcapi_core.pubsub import (
-    PubsubMessage,
-    original_event_indices,
-    original_publish_time,
-    parse_publish_time,
-    replayed_conversion_id,
-)
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.records import Record
 from xcapi_core.settings import PixelSettings, Settings
 

@@ -6,8 +6,7 @@ from typing import Final
 
 from xcapi_core.events.fields import is_absent, kind_of, read_text
 from xcapi_core.problems import Problem
-from xcapi_core.settings import PixelSettings
-from xcapi_core.settings.event_names import normalise_event_name
+from xcapi_core.settings import PixelSettings, normalise_event_name
 
 __all__ = ["SYNONYMS", "belongs_to", "find_tag", "list_names", "read_tag"]
 

@@ -1,17 +1,21 @@
 """Turns all that this process writes into JSON lines: the server's and the libraries' logs, prints, crashes."""
 
+import io
 import logging
 import os
 import sys
 import threading
+import traceback
 import warnings
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from xcapi_core.logs.lines import Severity, emit
-from xcapi_core.logs.streams import JsonStream
 
-__all__ = ["install"]
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+__all__ = ["JsonStream", "install"]
 
 # gunicorn and uvicorn give these handlers of their own after main.py was imported, and stop them from propagating. A
 # filter of the logger itself comes before any handler and stays.
@@ -24,6 +28,8 @@ _SEVERITIES: tuple[tuple[int, Severity], ...] = (
 # The C libraries under gRPC write to the error stream behind Python's back, not in JSON, and when traced with what is
 # in a secret. Whoever must see that sets these in a program of their own.
 _QUIET = {"GRPC_VERBOSITY": "NONE", "GRPC_TRACE": "", "GLOG_minloglevel": "3", "ABSL_MIN_LOG_LEVEL": "3"}
+# What prints for somebody else: its caller is who printed.
+_PRINTERS = frozenset({__file__, traceback.__file__})
 
 
 def install() -> None:
@@ -121,3 +127,77 @@ def _report_thread(crash: threading.ExceptHookArgs) -> None:
 
 def _report_unraisable(failure: "sys.UnraisableHookArgs") -> None:
     emit("ERROR", "process.unraisable", failure.exc_value)
+
+
+class JsonStream(io.TextIOBase):
+    """A text stream that writes a line of the log where somebody completes one, and none of the text."""
+
+    # Read by those who print ("can it take this character?").
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, name: str, descriptor: int, severity: Severity) -> None:
+        super().__init__()
+        self.name = f"<{name}>"
+        self._stream = name
+        self._descriptor = descriptor
+        self._severity: Severity = severity
+        self._characters = 0
+
+    @property
+    def buffer(self) -> io.RawIOBase:
+        """The same stream for bytes."""
+        return _ByteStream(self)
+
+    def write(self, text: str) -> int:
+        """Count text, and tell of it once a line is complete."""
+        self._characters += len(text)
+        if text.endswith("\n"):
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Tell of what was printed since the last time."""
+        characters, self._characters = self._characters, 0
+        if characters:
+            error = sys.exception()
+            emit(
+                self._severity,
+                "process.output",
+                stream=self._stream,
+                location=_caller(),
+                characters=characters,
+                error=type(error).__qualname__ if error else None,
+            )
+
+    def writable(self) -> bool:
+        """Tell that this is for writing."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the real stream's descriptor."""
+        return self._descriptor
+
+
+class _ByteStream(io.RawIOBase):
+    def __init__(self, text: JsonStream) -> None:
+        super().__init__()
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "ReadableBuffer") -> int:
+        data = bytes(data)
+        self._text.write(data.decode("latin-1"))
+        return len(data)
+
+    def flush(self) -> None:
+        self._text.flush()
+
+
+def _caller() -> str:
+    frame = sys._getframe()  # noqa: SLF001 - the way that logging finds a caller, too
+    while frame.f_code.co_filename in _PRINTERS and frame.f_back:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"

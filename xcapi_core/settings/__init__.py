@@ -5,7 +5,9 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["BatchSettings", "PixelSettings", "RateSettings", "Settings"]
+__all__ = ["BatchSettings", "PixelSettings", "RateSettings", "Settings", "normalise_event_name"]
+
+_NAME_SEPARATORS = str.maketrans({" ": "_", "-": "_"})
 
 
 class PixelSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,3 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The project of the dead-letter topic; None where dead letters go to a file."""
         kind, _, rest = self.dead_letter_topic.partition("/")
         return rest.partition("/")[0] if kind == "projects" else None
+
+
+def normalise_event_name(name: str) -> str:
+    """Return the form in which event names are compared: without case, outer space, and with `_` for space and `-`."""
+    return name.strip().casefold().translate(_NAME_SEPARATORS)

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from xcapi_core.problems import Problem
-from xcapi_core.settings import BatchSettings, PixelSettings, RateSettings, Settings, rules
+from xcapi_core.settings import BatchSettings, PixelSettings, RateSettings, Settings, normalise_event_name, rules
 from xcapi_core.settings.document import Section, describe, did_you_mean, kind, parse_document
-from xcapi_core.settings.event_names import normalise_event_name
 
 __all__ = ["ConfigurationError", "load_settings", "read_settings"]
 

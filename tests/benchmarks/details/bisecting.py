@@ -13,8 +13,8 @@ from tests.benchmarks.running import Run
 from xcapi_core.conversions import Conversion
 from xcapi_core.ledger import Ledger
 from xcapi_core.outcomes import Rejected
+from xcapi_core.service import build_batchers
 from xcapi_core.settings import PixelSettings, RateSettings, Settings
-from xcapi_core.x_api.assembly import build_batchers
 from xcapi_core.x_api.credential_cache import Secret
 from xcapi_core.x_api.credentials import Credentials
 from xcapi_core.x_api.protocol import HttpRequest, HttpResponse

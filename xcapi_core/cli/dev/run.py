@@ -13,8 +13,9 @@ from xcapi_core.cli.files import Chunk
 from xcapi_core.cli.validate.verdicts import Verdict, judge
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.reading import ReadEvent, read_events
+from xcapi_core.origins import original_event_indices
 from xcapi_core.outcomes import Skipped
-from xcapi_core.pubsub import PubsubMessage, original_event_indices
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.sandbox.console.entries import Entry
 from xcapi_core.sandbox.console.rulings import Ruling
 from xcapi_core.sandbox.services.pubsub import DeadLetter

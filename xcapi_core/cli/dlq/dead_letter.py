@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from xcapi_core.pubsub import parse_publish_time
+from xcapi_core.origins import parse_publish_time
 
 if TYPE_CHECKING:
     from google.pubsub_v1.types import ReceivedMessage

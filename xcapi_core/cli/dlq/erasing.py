@@ -11,7 +11,8 @@ import msgspec
 
 from xcapi_core.cli.dlq.dead_letter import DeadLetter
 from xcapi_core.cli.dlq.events_in_data import events_of, rewritten, unpacked
-from xcapi_core.pubsub import PubsubMessage, original_event_indices
+from xcapi_core.origins import original_event_indices
+from xcapi_core.pubsub import PubsubMessage
 
 __all__ = ["Erasure", "Person"]
 

@@ -11,8 +11,9 @@ from xcapi_core.cli.dlq.dead_letter import DeadLetter, as_text
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.events.splitting import Unreadable
+from xcapi_core.origins import parse_publish_time
 from xcapi_core.outcomes import DeadLetterReason, Expired, Invalid
-from xcapi_core.pubsub import PubsubMessage, parse_publish_time
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import Settings
 
 __all__ = ["TOO_OLD_AFTER", "Judgement", "judge_dead_letter"]

@@ -23,7 +23,7 @@ from xcapi_core.cli.google.errors import google_errors, sentence
 from xcapi_core.cli.google.names import full_name
 from xcapi_core.cli.pace import Pace
 from xcapi_core.cli.progress import Progressing
-from xcapi_core.pubsub import parse_publish_time
+from xcapi_core.origins import parse_publish_time
 from xcapi_core.settings import Settings
 
 __all__ = ["replay"]

@@ -17,8 +17,7 @@ from xcapi_core.cli.console import new_console
 from xcapi_core.cli.x.accounts import EventTag, XRefusalError, account_of_pixel, accounts, create_tag, tags_of
 from xcapi_core.cli.x.client import XClient, XUnreachableError
 from xcapi_core.cli.x.keys import KeysError, file_reference, oauth_keys_of
-from xcapi_core.settings import Settings
-from xcapi_core.settings.event_names import normalise_event_name
+from xcapi_core.settings import Settings, normalise_event_name
 
 __all__ = ["event_ids_of", "tags"]
 
