@@ -80,3 +80,26 @@ def test_make_targets_named_in_the_documents_exist(document: Path) -> None:
     targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
     named = set(re.findall(r"(?m)(?:`|^)make ([a-z]+)", document.read_text(encoding="utf-8")))
     assert named <= targets
+
+
+# A file or folder of the repository, as the documents name it: from the root, within the package or beside the page.
+_PATH = re.compile(r"`([\w.-]+(?:/[\w.*-]+)*/?)`")
+_FILE_ENDINGS = (".css", ".html", ".in", ".jsonl", ".lua", ".md", ".py", ".sh", ".tf", ".toml", ".tpl", ".txt", "/")
+# A user's own, another project's, and what a command writes.
+_NOT_OF_THE_REPOSITORY = frozenset({"main.tf", "fork_support.md", ".cache/fuzz/"})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_named_in_the_documents_exist(document: Path) -> None:
+    named = {path for path in _PATH.findall(document.read_text(encoding="utf-8")) if path.endswith(_FILE_ENDINGS)}
+    folders = (ROOT, ROOT / "xcapi_core", document.parent)
+    missing = {path for path in named if not any(list(folder.glob(path.rstrip("/"))) for folder in folders)}
+    assert missing <= _NOT_OF_THE_REPOSITORY
+
+
+def test_modules_named_in_the_layout_exist() -> None:
+    layout = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## The layout")[2].partition("\n## ")[0]
+    rows = re.findall(r"(?m)^\| `(xcapi_core/\w+)/`[^|]*\|([^|]*)\|", layout)
+    named = {ROOT / folder / f"{word}.py" for folder, text in rows for word in re.findall(r"`([a-z_0-9]+)`", text)}
+    assert len(named) > 15
+    assert not [path for path in named if not path.exists()]

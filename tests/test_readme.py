@@ -8,6 +8,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import click
+
+from xcapi_core.cli.group import xcapi
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import EventSource, read_event
 from xcapi_core.events.decoding import decode_event
@@ -48,6 +51,11 @@ def test_the_message_becomes_the_request_that_stands_beside_it() -> None:
     assert request.url == "https://" + host.removeprefix("Host: ") + path.split(" ")[1]
     # Order included: a reader compares line by line.
     assert json.dumps(json.loads(request.body), indent=2) == body
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    table = README.partition("\n## Commands\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"(?m)^\| `xcapi (\w+)`", table)) == set(xcapi.list_commands(click.Context(xcapi)))
 
 
 def test_every_configuration_key_stands_in_the_readme_with_its_default() -> None:
