@@ -10,7 +10,7 @@ from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import cut_invisible, is_absent, is_object, json_in_text
 from xcapi_core.events.shapes import as_list
 
-__all__ = ["SIGNAL_NAMES", "Consent", "Signals", "is_signal", "squeezed"]
+__all__ = ["SIGNAL_NAMES", "Consent", "Signals", "is_signal", "plan_of", "squeezed"]
 
 
 class Consent(Enum):
@@ -41,19 +41,21 @@ def _all_squeezed(names: tuple[str, ...]) -> frozenset[str]:
 class Signals:
     """One event's signals, gathered from every place that may hold some."""
 
+    __slots__ = ("_places", "categories", "codes")
+
     def __init__(self, categories: Sequence[str]) -> None:
-        self.categories = _all_squeezed(tuple(categories))
+        self.categories = _all_squeezed(tuple(categories)) if categories else frozenset()
         self.codes: dict[str, None] = {}
         self._places: list[tuple[Mapping[str, object], _Plan]] = []
 
     def add_place(self, place: Mapping[str, object]) -> None:
         """Add an object whose fields may be signals."""
-        if plan := _plan_of(tuple(place)):
+        if plan := plan_of(tuple(place)):
             self._places.append((place, plan))
 
-    def read(self) -> set[Consent]:
+    def read(self) -> list[Consent]:
         """Return all that the places say, and the places inside of them."""
-        said = set()
+        said: list[Consent] = []
         # A stack, not recursion: text from outside decides how deep it goes.
         while self._places:
             place, plan = self._places.pop()
@@ -61,10 +63,12 @@ class Signals:
                 value = place[name]
                 if value is None:
                     continue
-                if read is _places_in:
-                    said.add(_places_in(self, value))
+                if read is not _places_in:
+                    said += [read(self, typed) for typed in _typed_values(value)]
+                elif is_object(value) and "key" not in value:
+                    self.add_place(value)
                 else:
-                    said.update([read(self, typed) for typed in _typed_values(value)])
+                    said.append(_places_in(self, value))
         return said
 
     def refuse(self, code: str) -> Consent:
@@ -353,7 +357,7 @@ _MOST_NAME_CHARACTERS: Final = 4_000
 _plans: Final[dict[tuple[str, ...], _Plan]] = {}
 
 
-def _plan_of(names: tuple[str, ...]) -> _Plan:
+def plan_of(names: tuple[str, ...]) -> _Plan:
     """Return the names that are signals or places, each with its reader."""
     plan = _plans.get(names)
     if plan is None:

@@ -1,20 +1,22 @@
 """What was bought: X's `contents`, from its own names and from those that shops and tag managers use."""
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import is_object, read_id, read_text
 from xcapi_core.events.money import read_amount, read_count, read_currency, wire_amount
-from xcapi_core.events.names import Plan, Table, first_value, spread
+from xcapi_core.events.names import Table, says_nothing, spread
 from xcapi_core.events.shapes import as_list, as_object
 
 __all__ = ["LARGEST_SUM", "PRICE_NAMES", "ContentLine", "read_content_ids", "read_contents", "sum_of_counts"]
 
 ContentLine = dict[str, str | int]
 
-_TEXTS: Final = ("content_id", "content_name", "content_type", "content_group_id")
+_FREE_TEXTS: Final = ("content_name", "content_type", "content_group_id")
 PRICE_NAMES: Final = ("content_price", "item_price", "price")
-# X's name first, then GA4's, then what shops say, then that of RudderStack's own destination.
+# By X's fields, in their order: X's name first, then GA4's, then what shops say, then that of RudderStack's own
+# destination. A currency is the whole sale's.
 _LINES: Final = Table(
     spread(
         (0,),
@@ -23,8 +25,8 @@ _LINES: Final = Table(
             "content_name": ("content_name", "item_name", "name"),
             "content_type": ("content_type", "item_category", "category", "type"),
             "content_group_id": ("content_group_id", "item_group_id", "groupId"),
-            "price": PRICE_NAMES,
-            "count": ("num_items", "quantity"),
+            "content_price": PRICE_NAMES,
+            "num_items": ("num_items", "quantity"),
             "currency": ("price_currency", "currency", "conversion_currency"),
         },
     )
@@ -37,9 +39,10 @@ def read_contents(lines: object, dropped: list[Drop], currencies: set[str]) -> l
 
     The currencies that the lines name are added to `currencies`.
     """
-    lines = as_list(lines)
-    if is_object(lines):
-        lines = [lines]
+    if not isinstance(lines, list):
+        lines = as_list(lines)
+        if is_object(lines):
+            lines = [lines]
     if not isinstance(lines, list):
         dropped.append(Drop.INVALID_CONTENTS)
         return []
@@ -74,47 +77,42 @@ def sum_of_counts(contents: list[ContentLine]) -> int | None:
 
 
 def _read_line(raw: object, dropped: list[Drop], currencies: set[str]) -> ContentLine | None:
-    raw = as_object(raw)
-    if not is_object(raw):
+    if not isinstance(raw, dict):
+        raw = as_object(raw)
+    if not isinstance(raw, dict):
         dropped.append(Drop.INVALID_CONTENT)
         return None
     line: ContentLine = {}
-    places = (raw,)
-    plan = _LINES.plan(places)
-    for kind in _TEXTS:
-        if kind in plan and (found := first_value(places, plan[kind])) is not None:
-            _, _, value = found
-            text = read_id(value) if kind == "content_id" else read_text(value)
-            if text is not None:
-                line[kind] = text
-            elif kind == "content_id":
-                dropped.append(Drop.INVALID_CONTENT_ID)
-            elif not isinstance(value, str):
-                dropped.append(Drop.INVALID_CONTENT_FIELD)
-    _add_price(line, places, plan, dropped)
-    if "count" in plan and (found := first_value(places, plan["count"])) is not None:
-        count = read_count(found[2])
-        if count is None:
-            dropped.append(Drop.INVALID_CONTENT_COUNT)
-        else:
-            line["num_items"] = count
-    if "currency" in plan and (found := first_value(places, plan["currency"])) is not None:
-        currency = read_currency(found[2])
-        if currency is None:
-            dropped.append(Drop.INVALID_CONTENT_FIELD)
-        else:
-            currencies.add(currency)
+    for kind, entries in _LINES.plan((raw,)).items():
+        read, unreadable = _READERS[kind]
+        for _, name in entries:
+            value = raw[name]
+            found = read(value)
+            if found is not None:
+                line[kind] = found
+                break
+            if not says_nothing(value):
+                # A template's leftover in a name is no mistake of the line's; in an id it is.
+                if kind not in _FREE_TEXTS or not isinstance(value, str):
+                    dropped.append(unreadable)
+                break
+    if "currency" in line:
+        currencies.add(str(line.pop("currency")))
     if not line:
         dropped.append(Drop.INVALID_CONTENT)
     return line
 
 
-def _add_price(line: ContentLine, places: tuple[dict[str, object]], plan: Plan, dropped: list[Drop]) -> None:
-    found = first_value(places, plan["price"]) if "price" in plan else None
-    if found is None:
-        return
-    price = read_amount(found[2])
-    if price is None:
-        dropped.append(Drop.INVALID_CONTENT_PRICE)
-    else:
-        line["content_price"] = wire_amount(price)
+def _read_price(value: object) -> str | None:
+    price = read_amount(value)
+    return None if price is None else wire_amount(price)
+
+
+# How the values of each kind are read, and what it is called where something is there that cannot be read.
+_READERS: Final[Mapping[str, tuple[Callable[[object], str | int | None], Drop]]] = {
+    "content_id": (read_id, Drop.INVALID_CONTENT_ID),
+    **dict.fromkeys(_FREE_TEXTS, (read_text, Drop.INVALID_CONTENT_FIELD)),
+    "content_price": (_read_price, Drop.INVALID_CONTENT_PRICE),
+    "num_items": (read_count, Drop.INVALID_CONTENT_COUNT),
+    "currency": (read_currency, Drop.INVALID_CONTENT_FIELD),
+}

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -21,7 +23,7 @@ _UNREADABLE_NUMBER = Decimal("Infinity")
 # All that a decoder can raise at bytes from outside; the arithmetic one is Decimal's at an exponent of many digits.
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
 
-_strict = msgspec.json.Decoder(float_hook=Decimal)
+_strict: Final[Callable[[bytes], object]] = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def decode_event(event_bytes: bytes) -> object | Problem:
@@ -30,9 +32,12 @@ def decode_event(event_bytes: bytes) -> object | Problem:
     Of a key that comes twice the last value counts. A surrogate without its other half becomes U+FFFD, and a number too
     long to be read Infinity, which is no amount, time or count: it is judged where it stands, not the whole event.
     """
-    text = event_bytes.removeprefix(BYTE_ORDER_MARK)
     try:
-        value = _decode_leniently(text)
+        return _strict(event_bytes)
+    except DECODING_ERRORS:
+        pass
+    try:
+        value = _decode_leniently(event_bytes.removeprefix(BYTE_ORDER_MARK))
     except UnicodeDecodeError:
         found = "bytes that are no UTF-8"
     except RecursionError:
@@ -56,7 +61,7 @@ def _decode_leniently(text: bytes) -> object:
 
 def _decode(text: bytes) -> object:
     try:
-        return _strict.decode(text)
+        return _strict(text)
     except (msgspec.ValidationError, ArithmeticError):
         # Python refuses integers of more than 4,300 digits, and Decimal exponents of more than 18. Only this decoder
         # asks about each number.

@@ -14,92 +14,112 @@ from xcapi_core.events.dedup import derived_conversion_id
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import is_absent, is_no_amount, kind_of, read_id, read_text
 from xcapi_core.events.money import read_amount, read_count, read_currency, read_micros, wire_amount
-from xcapi_core.events.names import Places, Table, first_value
+from xcapi_core.events.names import Places, Plan
 from xcapi_core.events.pages import page_url, source_url
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.times import wire_time
 from xcapi_core.outcomes import Expired, Invalid
 from xcapi_core.problems import Problem
+from xcapi_core.records import Record
 from xcapi_core.settings import PixelSettings, Settings
 
 __all__ = ["Draft"]
 
+_TEXTS: Final = frozenset({"description", "url", "page", "page_of_call", "search"})
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Draft:
+class Draft(Record, frozen=True, gc=False):
     """One event of a dialect, read value by value.
 
-    `at` has for each place the path to it, for problems. What is left out is noted in `dropped`. It holds personal data
-    and therefore has no `repr` of its own.
+    `at` has for each place the path to it, for problems, and `plan` the names that the places have. What is left out
+    is noted in `dropped`.
     """
 
-    __slots__ = ("at", "dropped", "places", "plan", "settings", "source")
+    places: Places
+    at: Sequence[str]
+    plan: Plan
+    source: EventSource
+    settings: Settings
+    dropped: list[Drop] = msgspec.field(default_factory=list)
 
-    def __init__(
-        self, table: Table, places: Places, at: Sequence[str], source: EventSource, settings: Settings
-    ) -> None:
-        self.places = places
-        self.at = at
-        self.plan = table.plan(places)
-        self.source = source
-        self.settings = settings
-        self.dropped: list[Drop] = []
+    def first(self, kind: str, is_nothing: Callable[[str], bool] | None = None) -> tuple[int, str, object] | None:
+        """Return the first value of a kind that says something, with its place and name; None where none does.
 
-    def first(self, kind: str, is_nothing: Callable[[str], bool] = is_absent) -> tuple[int, str, object] | None:
-        """Return the first value of a kind that says something, with its place and name; None where none does."""
-        entries = self.plan.get(kind)
-        return None if entries is None else first_value(self.places, entries, is_nothing)
+        Null, blank text and an empty list, which is what PHP makes of an empty object, say nothing; `is_nothing` judges
+        other texts.
+        """
+        places = self.places
+        for place, name in self.plan.get(kind, ()):
+            value = places[place][name]
+            if isinstance(value, str):
+                if not value or value.isspace() or (is_nothing is not None and is_nothing(value)):
+                    continue
+            elif value is None or (isinstance(value, list) and not value):
+                continue
+            return place, name, value
+        return None
 
     def conversion(
         self, pixel: PixelSettings, tag: str | Problem, identifiers: list[dict[str, str]] | Invalid
     ) -> Conversion | Invalid | Expired:
         """Return the whole, its wire form in the order of X's fields, or all that is wrong with it."""
-        time = self._time()
+        plan, dropped = self.plan, self.dropped
+        time = self._time() if "time" in plan else self.source.publish_time
         max_age_hours = self.settings.max_event_age_hours
         if max_age_hours is not None and isinstance(time, datetime) and isinstance(tag, str):
             too_old = expired(time, self.source, max_age_hours)
             if too_old is not None:
                 return too_old
-        of_lines: list[Drop] = []
-        currencies: set[str] = set()
-        code = self._currency()
-        amount = self.amount()
-        if (
-            isinstance(tag, Problem)
-            or isinstance(time, Problem)
-            or isinstance(identifiers, Invalid)
-            or isinstance(code, Problem)
-            or isinstance(amount, Problem)
+        code = self._currency() if "currency" in plan else None
+        amount = self.amount() if "amount" in plan or "price" in plan else None
+        # Asked by what each should be: to tell that a value is no Problem takes several times as long.
+        if not (
+            isinstance(tag, str)
+            and isinstance(time, datetime)
+            and isinstance(identifiers, list)
+            and (code is None or isinstance(code, str))
+            and (amount is None or isinstance(amount, Decimal))
         ):
             of_identifiers = identifiers.problem if isinstance(identifiers, Invalid) else None
             first, *others = [part for part in (tag, time, of_identifiers, code, amount) if isinstance(part, Problem)]
             return Invalid(first, tuple(others))
-        conversion_id = self._conversion_id()
+        own_id = self._own_id() if "key" in plan else None
+        conversion_id = own_id or read_text(self.source.conversion_id) or derived_conversion_id(self.source)
+        of_lines: list[Drop] = []
+        currencies: set[str] = set()
         contents = self.contents(of_lines, currencies)
         wire: dict[str, object] = {
             "conversion_time": wire_time(time),
             "event_id": tag,
             "identifiers": identifiers,
-            "conversion_id": conversion_id or self._derived_id(),
+            "conversion_id": conversion_id,
         }
-        self._add_money(wire, amount, code, currencies)
-        self.dropped += of_lines
+        if amount is not None and code is None:
+            code = self._currency_of_amount(currencies)
+            amount = amount if code else None
+        if amount is not None:
+            wire["value"] = wire_amount(amount)
+        if code is not None:
+            wire["price_currency"] = code
+        dropped.extend(of_lines)
         count = self.count(contents)
         if count is not None:
             wire["number_items"] = count
         if contents:
             wire["contents"] = contents
-        self._add_texts(wire)
+        if not _TEXTS.isdisjoint(plan):
+            self._add_texts(wire)
         lone = len(identifiers) == 1
         return Conversion(
             pixel_id=pixel.pixel_id,
             event_tag=tag,
-            conversion_id=conversion_id or self._derived_id(),
+            conversion_id=conversion_id,
             wire=_encode(wire),
-            dropped=tuple([drop.value for drop in self.dropped]) if self.dropped else (),
+            dropped=tuple([drop.value for drop in dropped]) if dropped else (),
             identifiers=tuple(identifiers[0] if lone else dict.fromkeys(kind for one in identifiers for kind in one)),
-            has_derived_id=conversion_id is None,
+            has_derived_id=own_id is None,
         )
 
     def amount(self) -> Decimal | Problem | None:
@@ -122,11 +142,9 @@ class Draft:
 
     def contents(self, dropped: list[Drop], currencies: set[str]) -> list[ContentLine]:
         """Return the lines of goods."""
-        found = self.first("contents")
-        if found is not None:
+        if "contents" in self.plan and (found := self.first("contents")) is not None:
             return read_contents(found[2], dropped, currencies)
-        found = self.first("content_ids")
-        if found is not None:
+        if "content_ids" in self.plan and (found := self.first("content_ids")) is not None:
             kind = self.first("content_type")
             return read_content_ids(found[2], kind and kind[2], dropped)
         return []
@@ -134,8 +152,7 @@ class Draft:
     def count(self, contents: list[ContentLine]) -> int | None:
         """Return how many items there are: what the event says, else the sum of its lines."""
         count = None
-        found = self.first("count")
-        if found is not None:
+        if "count" in self.plan and (found := self.first("count")) is not None:
             count = read_count(found[2])
             if count is None:
                 self.dropped.append(Drop.INVALID_NUMBER_ITEMS)
@@ -153,9 +170,9 @@ class Draft:
         place, name, given = found
         return settled_time(given, f"{self.at[place]}{name}", self.source, self.dropped)
 
-    def _conversion_id(self) -> str | None:
+    def _own_id(self) -> str | None:
         """Return the publisher's own dedup key, None where there is none."""
-        for place, name in self.plan.get("key", ()):
+        for place, name in self.plan["key"]:
             value = self.places[place][name]
             own = read_id(value)
             if own is not None and not (name == "event_id" and own.lower().startswith("tw-")):
@@ -164,12 +181,12 @@ class Draft:
                 self.dropped.append(Drop.INVALID_CONVERSION_ID)
         return None
 
-    def _derived_id(self) -> str:
-        """Return the dedup key that a replay brings along, or the one that every redelivery derives alike."""
-        return read_text(self.source.conversion_id) or derived_conversion_id(self.source)
-
     def _currency(self) -> str | Problem | None:
         """Return the currency that the event names, None for none."""
+        place, name = self.plan["currency"][0]
+        code = read_currency(self.places[place][name])
+        if code is not None:
+            return code
         found = self.first("currency")
         code = None if found is None else read_currency(found[2])
         if found is not None and code is None and is_no_amount(found[2]):
@@ -185,22 +202,16 @@ class Draft:
             expected="three letters, ISO 4217",
         )
 
-    def _add_money(
-        self, wire: dict[str, object], amount: Decimal | None, code: str | None, currencies: set[str]
-    ) -> None:
-        """Add `value` and `price_currency` as far as they are there."""
-        if amount is not None:
-            if code is None and len(currencies) > 1:
-                self.dropped.append(Drop.MIXED_CURRENCIES)
-                return
-            code = code or next(iter(currencies), self.settings.default_currency)
-            if code is None:
-                # X counts such a conversion and leaves its revenue blank, or takes it for dollars.
-                self.dropped.append(Drop.VALUE_WITHOUT_CURRENCY)
-                return
-            wire["value"] = wire_amount(amount)
-        if code is not None:
-            wire["price_currency"] = code
+    def _currency_of_amount(self, currencies: set[str]) -> str | None:
+        """Return the currency of an amount that comes without one: that of the lines, else the configured one."""
+        if len(currencies) > 1:
+            self.dropped.append(Drop.MIXED_CURRENCIES)
+            return None
+        code = next(iter(currencies), self.settings.default_currency)
+        if code is None:
+            # X counts such a conversion and leaves its revenue blank, or takes it for dollars.
+            self.dropped.append(Drop.VALUE_WITHOUT_CURRENCY)
+        return code
 
     def _add_texts(self, wire: dict[str, object]) -> None:
         """Add the texts about the event and the page as far as they are usable."""
@@ -209,19 +220,18 @@ class Draft:
             self._add_text(wire, "description", "description", Drop.INVALID_DESCRIPTION)
         if "url" in plan and (found := self.first("url")) is not None:
             text = read_text(found[2])
-            url = None if text is None else source_url(text)
-            if url is None:
-                self.dropped.append(Drop.INVALID_URL)
-            else:
-                wire["event_source_url"] = url
+            self._add_url(wire, text and source_url(text))
         elif (address := self.page()) is not None:
-            url = page_url(text) if (text := read_text(address)) else None
-            if url is None:
-                self.dropped.append(Drop.INVALID_URL)
-            else:
-                wire["event_source_url"] = url
+            text = read_text(address)
+            self._add_url(wire, text and page_url(text))
         if "search" in plan:
             self._add_text(wire, "search", "search_string", Drop.INVALID_SEARCH_STRING)
+
+    def _add_url(self, wire: dict[str, object], url: str | None) -> None:
+        if url is None:
+            self.dropped.append(Drop.INVALID_URL)
+        else:
+            wire["event_source_url"] = url
 
     def _add_text(self, wire: dict[str, object], kind: str, field: str, code: Drop) -> None:
         found = self.first(kind)

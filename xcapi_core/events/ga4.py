@@ -14,9 +14,9 @@ from xcapi_core.events.drops import Drop
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import is_absent, is_object, kind_of, read_text
 from xcapi_core.events.identity import Identity
-from xcapi_core.events.names import CLICK_IDS, OVERRIDES, PERSON, Names, Places, Plan, Table, merged, spread
+from xcapi_core.events.names import CLICK_IDS, OVERRIDES, PERSON, Names, Table, merged, spread
 from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id, is_scanner, not_a_body, path_within
-from xcapi_core.events.person import add_click_id, add_first, add_kinds, identifiers_of
+from xcapi_core.events.person import add_click_id, add_first, add_kinds, identifiers_of, lone_identifier
 from xcapi_core.events.shapes import as_list, as_object
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import SYNONYMS, find_tag
@@ -52,6 +52,7 @@ _NAMES: Final[Names] = merged(
     spread(_INHERITED, {"click_url": ("page_location", "event_source_url")}),
 )
 _PEOPLE: Final = ("email", "phone", "hashed_email", "hashed_phone_number")
+_FIRST_OF: Final = ("ip_address", "user_agent", "twclid")
 _PAGES: Final = ("page_location", "page_hostname")
 _BODIES: Final = ("events", "conversions")
 _TYPED_VALUES: Final = ("string_value", "int_value", "double_value", "float_value")
@@ -98,8 +99,9 @@ def read_ga4(
     tag = find_tag(pixel.event_ids, name, _SYNONYMS)
     if tag is None:
         return Skipped(SkipReason.UNWANTED)
-    draft = Draft(table_of(pixel.conversion_id_from), opened.places, opened.at, source, settings)
-    identifiers = identifiers_of(_identity(draft.places, draft.plan, settings.default_phone_region, draft.dropped))
+    plan = table_of(pixel.conversion_id_from).plan(opened.places)
+    draft = Draft(places=opened.places, at=opened.at, plan=plan, source=source, settings=settings)
+    identifiers = _identifiers(draft, settings.default_phone_region)
     if isinstance(identifiers, Skipped):
         return identifiers
     return draft.conversion(pixel, tag, identifiers)
@@ -147,15 +149,20 @@ def _exported(rows: object, path: str) -> Mapping[str, object] | Problem:
     return params
 
 
-def _identity(places: Places, plan: Plan, phone_region: str | None, dropped: list[Drop]) -> Identity:
-    identity = Identity(phone_region, dropped)
+def _identifiers(draft: Draft, phone_region: str | None) -> list[dict[str, str]] | Invalid | Skipped:
+    places, plan = draft.places, draft.plan
+    if places[_USER] is not NOTHING:
+        lone = lone_identifier(places, plan, phone_region, _FIRST_OF)
+        if lone is not None:
+            return [lone]
+    identity = Identity(phone_region, draft.dropped)
     if places[_USER] is NOTHING:
         user = next((value for at in _INHERITED if not is_absent(value := places[at].get("user_data"))), None)
         if as_object(user) not in (None, {}):
-            dropped.append(Drop.INVALID_USER)
+            draft.dropped.append(Drop.INVALID_USER)
     add_kinds(identity, places, plan, _PEOPLE)
-    for kind in ("ip_address", "user_agent", "twclid"):
+    for kind in _FIRST_OF:
         add_first(identity, places, plan, kind)
     if not identity.twclid:
         add_click_id(identity, places, plan)
-    return identity
+    return identifiers_of(identity)

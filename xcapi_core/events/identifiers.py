@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from xcapi_core.events.drops import Drop
-from xcapi_core.events.fields import WORDS_FOR_NOTHING, cut_invisible, is_object, json_in_text, read_id
+from xcapi_core.events.fields import WORDS_FOR_NOTHING, cut_invisible, is_object, json_in_text, read_id, read_text
 from xcapi_core.events.phones import e164_of, is_e164
 
 __all__ = ["hash_email", "hash_phone", "is_digest", "read_digest", "read_twclid"]
@@ -50,14 +50,14 @@ def _digests_of_nothing() -> frozenset[str]:
 _DIGESTS_OF_NOTHING: Final = _digests_of_nothing()
 
 
-def hash_email(text: str) -> str | Drop:
+def hash_email(value: object) -> str | Drop:
     """Return the SHA-256 hex digest of the trimmed, lower-cased address; a digest is passed through, lower-cased.
 
     No dots or plus tags are taken out: X matches on the address as it is. Unsalted, for the same reason.
     """
-    if _ORDINARY_EMAIL.fullmatch(text) and len(text) <= _LONGEST_EMAIL:
-        return sha256(text.lower().encode()).hexdigest()
-    address = cut_invisible(text).strip().lower()
+    if isinstance(value, str) and len(value) <= _LONGEST_EMAIL and _ORDINARY_EMAIL.fullmatch(value):
+        return sha256(value.lower().encode()).hexdigest()
+    address = cut_invisible(read_text(value) or "").strip().lower()
     if len(address) == _DIGEST_LENGTH and is_digest(address):
         return read_digest(address, Drop.INVALID_EMAIL)
     if len(address) > _LONGEST_EMAIL or not _EMAIL.fullmatch(address):
@@ -65,16 +65,16 @@ def hash_email(text: str) -> str | Drop:
     return sha256(address.encode()).hexdigest()
 
 
-def hash_phone(text: str, region: str | None) -> str | Drop:
+def hash_phone(value: object, region: str | None) -> str | Drop:
     """Return the SHA-256 hex digest of the E.164 number, plus sign included; a digest is passed through.
 
     A number in national format is read as one of `region` (ISO 3166-1 alpha-2); without a region it is dropped,
     never guessed. A leading 00 is a plus sign. Numbers of possible length pass: X's own example, +11234567890, is
     not assigned to anybody.
     """
-    if is_e164(text):
-        return sha256(text.encode()).hexdigest()
-    text = cut_invisible(text).strip()
+    if isinstance(value, str) and is_e164(value):
+        return sha256(value.encode()).hexdigest()
+    text = cut_invisible(read_text(value) or "").strip()
     if len(text) == _DIGEST_LENGTH and is_digest(text):
         return read_digest(text, Drop.INVALID_PHONE)
     number = e164_of(text, region)
@@ -86,9 +86,9 @@ def is_digest(text: str) -> bool:
     return len(text) == _DIGEST_LENGTH and _DIGEST.fullmatch(text) is not None
 
 
-def read_digest(text: str, otherwise: Drop) -> str | Drop:
+def read_digest(value: object, otherwise: Drop) -> str | Drop:
     """Return a SHA-256 hex digest lower-cased, DIGEST_OF_NOTHING, or `otherwise` where it is no digest at all."""
-    digest = cut_invisible(text).strip().lower()
+    digest = cut_invisible(read_text(value) or "").strip().lower()
     if not is_digest(digest):
         return otherwise
     return Drop.DIGEST_OF_NOTHING if digest in _DIGESTS_OF_NOTHING else digest

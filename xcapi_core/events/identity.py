@@ -7,7 +7,7 @@ from xcapi_core.events.fields import cut_invisible, is_absent, read_text
 from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_twclid
 from xcapi_core.events.ip_addresses import read_ip_address
 
-__all__ = ["Identity", "stands_alone"]
+__all__ = ["Identity", "read_hashed_email", "read_hashed_phone", "read_user_agent", "stands_alone"]
 
 # A person has a few addresses. What a list holds beyond this is another kind of list.
 _MOST_PER_KIND = 10
@@ -54,19 +54,19 @@ class Identity:
 
     def add_email(self, value: object) -> None:
         """Add plain e-mail addresses."""
-        self._add(self.emails, value, hash_email, Drop.INVALID_EMAIL)
+        self._add(self.emails, value, hash_email)
 
     def add_hashed_email(self, value: object) -> None:
         """Add SHA-256 hex digests of e-mail addresses."""
-        self._add(self.digests_of_emails, value, _hashed_email, Drop.INVALID_HASHED_EMAIL)
+        self._add(self.digests_of_emails, value, read_hashed_email)
 
     def add_phone(self, value: object) -> None:
         """Add plain phone numbers, E.164 or national."""
-        self._add(self.phones, value, self._hash_phone, Drop.INVALID_PHONE)
+        self._add(self.phones, value, self._hash_phone)
 
     def add_hashed_phone_number(self, value: object) -> None:
         """Add SHA-256 hex digests of E.164 numbers."""
-        self._add(self.digests_of_phones, value, _hashed_phone, Drop.INVALID_HASHED_PHONE_NUMBER)
+        self._add(self.digests_of_phones, value, read_hashed_phone)
 
     def add_twclid(self, value: object) -> None:
         """Add a click id, or the `_twclid` cookie."""
@@ -80,8 +80,7 @@ class Identity:
     def add_ip_address(self, value: object) -> None:
         """Add a public IPv4 address."""
         for item in self._items(value):
-            text = item if isinstance(item, str) else ""
-            address = read_ip_address(text.strip())
+            address = read_ip_address(item.strip() if isinstance(item, str) else "")
             if isinstance(address, Drop):
                 self.dropped.append(address)
             else:
@@ -90,9 +89,9 @@ class Identity:
     def add_user_agent(self, value: object) -> None:
         """Add a user agent, as the browser sent it."""
         for item in self._items(value):
-            user_agent = read_text(cut_invisible(item)) if isinstance(item, str) else None
-            if user_agent is None:
-                self.dropped.append(Drop.INVALID_USER_AGENT)
+            user_agent = read_user_agent(item)
+            if isinstance(user_agent, Drop):
+                self.dropped.append(user_agent)
             else:
                 self.user_agent = self._only(self.user_agent, user_agent, Drop.EXTRA_USER_AGENT)
 
@@ -130,13 +129,12 @@ class Identity:
             *({"hashed_phone_number": phone} for phone in phones[1:]),
         ]
 
-    def _hash_phone(self, text: str) -> str | Drop:
-        return hash_phone(text, self._phone_region)
+    def _hash_phone(self, value: object) -> str | Drop:
+        return hash_phone(value, self._phone_region)
 
-    def _add(self, digests: list[str], value: object, read: Callable[[str], str | Drop], unreadable: Drop) -> None:
+    def _add(self, digests: list[str], value: object, read: Callable[[object], str | Drop]) -> None:
         for item in self._items(value):
-            text = read_text(item)
-            digest = unreadable if text is None else read(text)
+            digest = read(item)
             if isinstance(digest, Drop):
                 self.dropped.append(digest)
             else:
@@ -157,9 +155,16 @@ class Identity:
         return known or further
 
 
-def _hashed_email(text: str) -> str | Drop:
-    return read_digest(text, Drop.INVALID_HASHED_EMAIL)
+def read_hashed_email(value: object) -> str | Drop:
+    """Return the digest of an e-mail address, lower-cased."""
+    return read_digest(value, Drop.INVALID_HASHED_EMAIL)
 
 
-def _hashed_phone(text: str) -> str | Drop:
-    return read_digest(text, Drop.INVALID_HASHED_PHONE_NUMBER)
+def read_hashed_phone(value: object) -> str | Drop:
+    """Return the digest of a phone number, lower-cased."""
+    return read_digest(value, Drop.INVALID_HASHED_PHONE_NUMBER)
+
+
+def read_user_agent(value: object) -> str | Drop:
+    """Return a user agent as the browser sent it."""
+    return (read_text(cut_invisible(value)) if isinstance(value, str) else None) or Drop.INVALID_USER_AGENT

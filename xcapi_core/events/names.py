@@ -6,7 +6,7 @@ precedence. Events of one publisher have the same keys, so what there is to look
 out once for each set of keys.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from xcapi_core.events.fields import is_absent
@@ -19,8 +19,8 @@ __all__ = [
     "Places",
     "Plan",
     "Table",
-    "first_value",
     "merged",
+    "says_nothing",
     "spread",
 ]
 
@@ -83,7 +83,7 @@ class Table:
 
     def plan(self, places: Places) -> Plan:
         """Return the names that are there, by kind; kinds of which there are none are left out."""
-        keys = tuple([tuple(place) for place in places])
+        keys = (*map(tuple, places),)
         plan = self._plans.get(keys)
         if plan is None:
             plan = self._work_out(keys)
@@ -103,20 +103,6 @@ class Table:
         return {kind: entries for kind, entries in found.items() if entries}
 
 
-def first_value(
-    places: Places, entries: Sequence[tuple[int, str]], is_nothing: Callable[[str], bool] = is_absent
-) -> tuple[int, str, object] | None:
-    """Return the first value that says something, with its place and name; None where none does.
-
-    An empty list says nothing: it is what PHP makes of an empty object. `is_nothing` judges texts.
-    """
-    for entry in entries:
-        value = places[entry[0]][entry[1]]
-        kind = value.__class__
-        if kind is str:
-            if is_nothing(value):  # type: ignore[arg-type]  # a text, by its class
-                continue
-        elif value is None or (kind is list and not value):
-            continue
-        return entry[0], entry[1], value
-    return None
+def says_nothing(value: object) -> bool:
+    """Tell whether a value is null, blank text or an empty list, which is what PHP makes of an empty object."""
+    return is_absent(value) or value == []

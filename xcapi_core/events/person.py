@@ -2,13 +2,18 @@
 
 import binascii
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from xcapi_core.events.drops import Drop
-from xcapi_core.events.fields import read_text
-from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_twclid
-from xcapi_core.events.identity import Identity, stands_alone
+from xcapi_core.events.identifiers import hash_email, hash_phone, read_twclid
+from xcapi_core.events.identity import (
+    Identity,
+    read_hashed_email,
+    read_hashed_phone,
+    read_user_agent,
+    stands_alone,
+)
 from xcapi_core.events.ip_addresses import read_ip_address
 from xcapi_core.events.names import Places, Plan
 from xcapi_core.events.pages import click_id_of_query, click_id_of_url
@@ -27,15 +32,15 @@ ADDERS: Final[Mapping[str, Callable[[Identity, object], None]]] = {
     "ip_address": Identity.add_ip_address,
     "user_agent": Identity.add_user_agent,
 }
-# In X's order: what a value that stands alone becomes, and how its text is read.
+# In X's order: what a value that stands alone becomes, and how it is read.
 _LONE: Final[tuple[tuple[str, str, Callable[[str, str | None], str | Drop]], ...]] = (
     ("twclid", "twclid", lambda text, _: read_twclid(text)),
     ("email", "hashed_email", lambda text, _: hash_email(text)),
-    ("hashed_email", "hashed_email", lambda text, _: read_digest(text, Drop.INVALID_HASHED_EMAIL)),
+    ("hashed_email", "hashed_email", lambda text, _: read_hashed_email(text)),
     ("phone", "hashed_phone_number", hash_phone),
-    ("hashed_phone_number", "hashed_phone_number", lambda text, _: read_digest(text, Drop.INVALID_HASHED_PHONE_NUMBER)),
+    ("hashed_phone_number", "hashed_phone_number", lambda text, _: read_hashed_phone(text)),
     ("ip_address", "ip_address", lambda text, _: read_ip_address(text)),
-    ("user_agent", "user_agent", lambda text, _: text if text.isprintable() else Drop.INVALID_USER_AGENT),
+    ("user_agent", "user_agent", lambda text, _: read_user_agent(text)),
 )
 # Google's tags write these digests in Base64 as well as in hex.
 _GOOGLES: Final = frozenset({"sha256_email_address", "sha256_phone_number"})
@@ -47,22 +52,29 @@ _MOST_CODES_LISTED: Final = 5
 _NOBODY: Final = frozenset({Drop.IPV6_ADDRESS, Drop.PRIVATE_IP_ADDRESS})
 
 
-def lone_identifier(places: Places, plan: Plan, phone_region: str | None) -> dict[str, str] | None:
+def lone_identifier(
+    places: Places, plan: Plan, phone_region: str | None, first_of: Collection[str] = ()
+) -> dict[str, str] | None:
     """Return the one identifier of an event that says each thing once, as text, and all of it usable.
 
-    Nearly every event is so, and then there is nothing to merge. None where it takes a closer look.
+    Nearly every event is so, and then there is nothing to merge. Of the kinds in `first_of` the first usable value
+    counts, so more may follow. None where it takes a closer look.
     """
     identifier: dict[str, str] = {}
     for kind, field, read in _LONE:
         entries = plan.get(kind)
-        if entries is None:
+        if entries is not None:
+            place, name = entries[0]
+            value = places[place][name]
+            if len(entries) > 1 and kind not in first_of:
+                return None
+        elif kind == "twclid" and "click_url" in plan:
+            value = next(_click_ids(places, plan), None)
+            if value is None:
+                continue
+        else:
             continue
-        place, name = entries[0]
-        value = places[place][name]
-        if len(entries) > 1 or not isinstance(value, str) or field in identifier:
-            return None
-        text = read_text(value)
-        found = None if text is None else read(text, phone_region)
+        found = read(value, phone_region) if isinstance(value, str) and field not in identifier else None
         if not isinstance(found, str):
             return None
         identifier[field] = found
@@ -90,13 +102,18 @@ def add_first(identity: Identity, places: Places, plan: Plan, kind: str) -> None
 
 def add_click_id(identity: Identity, places: Places, plan: Plan) -> None:
     """Add the click id that a page's address or query brings, from the first that has one."""
+    for click_id in _click_ids(places, plan):
+        identity.add_twclid(click_id)
+        if identity.twclid:
+            return
+
+
+def _click_ids(places: Places, plan: Plan) -> Iterator[str]:
     for place, name in plan.get("click_url", ()):
         value = places[place][name]
         click_id = click_id_of_query(value) if name == "search" else click_id_of_url(value)
         if click_id:
-            identity.add_twclid(click_id)
-            if identity.twclid:
-                return
+            yield click_id
 
 
 def identifiers_of(identity: Identity) -> list[dict[str, str]] | Invalid | Skipped:

@@ -9,6 +9,8 @@ __all__ = ["choose_pixel"]
 
 def choose_pixel(own: object, message_pixel_id: str | None, settings: Settings) -> PixelSettings | Problem:
     """Return the pixel of an event that says `own` of it, or the problem where none can be told."""
+    if own is None and message_pixel_id is None and (pixel := settings.pixels.get(settings.default_pixel or "")):
+        return pixel
     if own is not None and not is_absent(own):
         return _configured(read_text(own), kind_of(own), "pixel_id", settings)
     if message_pixel_id is not None and not is_absent(message_pixel_id):

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.events.consent import UNSAID, Judgement, allows, judge
+from xcapi_core.events.consent import UNSAID, Judgement, allows, is_silent, judge
 from xcapi_core.events.detection import Format
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import is_object, kind_of
@@ -82,7 +82,7 @@ def _no_object(event: object, envelope: Envelope | None) -> Problem:
 
 def _judge(event: object, envelope: Envelope | None, settings: Settings, pixel: PixelSettings | None) -> Judgement:
     """Judge an event together with what stands around it: any no wins over any yes."""
-    if settings.consent == "ignore":
+    if settings.consent == "ignore" or (envelope is None and is_silent(event)):
         return UNSAID
     # If the pixel is ambiguous, apply every pixel's consent categories.
     categories = settings.consent_categories_of(pixel)

@@ -101,15 +101,16 @@ class EventReadings:
         indices = original_event_indices(message)
         if indices is not None and len(indices) != self._count:
             indices = None
+        form, alone = split.format, split.decoded
         for index, (envelope, event_bytes) in enumerate(split.events):
             if index in settled:
                 yield index
                 continue
-            if split.decoded is msgspec.UNSET:
+            if alone is msgspec.UNSET:
                 event = decode_event(event_bytes)
                 event = without_unions(event) if unions else event
             else:
-                event = split.decoded
+                event = alone
             result: Reading
             pixel: PixelSettings | None = None
             if isinstance(event, Problem):
@@ -126,16 +127,16 @@ class EventReadings:
                     format_is_stated=format_is_stated,
                     envelope=envelope,
                 )
-                result, pixel = read_for_pixel(event, source, settings, split.format)
-            # Only a dead letter names them, and only a conversion brings them along.
-            is_refused = isinstance(result, Invalid | Expired)
+                result, pixel = read_for_pixel(event, source, settings, form)
+            # Only a dead letter names them, and a conversion brings them along.
+            is_refused = result.__class__ is not Conversion and isinstance(result, (Invalid, Expired))
             yield ReadEvent(
                 event_index=index,
                 event_bytes=event_bytes,
                 result=result,
                 pixel_id=pixel.pixel_id if is_refused and pixel is not None else "",
                 conversion_id=(replayed or "") if is_refused else "",
-                format=split.format,
+                format=form,
                 envelope=envelope,
             )
 

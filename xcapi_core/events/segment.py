@@ -20,7 +20,7 @@ from xcapi_core.events.identity import Identity
 from xcapi_core.events.money import read_amount, read_count
 from xcapi_core.events.names import CLICK_IDS, OVERRIDES, PERSON, Names, Table, merged, spread
 from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id, is_scanner, not_a_body, path_within
-from xcapi_core.events.person import add_click_id, add_first, add_kinds, identifiers_of
+from xcapi_core.events.person import add_click_id, add_first, add_kinds, identifiers_of, lone_identifier
 from xcapi_core.events.shapes import as_object
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import SYNONYMS, find_tag
@@ -33,6 +33,8 @@ __all__ = ["open_segment", "read_segment", "table_of"]
 _PROPERTIES, _CALL, _CONTEXT, _TRAITS, _CONTEXT_TRAITS, _PAGE, _CAMPAIGN = range(7)
 _OWN: Final = (_PROPERTIES, _CALL)
 _PEOPLE: Final = ("email", "phone", "hashed_email", "hashed_phone_number")
+_OTHER_PEOPLE: Final = frozenset(f"other_{kind}" for kind in _PEOPLE)
+_FIRST_OF: Final = ("ip_address", "user_agent", "twclid")
 _WHO: Final = {kind: PERSON[kind] for kind in _PEOPLE}
 
 _NAMES: Final[Names] = merged(
@@ -111,8 +113,9 @@ def read_segment(
         return Invalid(tag)
     if tag is None:
         return Skipped(SkipReason.UNWANTED)
-    draft = _Call(table_of(pixel.conversion_id_from), opened.places, opened.at, source, settings)
-    identifiers = identifiers_of(_identity(draft, settings.default_phone_region))
+    plan = table_of(pixel.conversion_id_from).plan(opened.places)
+    draft = _Call(places=opened.places, at=opened.at, plan=plan, source=source, settings=settings)
+    identifiers = _identifiers(draft, settings.default_phone_region)
     if isinstance(identifiers, Skipped):
         return identifiers
     return draft.conversion(pixel, tag, identifiers)
@@ -153,10 +156,8 @@ def _find_tag(opened: Opened, pixel: PixelSettings) -> str | Problem | None:
     )
 
 
-class _Call(Draft):
+class _Call(Draft, frozen=True, gc=False):
     """A call on its way to a conversion: what its properties say of one product counts where there is no list."""
-
-    __slots__ = ()
 
     def amount(self) -> Decimal | Problem | None:
         """Return the revenue, or the price times the quantity."""
@@ -202,17 +203,21 @@ class _Call(Draft):
         return address
 
 
-def _identity(draft: Draft, phone_region: str | None) -> Identity:
-    identity = Identity(phone_region, draft.dropped)
+def _identifiers(draft: Draft, phone_region: str | None) -> list[dict[str, str]] | Invalid | Skipped:
     places, plan = draft.places, draft.plan
+    if _OTHER_PEOPLE.isdisjoint(plan):
+        lone = lone_identifier(places, plan, phone_region, _FIRST_OF)
+        if lone is not None:
+            return [lone]
+    identity = Identity(phone_region, draft.dropped)
     add_kinds(identity, places, plan, _PEOPLE)
     # An address among an event's properties may be somebody else's, as of "Invite Sent": only for want of a better one.
     if not (identity.emails or identity.digests_of_emails):
         add_kinds(identity, places, plan, ("email", "hashed_email"), "other_")
     if not (identity.phones or identity.digests_of_phones):
         add_kinds(identity, places, plan, ("phone", "hashed_phone_number"), "other_")
-    for kind in ("ip_address", "user_agent", "twclid"):
+    for kind in _FIRST_OF:
         add_first(identity, places, plan, kind)
     if not identity.twclid:
         add_click_id(identity, places, plan)
-    return identity
+    return identifiers_of(identity)

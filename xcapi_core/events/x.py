@@ -45,7 +45,7 @@ _MONEY: Final = spread(
 )
 _NAMES: Final[Names] = merged(_MONEY, spread(_EVENT, OVERRIDES), _OWN, spread((0, 1, 2), PERSON))
 # Where an event may have identifiers that are not its own fields.
-_WITHIN: Final = ("identifiers", "user", "user_data")
+_WITHIN: Final = frozenset({"identifiers", "user", "user_data"})
 _ELEMENT: Final = Table(spread(_EVENT, PERSON))
 # One person's identifiers; each element may hold lists of its own.
 _MOST_ELEMENTS: Final = 20
@@ -53,9 +53,11 @@ _MOST_ELEMENTS: Final = 20
 
 def open_x(event: Mapping[str, object], envelope: Envelope | None) -> Opened:
     """Return the places of an event in X's own shape, or near it."""
-    places = (event, _inner(event, "user"), _inner(event, "user_data"))
-    own = first_pixel_id(event, *([] if envelope is None else [envelope.fields]))
-    return Opened(places=places, at=_AT, pixel_id=own)
+    user, data = event.get("user"), event.get("user_data")
+    own = event.get("pixel_id")
+    if is_absent(own) and envelope is not None:
+        own = first_pixel_id(envelope.fields)
+    return Opened(places=(event, _inner(user), _inner(data)), at=_AT, pixel_id=own)
 
 
 def read_x(
@@ -64,7 +66,8 @@ def read_x(
     """Read one event into a Conversion."""
     event = opened.places[0]
     tag = read_tag(event, pixel, format_is_stated=source.format_is_stated)
-    draft = Draft(table_of(pixel.conversion_id_from), opened.places, opened.at, source, settings)
+    plan = table_of(pixel.conversion_id_from).plan(opened.places)
+    draft = Draft(places=opened.places, at=opened.at, plan=plan, source=source, settings=settings)
     identifiers = _identifiers(draft, settings.default_phone_region)
     return draft.conversion(pixel, tag, identifiers or Invalid(no_identifier(draft.dropped)))
 
@@ -75,8 +78,7 @@ def table_of(conversion_id_from: tuple[str, ...] | None) -> Table:
     return Table(merged(_NAMES, spread(_EVENT, {"key": dedup_names(conversion_id_from or DEDUP_KEYS)})))
 
 
-def _inner(event: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = event.get(name)
+def _inner(value: object) -> Mapping[str, object]:
     if value is None:
         return NOTHING
     user = as_object(value)
@@ -90,9 +92,8 @@ def _identifiers(draft: Draft, phone_region: str | None) -> list[dict[str, str]]
     merged into the first. Otherwise everything is merged into one.
     """
     event = draft.places[0]
-    plan = draft.plan
-    if "click_url" not in plan and event.keys().isdisjoint(_WITHIN):
-        lone = lone_identifier(draft.places, plan, phone_region)
+    if _WITHIN.isdisjoint(event):
+        lone = lone_identifier(draft.places, draft.plan, phone_region)
         if lone is not None:
             return [lone]
     merged_ = Identity(phone_region, draft.dropped)
