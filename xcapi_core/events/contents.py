@@ -84,7 +84,7 @@ def _read_line(raw: object, dropped: list[Drop], currencies: set[str]) -> Conten
         return None
     line: ContentLine = {}
     for kind, entries in _LINES.plan((raw,)).items():
-        read, unreadable = _READERS[kind]
+        read, unreadable = _LINE_READERS[kind]
         for _, name in entries:
             value = raw[name]
             found = read(value)
@@ -109,7 +109,7 @@ def _read_price(value: object) -> str | None:
 
 
 # How the values of each kind are read, and what it is called where something is there that cannot be read.
-_READERS: Final[Mapping[str, tuple[Callable[[object], str | int | None], Drop]]] = {
+_LINE_READERS: Final[Mapping[str, tuple[Callable[[object], str | int | None], Drop]]] = {
     "content_id": (read_id, Drop.INVALID_CONTENT_ID),
     **dict.fromkeys(_FREE_TEXTS, (read_text, Drop.INVALID_CONTENT_FIELD)),
     "content_price": (_read_price, Drop.INVALID_CONTENT_PRICE),
