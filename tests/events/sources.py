@@ -11,7 +11,22 @@ from xcapi_core.events.splitting import RawMessage, split_message
 from xcapi_core.outcomes import Expired, Invalid, Skipped
 from xcapi_core.settings import Settings
 
-__all__ = ["event_source", "read_alone"]
+__all__ = ["WIRE_FIELDS", "event_source", "read_alone"]
+
+# X's documented fields, in the one order that they are sent in.
+WIRE_FIELDS = (
+    "conversion_time",
+    "event_id",
+    "identifiers",
+    "conversion_id",
+    "value",
+    "price_currency",
+    "number_items",
+    "contents",
+    "description",
+    "event_source_url",
+    "search_string",
+)
 
 _PUBLISHED = datetime(2026, 4, 20, 12, 0, 0, tzinfo=UTC)
 _RECEIVED = datetime(2026, 4, 20, 12, 0, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.events.sources import event_source
+from tests.events.sources import WIRE_FIELDS, event_source
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import read_event
 from xcapi_core.events.drops import Drop
@@ -32,19 +32,7 @@ _SETTINGS = Settings(
     default_phone_region="US",
     max_event_age_hours=1000.0,
 )
-_DOCUMENTED = {
-    "conversion_time": str,
-    "event_id": str,
-    "identifiers": list,
-    "conversion_id": str,
-    "value": str,
-    "price_currency": str,
-    "number_items": int,
-    "contents": list,
-    "description": str,
-    "event_source_url": str,
-    "search_string": str,
-}
+_DOCUMENTED = {**dict.fromkeys(WIRE_FIELDS, str), "identifiers": list, "number_items": int, "contents": list}
 _IN_CONTENTS = {"content_id", "content_name", "content_type", "content_price", "num_items", "content_group_id"}
 _IN_IDENTIFIERS = {"twclid", "hashed_email", "hashed_phone_number", "ip_address", "user_agent"}
 _KEYS = st.sampled_from(

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.events.sources import read_alone
+from tests.events.sources import WIRE_FIELDS, read_alone
 from xcapi_core.conversions import Conversion
 from xcapi_core.outcomes import Expired, Invalid, Skipped
 from xcapi_core.problems import Problem
@@ -29,21 +29,6 @@ _BASE = {
         }
     },
 }
-
-# X's documented fields, in the one order that they are sent in.
-_WIRE_KEYS = (
-    "conversion_time",
-    "event_id",
-    "identifiers",
-    "conversion_id",
-    "value",
-    "price_currency",
-    "number_items",
-    "contents",
-    "description",
-    "event_source_url",
-    "search_string",
-)
 
 
 class _Case(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +93,7 @@ def test_event_becomes_what_the_table_says(case: _Case) -> None:
     match reading:
         case Conversion(pixel_id=pixel_id, event_tag=tag, conversion_id=conversion_id, wire=wire):
             sent = msgspec.json.decode(wire)
-            assert list(sent) == [key for key in _WIRE_KEYS if key in sent]
+            assert list(sent) == [key for key in WIRE_FIELDS if key in sent]
             assert (tag, conversion_id) == (sent["event_id"], sent["conversion_id"])
             assert pixel_id == case.pixel or not case.pixel
         case Invalid(Problem(found=found, expected=expected)) | Expired(Problem(found=found, expected=expected)):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.events.samples import SHAPES, typed_params
-from tests.events.sources import event_source, read_alone
+from tests.events.sources import WIRE_FIELDS, event_source, read_alone
 from xcapi_core.conversions import Conversion
 from xcapi_core.events import read_event
 from xcapi_core.events.consent import Consent, judge
@@ -174,18 +174,6 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS | st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )
-_DOCUMENTED = {
-    "conversion_time",
-    "event_id",
-    "identifiers",
-    "conversion_id",
-    "value",
-    "price_currency",
-    "number_items",
-    "contents",
-    "event_source_url",
-    "search_string",
-}
 
 
 def _replace(event: Any, choices: list[int], value: object) -> None:
@@ -223,7 +211,7 @@ def test_damage_anywhere_ends_in_a_verdict_that_says_nothing_personal(
         assert personal not in shown
     if isinstance(reading, Conversion):
         sent = msgspec.json.decode(reading.wire)
-        assert sent.keys() <= _DOCUMENTED
+        assert sent.keys() <= set(WIRE_FIELDS)
         assert set(reading.dropped) <= {drop.value for drop in Drop}
         assert "?" not in sent.get("event_source_url", "")
 
