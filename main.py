@@ -1,6 +1,6 @@
 """The Cloud Function: one Pub/Sub delivery in, one HTTP status out.
 
-`functions-framework --target=send_conversions` serves it. Wiring only: the corridor that a delivery walks is
+`functions-framework --target=send_conversions` serves it. Wiring only: the sequence that a delivery goes through is in
 `xcapi_core.deliveries.handler`.
 """
 

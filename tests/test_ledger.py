@@ -10,7 +10,8 @@ def test_delivered_conversion_is_known_for_48_hours() -> None:
     ledger = Ledger()
     key = ledger.digest("o8z6j", "tw-o8z6j-o8z21", "order-1")
     ledger.add([key], now=1000.0)
-    assert ledger.has(key, now=1000.0 + RETENTION_S - 1)
+    assert RETENTION_S == 48 * 60 * 60
+    assert ledger.has(key, now=1000.0 + RETENTION_S)
     assert not ledger.has(key, now=1000.0 + RETENTION_S + 1)
 
 
@@ -45,6 +46,15 @@ def test_beyond_its_capacity_the_ledger_keeps_the_newest() -> None:
     known = [ledger.has(key, now=0.0) for key in keys]
     assert all(known[-300:])
     assert sum(known) <= 400
+
+
+def test_ledger_keeps_a_quarter_of_a_million_conversions_and_half_of_them_for_certain() -> None:
+    ledger = Ledger()
+    ledger.add(range(1_000_000), now=0.0)
+    known = sum(ledger.has(key, now=0.0) for key in range(1_000_000))
+    assert 131_072 <= known <= 262_144
+    assert all(ledger.has(key, now=0.0) for key in range(1_000_000 - 131_072, 1_000_000))
+    assert sum(key.bit_length() > 56 for key in map(ledger.digest, range(100))) > 90, "64 bits"
 
 
 def test_digests_of_two_processes_differ_so_that_nobody_can_aim_for_a_collision() -> None:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcapi_core.origins import original_publish_time, parse_publish_time, replayed_conversion_id
+from xcapi_core.origins import (
+    first_message_id,
+    is_replay,
+    original_event_indices,
+    original_publish_time,
+    parse_publish_time,
+    replayed_conversion_id,
+    waiting_since,
+)
 from xcapi_core.pubsub import PubsubMessage
 
 
@@ -98,3 +106,79 @@ def test_a_replayed_dead_letter_brings_its_conversion_id() -> None:
     assert replayed_conversion_id(message(attributes={"xcapi_conversion_id": "order-1"})) == "order-1"
     assert replayed_conversion_id(message(attributes={"xcapi_conversion_id": ""})) is None
     assert replayed_conversion_id(message()) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "replay", "first_id", "since"),
+    [
+        ({}, False, "own", "2026-04-20T12:00:00Z"),
+        # A remainder: its events came first in another message.
+        (
+            {"xcapi_message_id": "first", "xcapi_publish_time": "2026-04-20T10:00:00Z"},
+            False,
+            "first",
+            "2026-04-20T10:00:00Z",
+        ),
+        # A dead letter that was published again, as it was and by `xcapi dlq replay`: it starts anew.
+        (
+            {"xcapi_message_id": "first", "xcapi_publish_time": "2026-04-20T10:00:00Z", "xcapi_reason": "rejected"},
+            True,
+            "own",
+            "2026-04-20T12:00:00Z",
+        ),
+        (
+            {"xcapi_message_id": "first", "xcapi_publish_time": "2026-04-20T10:00:00Z", "xcapi_replays": "1"},
+            True,
+            "own",
+            "2026-04-20T12:00:00Z",
+        ),
+        # A remainder of such a replay: it waits since then.
+        (
+            {
+                "xcapi_message_id": "replay",
+                "xcapi_publish_time": "2026-04-20T10:00:00Z",
+                "xcapi_replayed": "1",
+                "xcapi_replay_publish_time": "2026-04-20T11:00:00Z",
+            },
+            False,
+            "replay",
+            "2026-04-20T11:00:00Z",
+        ),
+    ],
+)
+def test_a_remainder_belongs_to_its_first_message_and_a_replay_to_itself(
+    attributes: dict[str, str], first_id: str, since: str, *, replay: bool
+) -> None:
+    found = message(message_id="own", publish_time="2026-04-20T12:00:00Z", attributes=attributes)
+    assert is_replay(found) == replay
+    assert first_message_id(found) == first_id
+    assert waiting_since(found) == datetime.fromisoformat(since)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({}, None),
+        ({"xcapi_event_index": "7"}, (7,)),
+        ({"xcapi_event_indices": "0-3,7"}, (0, 1, 2, 3, 7)),
+        ({"xcapi_event_indices": "1", "xcapi_event_index": "2"}, (1,)),
+        (
+            {"xcapi_event_indices": "0", "xcapi_event_indices_2": "2-3", "xcapi_event_indices_3": "9"},
+            (0, 2, 3, 9),
+        ),
+        # The second part is missing: the third is of something else.
+        ({"xcapi_event_indices": "0", "xcapi_event_indices_3": "9"}, (0,)),
+        ({"xcapi_event_indices": ""}, None),
+        ({"xcapi_event_indices": "3-0,7"}, (7,)),
+        ({"xcapi_event_indices": "0,"}, None),
+        ({"xcapi_event_indices": "-1"}, None),
+        ({"xcapi_event_indices": "two"}, None),
+        ({"xcapi_event_indices": "0-1000000"}, tuple(range(1_000_001))),
+        ({"xcapi_event_indices": "0-1000001"}, None),
+        ({"xcapi_event_indices": "0-9,0-999991"}, None),
+    ],
+)
+def test_indices_are_read_as_far_as_they_are_named(
+    attributes: dict[str, str], expected: tuple[int, ...] | None
+) -> None:
+    assert original_event_indices(message(attributes=attributes)) == expected

@@ -15,7 +15,7 @@ class Conversion(Record, frozen=True, kw_only=True, gc=False):
     object of X's `conversions` array, encoded once; it holds identifiers, so it never shows in a `repr`.
     `dropped` are stable codes of what was left out ("invalid_phone", "value_without_currency", …), for counting.
     `identifiers` are the kinds of identifiers in `wire` ("twclid", "hashed_email", …), and `has_derived_id` tells that
-    nobody gave the dedup key; both are for counting, too.
+    the publisher gave no dedup key; both are for counting, too.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("pixel_id", "dropped")

@@ -54,7 +54,7 @@ def original_publish_time(message: PubsubMessage) -> str:
 
 
 def waiting_since(message: PubsubMessage) -> datetime | None:
-    """Return since when a message's events wait: it was published first then, a replay by whoever replayed it."""
+    """Return since when a message's events wait: the time of its first publishing, for a replay that of the replay."""
     if is_replay(message):
         return parse_publish_time(message.publish_time)
     return parse_publish_time(message.attributes.get("xcapi_replay_publish_time") or original_publish_time(message))

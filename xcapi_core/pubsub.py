@@ -74,7 +74,7 @@ class PubsubMessage(Record, frozen=True, kw_only=True, gc=False):
 
     @property
     def loggable_id(self) -> str:
-        """The message's id where it looks like Pub/Sub's, "" where whoever called made one up."""
+        """The message's id where it looks like Pub/Sub's; "" for any other, which a caller can choose."""
         return self.message_id if _MESSAGE_ID.fullmatch(self.message_id) else ""
 
 
@@ -182,7 +182,7 @@ def _message(envelope: _Envelope) -> PubsubMessage:
     message = envelope.message
     message_id = message.message_id if message.message_id is not None else message.message_id_snake
     if message.data is None and message.attributes is None and message_id is None:
-        # Somebody's event with an object `message` in it, say: an ack would lose it.
+        # An event that has an object `message` in it, for example: an ack would lose it.
         raise NotADelivery("the body's message has neither data nor attributes nor messageId")
     attempt = envelope.delivery_attempt
     return PubsubMessage(

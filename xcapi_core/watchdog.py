@@ -12,7 +12,7 @@ from xcapi_core import logs
 __all__ = ["Watchdog"]
 
 TICK_S = 1.0
-# As long as any delivery may take: a loop that did nothing for so long answers nobody.
+# No delivery takes longer: a loop that did nothing for so long hangs.
 MAX_TICKS = 60
 _EXIT_CODE = 70  # sysexits.h: an internal software error
 

@@ -22,6 +22,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "x_api.errors": ("tests/x_api/test_errors.py",),
     "events.identifiers": ("tests/events/test_identifiers.py", "tests/events/test_cases.py"),
     "conversions": ("tests/test_conversions.py",),
+    "ledger": ("tests/test_ledger.py",),
+    "origins": ("tests/test_origins.py",),
     "x_api.pause": ("tests/x_api/test_pause.py",),
     "x_api.rate_hints": ("tests/x_api/test_rate_hints.py",),
     "x_api.rate_limiter": ("tests/x_api/test_rate_limiter.py",),

@@ -44,7 +44,7 @@ class Attempt:
         self.wants_fresh = False
 
     def use(self, connected: socket.socket | None) -> None:
-        """Take note of the socket that carries the request. Raises Aborted when it must not be sent any more."""
+        """Record the socket that carries the request. Raises Aborted when it must not be sent any more."""
         with self._lock:
             if self.aborted:
                 raise Aborted
@@ -62,12 +62,12 @@ class Attempt:
         return True
 
     def release(self) -> None:
-        """Forget the socket: it goes back to the pool and may carry somebody else's request next."""
+        """Forget the socket: it goes back to the pool and may carry another request next."""
         with self._lock:
             self._socket = None
 
     def abort(self) -> None:
-        """End the request: wake whoever waits on its socket, and keep it from starting if it has not."""
+        """End the request: wake the thread that waits on its socket; if it has not started, keep it from starting."""
         with self._lock:
             self.aborted = True
             if self._socket is None:

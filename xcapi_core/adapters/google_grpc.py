@@ -1,4 +1,4 @@
-"""What the two clients of Google's services have in common. Imports gRPC: only who talks to Google imports it."""
+"""What the two clients of Google's services have in common. Imports gRPC, so it is imported late."""
 
 import grpc
 
@@ -7,7 +7,7 @@ __all__ = ["local_channel", "status_name"]
 
 def local_channel(host: str) -> grpc.Channel:
     """Open a plain-text channel to the emulator at `host:port`."""
-    # A proxy of the environment has no business between this process and a local server.
+    # Not through a proxy that the environment names: the server is on this machine.
     return grpc.insecure_channel(host, options=[("grpc.enable_http_proxy", 0)])
 
 

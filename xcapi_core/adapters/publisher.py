@@ -61,7 +61,7 @@ class PubsubConnection:
             if isinstance(transport, PublisherGrpcTransport):
                 grpc.channel_ready_future(transport.grpc_channel).result(timeout=_CONNECT_TIMEOUT_S)
         except (GoogleAuthError, OSError, ValueError, grpc.FutureTimeoutError):
-            pass  # whoever publishes is told
+            pass  # the next publish reports it
 
 
 def _new_client(environ: Mapping[str, str]) -> "PublisherClient":
@@ -97,7 +97,7 @@ class PubsubPublisher:
     def _publish(self, messages: Sequence[OutgoingMessage], deadline: float) -> str | None:
         timeout_s = deadline - time.monotonic()
         if timeout_s <= 0:
-            # It waited for a thread behind others that hung. Nobody waits for it now, and its message comes again.
+            # It waited for a thread behind others that hung. Its delivery is over, and its message comes again.
             return "DEADLINE_EXCEEDED"
         # Not at the start of the process: it costs 50 ms of it, and is ready long before it is needed.
         from google.api_core import exceptions  # noqa: PLC0415

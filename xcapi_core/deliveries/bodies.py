@@ -1,4 +1,4 @@
-"""A request's body, as far as it arrives in time and there is room for it."""
+"""Receives request bodies, within limits of time and memory."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -8,7 +8,7 @@ from xcapi_core.deliveries.admission import MAX_BODY_BYTES, Admission, body_cost
 
 __all__ = ["BODY_TIMEOUT_S", "Bodies", "BodyRefused"]
 
-# Pub/Sub sends its bodies at once. Whoever does not would hold its share of the memory for as long as it likes.
+# Pub/Sub sends a body at once. A client that sends slowly would hold its part of the memory for as long as it likes.
 BODY_TIMEOUT_S = 20.0
 
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

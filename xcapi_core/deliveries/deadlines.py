@@ -27,7 +27,7 @@ class Deadlines:
             self._set_timer()
 
     def forget(self, delivery: Delivery) -> None:
-        """Take note that this one has its answer."""
+        """Stop watching: the delivery has its answer."""
         self._open.pop(delivery, None)
 
     def end_all(self) -> None:

@@ -176,7 +176,7 @@ class Delivery:
                 future.set_result(Deferred(nack_status=503, cause="no_time_left"))
 
     def come_back(self, cause: str) -> None:
-        """Take note that the message has to be delivered again, whatever is settled of it."""
+        """Record that the message has to be delivered again, however much of it is settled."""
         self._is_incomplete = True
         self._note_cause(Deferred(nack_status=503, cause=cause))
 
@@ -195,7 +195,7 @@ class Delivery:
         return self._refused_in_all[reason]
 
     def dead_lettered(self, event_indices: Iterable[int]) -> None:
-        """Take note that the dead letters of these events are safe."""
+        """Record that the dead letters of these events are published."""
         self._made_progress = True
         self.settled.update(event_indices)
 
@@ -204,7 +204,7 @@ class Delivery:
         return self._deferred if self._made_progress and not self._is_incomplete else []
 
     def hand_over(self) -> None:
-        """Take note that the deferred events are safe in the remainder topic."""
+        """Record that the deferred events are published to the remainder topic."""
         self.handed_over = len(self._deferred)
         self.settled.update(event.event_index for event in self._deferred)
 

@@ -86,7 +86,7 @@ class DeliveryHandler:
         if key is None:
             return await self._settle(message, None, held)
         while (first := self._under_way.get(key)) is not None:
-            # Shielded: when this caller goes away, others still want the answer.
+            # Shielded: when this caller goes away, others still wait for the answer.
             answer = await asyncio.shield(first)
             if answer is not None:
                 return answer
@@ -203,7 +203,7 @@ class DeliveryHandler:
         intake.end()
 
     async def _read_some(self, intake: Intake, delivery: Delivery) -> bool:
-        """Read a portion; of large messages one portion a turn of the event loop, whoever's it is."""
+        """Read a portion; of large messages one portion of one message in each turn of the event loop."""
         if len(delivery.message.data) <= LARGE_MESSAGE_BYTES:
             events = intake.read_some()
             intake.take(events)

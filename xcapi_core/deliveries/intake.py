@@ -81,7 +81,7 @@ class Intake:
         return len(self._used)
 
     def end(self) -> None:
-        """Take note that nothing more is read."""
+        """Record that nothing more is read."""
         self.wake_batchers()
         if self._discarded:
             log_discarded(self._discarded, of=self._discarded_in_all)

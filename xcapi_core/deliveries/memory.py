@@ -54,7 +54,7 @@ class DeliveryMemory:
         return progress.settled if progress else ()
 
     def unconfirmed_of(self, key: bytes | None, now: float) -> Container[int]:
-        """Return the indices of the events that X may have from an earlier delivery, though nobody can tell."""
+        """Return the indices of the events that X may have from an earlier delivery, but did not confirm."""
         progress = self._of(key, now)
         return progress.unconfirmed if progress else ()
 

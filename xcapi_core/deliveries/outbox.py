@@ -89,7 +89,7 @@ class Outbox:
         self._stop_by = by
 
     def give_up(self) -> None:
-        """Tell all who wait that their messages are not safe; what a request ends in is still noted."""
+        """Tell all who wait that their messages are not safe; the result of a request in flight still counts."""
         for item in self._open:
             if not item.is_safe.done():
                 item.is_safe.set_result(False)

@@ -1,4 +1,4 @@
-"""What is logged of deliveries: one line each, but those that went smoothly together share theirs."""
+"""What is logged of deliveries: one line each; those that X took in one request, whole, share a line."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ class Summaries:
                 asyncio.get_running_loop().call_soon(self._write_smooth)
             self._smooth.append(delivery)
             return
-        # A conversion whose value was left out counts at X, but as worth nothing: somebody should hear of it.
+        # A conversion whose value was left out counts at X as worth nothing, so its line is a warning.
         fine = answer.is_ack and not self._dry_run and _VALUE_LOST not in delivery.counts
         counts = {
             ("handed_over" if delivery.handed_over else name) if name == "deferred" else name: count

@@ -119,7 +119,7 @@ def _places_in(signals: Signals, value: object) -> Consent:
     return Consent.UNSAID
 
 
-# Nobody's words for nothing are among these: a consent that is "undefined" was not given.
+# No words for nothing are among these: a consent that is "undefined" was not given.
 _YES_WORDS: Final = frozenset({"granted", "allowed", "true", "yes", "1"})
 _NO_WORDS: Final = frozenset({"denied", "disallowed", "false", "no", "n", "f", "0"})
 _TRUE_WORDS: Final = frozenset({"true", "yes", "y", "t", "1"})
@@ -161,7 +161,7 @@ def _consent(signals: Signals, value: object) -> Consent:
     if not is_object(value):
         return _answer(signals, value)
     if _READABLE_CONSENT.isdisjoint(map(squeezed, value)):
-        return signals.refuse(_UNREADABLE)  # {"marketing": false} says something, and nobody here can tell what
+        return signals.refuse(_UNREADABLE)  # {"marketing": false} says something that is not understood
     signals.add_place(value)
     return Consent.UNSAID
 

@@ -1,4 +1,4 @@
-"""One event's bytes → its JSON value, leniently where that harms nobody."""
+"""One event's bytes → its JSON value, leniently where that is safe."""
 
 import json
 import re

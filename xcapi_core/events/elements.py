@@ -13,8 +13,8 @@ __all__ = ["MAX_EVENTS", "SUSPICIOUS_COMMAS", "UnsplittableError", "array_elemen
 MAX_EVENTS = 350_000
 # Ten bytes between two commas on average, all over a message of full size: counted before it is split.
 SUSPICIOUS_COMMAS = 1_000_000
-# The smallest events that X could take have 3 million brackets, commas and texts in 10 MB. Nobody is served while they
-# are gone through.
+# The smallest events that X could take have 3 million brackets, commas and texts in 10 MB. No other
+# delivery is served while they are gone through.
 _MOST_MARKS = 4_000_000
 
 # Outside of escapes, which are masked before: a string, or a mark that opens, closes or separates. A quote alone has no

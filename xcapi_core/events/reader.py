@@ -39,8 +39,8 @@ def read_event(event: object, source: EventSource, settings: Settings, format_: 
     """Read one raw event, whatever it is, into a Conversion or into the reason why it is none.
 
     `event` is what a JSON decoder gives, with fractions as Decimal. Nothing is raised for any value. Consent is
-    judged before anything else, so that nobody's refusal lies in a dead-letter queue; problems name places and
-    kinds, never values.
+    judged before anything else, so that no event of a person who said no becomes a dead letter. Problems name places
+    and kinds, never values.
     """
     return read_for_pixel(event, source, settings, format_)[0]
 

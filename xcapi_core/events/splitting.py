@@ -160,7 +160,7 @@ def _events_of_element(element: bytes, form: Format, *, unions: bool, depth: int
         try:
             split = _split(element, element, form, unions=unions, depth=depth)
         except UnsplittableError:
-            return ((None, element),)  # the reader says why, and nobody else in the array is harmed
+            return ((None, element),)  # the reader says why; the other elements are read
         if isinstance(split, RawMessage):
             return split.events
     return ((None, element),)

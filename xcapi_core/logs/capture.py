@@ -26,9 +26,9 @@ _SEVERITIES: tuple[tuple[int, Severity], ...] = (
     (logging.WARNING, "WARNING"),
 )
 # The C libraries under gRPC write to the error stream behind Python's back, not in JSON, and when traced with what is
-# in a secret. Whoever must see that sets these in a program of their own.
+# in a secret.
 _QUIET = {"GRPC_VERBOSITY": "NONE", "GRPC_TRACE": "", "GLOG_minloglevel": "3", "ABSL_MIN_LOG_LEVEL": "3"}
-# What prints for somebody else: its caller is who printed.
+# These print on behalf of their callers.
 _PRINTERS = frozenset({__file__, traceback.__file__})
 
 
@@ -130,7 +130,7 @@ def _report_unraisable(failure: "sys.UnraisableHookArgs") -> None:
 
 
 class JsonStream(io.TextIOBase):
-    """A text stream that writes a line of the log where somebody completes one, and none of the text."""
+    """A text stream that logs each completed line: where it was printed and its length, never its text."""
 
     # Read by those who print ("can it take this character?").
     encoding = "utf-8"

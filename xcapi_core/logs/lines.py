@@ -161,10 +161,10 @@ def _write(line: bytes) -> None:
         while line:
             try:
                 line = line[os.write(_STANDARD_OUTPUT, line) :]
-            except BlockingIOError:  # a pipe that somebody else made non-blocking, and that is full
+            except BlockingIOError:  # a full pipe that another process made non-blocking
                 poll = select.poll()
                 poll.register(_STANDARD_OUTPUT, select.POLLOUT)
                 if not poll.poll(_LONGEST_WAIT_MS):
                     return
-            except OSError:  # nobody reads any more
+            except OSError:  # the reader of the pipe is gone
                 return

@@ -56,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate: RateSettings = RateSettings()
 
     def consent_categories_of(self, pixel: PixelSettings | None) -> tuple[str, ...]:
-        """Return the pixel's consent categories; where nobody knows for which pixel an event is, those of all."""
+        """Return the pixel's consent categories; where the pixel is ambiguous, those of every pixel."""
         pixels = self.pixels.values() if pixel is None else (pixel,)
         return tuple(dict.fromkeys(category for each in pixels for category in each.consent_categories))
 

@@ -101,7 +101,7 @@ def origin_fault(value: object) -> str:
 
 
 def _is_safe(url: str) -> bool:
-    """Tell whether nobody on the way can read what goes to this origin: identifiers, signatures, tokens."""
+    """Tell whether what goes to this origin (identifiers, signatures, tokens) cannot be read on the way."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme.lower() == "https" or host == "localhost":

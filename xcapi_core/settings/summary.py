@@ -1,4 +1,4 @@
-"""The part of the configuration that may be shown to whoever asks."""
+"""The part of the configuration that `GET /` shows."""
 
 import msgspec
 

@@ -1,7 +1,7 @@
 """Concurrent deliveries → batches: group commit, one batcher a pixel.
 
 While a request is in flight, what arrives waits; when it returns, all that waits goes out together, up to 500 a
-request. Nobody waits for a timer: a lone event leaves at once, and a flood fills batches by itself. A further request
+request. No event waits for a timer: a lone event leaves at once, and a flood fills batches by itself. A further request
 opens beside those in flight when a quarter of a full batch waits, or when X takes longer than `PATIENCE_S`.
 """
 
@@ -32,7 +32,7 @@ PATIENCE_S = 0.5
 SHARE_TO_OPEN = 4
 # What an unfinished bisection left is sent in batches of this size.
 SUSPECT_BATCH = 10
-# A timer that fires a hair early would find nothing to do.
+# A timer that fires a little early would find nothing to do.
 _TIMER_SLACK_S = 0.002
 
 _SHUTTING_DOWN = Deferred(nack_status=503, cause="shutting_down")
@@ -127,7 +127,7 @@ class Batcher:
         self._defer_hopeless(now)
         while self._may_open_another() and (room := self._limiter.allowance(now)) > 0:
             limit = min(room, self._size.conversions, self._pause.probe_size or room)
-            # One small batch goes beside whatever flood of fresh ones there is, or it would wait for ever.
+            # One small batch goes beside the fresh ones, however many there are, or it would never be sent.
             if self._suspect and (not self._suspect_in_flight or not self._fresh) and self._suspects_turn():
                 self._launch(self._suspect.take(min(SUSPECT_BATCH, limit), self._size.bytes_at(now)), is_suspect=True)
             elif self._fresh and self._fresh_may_open(now):
@@ -234,7 +234,7 @@ class Batcher:
             self._requests.remove(request)
 
     def _settle(self, waiting: Waiting, outcome: Outcome) -> None:
-        """Give one conversion its outcome, write it into the ledger, and see to its duplicates."""
+        """Give one conversion its outcome, record a delivery in the ledger, and settle or send its duplicates."""
         if self._open.get(waiting.key) is waiting:
             del self._open[waiting.key]
         if isinstance(outcome, Delivered):

@@ -125,7 +125,7 @@ class Bisection:
         self._open.difference_update(positions)
 
     def _drop_settled(self) -> None:
-        """Take out of all that is still to be tried who has a verdict by now."""
+        """Remove the conversions that have a verdict from what is still to be tried."""
         shared = [
             (pair, [position for position in members if position in self._open]) for pair, members in self._shared
         ]

@@ -212,7 +212,7 @@ class XClient:
         return BatchAnswer(outcome=outcome)
 
     def _without_keys(self, *, refused: bool) -> Deferred:
-        """Return the outcome while Secret Manager cannot be asked; refused keys may merely be old, nobody can tell."""
+        """Return the outcome while Secret Manager cannot be asked; refused keys may merely be old."""
         if refused and self._settings.on_unauthorized == "requeue":
             self._pause.start(self._clock(), PROBE_EVERY_S, _UNAUTHORIZED)
         return Deferred(nack_status=503, cause="credentials_unavailable")

@@ -17,7 +17,7 @@ KEPT_S = 300.0
 RENEW_EVERY_S = 30.0
 # While Secret Manager is down: how long a delivery waits for fresh keys before the stale ones serve …
 STALE_AFTER_S = 2.0
-# … and how long nobody asks again. Without any keys every delivery would ask, so a short pause holds there too.
+# … and how long it is not asked again. Without any keys every delivery would ask, so a short pause holds there too.
 RETRY_STALE_AFTER_S = 30.0
 RETRY_MISSING_AFTER_S = 1.0
 
@@ -92,7 +92,7 @@ class CredentialCache:
         """Return keys to try after X refused `refused`; None when they were re-read less than 30 s ago.
 
         Keys that another delivery renewed meanwhile count as renewed. Raises CredentialsUnavailable when Secret
-        Manager could not be asked, or not the last time: then nobody knows whether the keys are wrong or merely old.
+        Manager could not be asked, or not the last time: then the keys may be wrong or merely old.
         """
         held = self._held
         if held and held.credentials is not refused:
@@ -111,7 +111,7 @@ class CredentialCache:
         if not self._reading:
             self._reading_since = self._clock()
             self._reading = asyncio.create_task(self._read_once())
-            # Nobody may be left to take the exception when it comes.
+            # No delivery may be left that takes the exception when it comes.
             self._reading.add_done_callback(self._reading_done)
         done, _ = await asyncio.wait({self._reading}, timeout=timeout_s)
         if not done:

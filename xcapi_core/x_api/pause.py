@@ -28,7 +28,7 @@ class Pause:
         self.reason = Deferred(nack_status=429, cause="rate_limited")
         # After a pause a single request asks first; its answer opens the way for the others.
         self.probing = False
-        # With more conversions than this the probe would be a search; None where it may be a full batch.
+        # A probe carries at most this many conversions, since a refusal of more starts a bisection; None: a full batch.
         self.probe_size: int | None = None
 
     def ends_at(self, now: float) -> float:

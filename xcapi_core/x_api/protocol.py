@@ -151,7 +151,7 @@ Verdict = (
 
 
 class _Success(msgspec.Struct):
-    # Whatever stands there: an odd count or id must not make conversions that X may have look undelivered.
+    # Of any type: an odd count or id must not make conversions that X may have look undelivered.
     data: object = msgspec.UNSET
     errors: object = msgspec.UNSET
 

@@ -31,8 +31,8 @@ class WaitingQueue:
 
     def __init__(self) -> None:
         self._waiting: deque[Waiting] = deque()
-        # Nobody's time runs out before this. May be too early, never too late: it is worked out anew only when the
-        # queue is passed over anyway.
+        # No conversion's time runs out before this. It may be too early, never too late: it is worked out anew only
+        # where the whole queue is looked at anyway.
         self.earliest = math.inf
 
     def __len__(self) -> int:
