@@ -57,6 +57,8 @@ def test_what_no_conversion_causes_is_known_by_x_s_documented_words(status: int,
         (404, "NOT_FOUND", "Event tag not found"),
         (404, "", ""),
         (400, "ROUTE_NOT_FOUND", ""),
+        (410, "ROUTE_NOT_FOUND", ""),
+        (404, "UNKNOWN", ""),
         (400, "INVALID_PARAMETER", "Request body could not be parsed"),
         (422, "MALFORMED_REQUEST", ""),
         (405, "METHOD_NOT_ALLOWED", ""),
@@ -75,6 +77,7 @@ def test_words_that_x_never_documented_are_looked_into(status: int, code: str, m
 def test_a_user_without_a_role_in_the_account_is_a_matter_of_the_keys() -> None:
     assert is_about_access(404, [XError(code="NOT_FOUND", message=NO_ACCESS)])
     assert not is_about_access(400, [XError(code="NOT_FOUND", message=NO_ACCESS)])
+    assert not is_about_access(422, [XError(code="NOT_FOUND", message=NO_ACCESS)])
 
 
 @pytest.mark.parametrize(
@@ -108,11 +111,22 @@ def test_a_publisher_cannot_make_its_tag_look_like_refused_keys(message: str) ->
         ('Expected Time in yyyy-MM-ddTHH:mm:ss.SSSZ, got "2026" for conversion_time', wire(conversion_time="2026")),
         ('got "a" for description" for description', wire(description='a" for description')),
         ("value (5) is too small for price_currency (EUR)", wire(value="5", price_currency="EUR")),
+        ("value (5)price_currency (EUR)", wire(value="5", price_currency="EUR")),
+        ("description () is no good", wire(description="")),
+        ("EVENT_ID (a\nb) IS NOT A SINGLE EVENT TAG (SET)", wire(event_id="a\nb")),
+        (f"{'value (9) ' * 16}is no good", wire(value="9")),
+        ("value (7) is no good".ljust(4096), wire(value="7")),
     ],
 )
 def test_who_alone_has_all_that_an_error_quotes_is_named(message: str, culprit: bytes) -> None:
     fine = wire(event_id="fine", conversion_time="2027", value="5", price_currency="USD")
     assert named(message, fine, culprit, fine) == {1: (XError(message=message),)}
+
+
+def test_who_has_all_of_three_values_is_named_and_not_who_has_two_of_them() -> None:
+    message = "value (5), number_items (3) and price_currency (EUR) do not go together"
+    whole = wire(value="5", number_items=3, price_currency="EUR")
+    assert list(named(message, wire(value="5", number_items=4, price_currency="EUR"), whole)) == [1]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +139,11 @@ def test_who_alone_has_all_that_an_error_quotes_is_named(message: str, culprit: 
         ("conversion_id (a) repeats conversion_id (b)", wire(conversion_id="a")),
         ("At least one user identifier must be provided", wire(description="user")),
         ("event_id (abc", wire(event_id="abc")),
+        ("event_id (abc) is not a single event tag (SET)", wire(event_id="abcd")),
+        ("conversion_id (a) is no good", wire(conversion_id="tw-o8z6j-a")),
+        ("twclid (a) is no good", wire(identifiers=[{"twclid": "tw-o8z6j-a"}])),
+        (f"{'value (5) ' * 17}is no good", wire(value="5")),
+        ("value (5) is no good".ljust(4097), wire(value="5")),
     ],
 )
 def test_who_has_only_part_of_it_is_not_named(message: str, others: bytes) -> None:
@@ -176,6 +195,22 @@ def test_who_shares_the_value_of_a_documented_error_shares_the_accusation() -> N
     assert named(message, *wires) == {}
 
 
+def test_who_shares_the_value_of_two_documented_errors_is_accused_once() -> None:
+    errors = [
+        XError(code="NOT_FOUND", message="event_id (wrong) does not belong to provided account"),
+        XError(code="INVALID_PARAMETER", message="event_id (wrong) is not a single event tag (SET)"),
+    ]
+    accusation = accuse(errors, [wire(event_id="wrong"), wire(event_id="right"), wire(event_id="wrong")])
+    assert [members for _, members in accusation.shared] == [[0, 2]]
+
+
+def test_whose_members_are_all_named_is_no_shared_accusation() -> None:
+    tag = XError(message="event_id (wrong) is not a single event tag (SET)")
+    emails = [XError(message=f"hashed_email ({text}) is not a valid SHA-256 hash") for text in "ab"]
+    wires = [wire(event_id="wrong", identifiers=[{"hashed_email": text}]) for text in "ab"]
+    assert accuse([tag, *emails], wires).shared == []
+
+
 def test_values_in_another_spelling_are_apart_since_x_may_take_one_of_them() -> None:
     message = "event_id (wrong) is not a single event tag (SET)"
     assert shared(message, wire(event_id="WRONG"), wire(event_id="wrong"), wire(event_id="WRONG")) == [[0, 2], [1]]
@@ -219,14 +254,22 @@ def test_nobody_is_named_in_the_place_of_the_one_that_x_quotes(values: list[str]
     [
         ("conversion_id (order-1) is no good", True),
         ('something about "7"', True),
+        ("something about (7)", True),
+        ("something about abcd", True),
+        ("something about abc", False),
+        ("order-1", True),
         ("number 7 of 20", False),
         ("At least one user identifier must be provided", False),
         ("", False),
     ],
 )
 def test_words_that_quote_a_value_are_told_from_those_that_fit_any_conversion(message: str, *, quotes: bool) -> None:
-    sent = wire(conversion_id="order-1", number_items=7)
+    sent = wire(conversion_id="order-1", number_items=7, description="abcd", search_string="abc")
     assert quotes_a_value([XError(message="generic"), XError(message=message)], sent) is quotes
+
+
+def test_of_x_s_words_the_first_four_thousand_characters_are_kept() -> None:
+    assert XError.from_json({"message": "a" * 5_000}).message == "a" * 4_096
 
 
 def test_x_s_words_show_in_no_repr() -> None:

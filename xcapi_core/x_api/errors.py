@@ -127,7 +127,7 @@ def accuse(errors: Sequence[XError], wires: Sequence[bytes]) -> Accusation:
         return Accusation(named={}, shared=())
     holders = _holders(wires)
     named: dict[int, tuple[XError, ...]] = {}
-    shared: dict[tuple[FieldValue, str], list[int]] = {}
+    shared: dict[tuple[FieldValue, str], dict[int, None]] = {}  # X says the same of one tag in two errors
     for error, pair in documented.items():
         exact = holders.get(pair, {})
         if len(exact) == 1:
@@ -135,9 +135,7 @@ def accuse(errors: Sequence[XError], wires: Sequence[bytes]) -> Accusation:
             named[index] = (*named.get(index, ()), error)
             continue
         for index, value in exact.items():
-            members = shared.setdefault((pair, value), [])
-            if index not in members[-1:]:
-                members.append(index)
+            shared.setdefault((pair, value), {})[index] = None
     readings = 0
     for error in others:
         readings += error.message.count(")") * error.message.count("(") + error.message.count('"') ** 2
