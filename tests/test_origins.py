@@ -167,7 +167,8 @@ def test_a_remainder_belongs_to_its_first_message_and_a_replay_to_itself(
             (0, 2, 3, 9),
         ),
         # The second part is missing: the third is of something else.
-        ({"xcapi_event_indices": "0", "xcapi_event_indices_3": "9"}, (0,)),
+        ({"xcapi_event_indices": "0", "xcapi_event_indices_3": "9", "format": "x"}, (0,)),
+        ({"xcapi_event_index": "600000"}, (600_000,)),
         ({"xcapi_event_indices": ""}, None),
         ({"xcapi_event_indices": "3-0,7"}, (7,)),
         ({"xcapi_event_indices": "0,"}, None),

@@ -15,7 +15,7 @@ _Result = TypeVar("_Result")
 
 
 class Hanging(AssertionError):  # noqa: N818 - a finding
-    """Whoever was awaited waits for something that can never happen."""
+    """What is awaited waits for something that can never happen."""
 
 
 class _Selector(selectors.SelectSelector):

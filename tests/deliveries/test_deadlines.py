@@ -1,4 +1,4 @@
-"""A delivery is answered in its time, whoever hangs; a shutdown answers who waits and acks nothing that X lacks."""
+"""A delivery is answered in its time, whatever hangs; a shutdown nacks what waits, and acks nothing that X lacks."""
 
 import asyncio
 
@@ -95,7 +95,7 @@ async def test_redelivery_that_finds_its_request_still_open_waits_for_that_answe
 # --- shutdown ---
 
 
-async def test_whoever_waits_at_a_shutdown_is_answered_and_what_is_on_its_way_is_waited_for() -> None:
+async def test_shutdown_nacks_what_waits_and_lets_requests_in_flight_finish() -> None:
     batch = BatchSettings(max_conversions=2, max_in_flight=1)
     rig = HandlerRig(FakeX(latency_s=0.1), batch=batch)
     on_its_way = asyncio.create_task(rig.handler.handle(message(event("c1"), message_id="1")))

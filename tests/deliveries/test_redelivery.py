@@ -1,4 +1,4 @@
-"""A message comes back: what is settled stays settled, and only the rest is sent or published."""
+"""A message comes back: what is settled stays settled, and only what is left is sent or published."""
 
 import asyncio
 

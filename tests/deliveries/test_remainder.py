@@ -1,4 +1,4 @@
-"""What must wait is handed over, and the rest of its message is done: once, whoever brings it again."""
+"""What must wait is handed over, once, and its message is acked, however often it is delivered."""
 
 import asyncio
 import json

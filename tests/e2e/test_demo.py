@@ -45,7 +45,7 @@ def test_every_event_ends_where_it_should(pubsub: str) -> None:
     report = json.loads(result.stdout)  # one document, and nothing else
     assert (report["ok"], report["problems"]) == (True, [])
     acts = {act["title"]: act for act in report["acts"]}
-    # 501 events leave in two or three requests to begin with; what a search costs in 500 is tested where it is made.
+    # 501 events leave in two or three requests to begin with; what a bisection of 500 costs is tested in tests/x_api.
     assert acts["X refuses 1 of 501 and names it"]["requests"] <= 3 + 2
     assert acts["X refuses 1 of 501, not saying which"]["requests"] <= 12 + 2
     ends = {(end["end"], end["why"].partition(":")[0]) for act in report["acts"] for end in act["ends"]}

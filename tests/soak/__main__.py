@@ -86,7 +86,7 @@ def soak(
     restarts  messages of a hundred events, one of each for a pixel that is down, while instances end every
               few seconds: nothing may be sent twice, but for events that kill -9 found under way.
     """  # noqa: D301 - click's mark for a paragraph that is not to be wrapped
-    # A script reads stdout: whoever watches it at a terminal watches stderr.
+    # A script reads stdout: a person at the terminal watches stderr.
     console = Console(stderr=json_output)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH

@@ -33,7 +33,7 @@ _UNREADABLE = 0.01  # of the single events
 _NO_CONSENT = 0.03
 _INVALID = 0.01
 _REFUSED = 0.01
-_UNNAMED = 0.1  # of the refused: X names most of what it refuses, and a search for the others takes many requests
+_UNNAMED = 0.1  # of the refused: X names most of what it refuses, and a bisection for the others takes many requests
 _SECOND_PIXEL = 0.4
 _SECOND = "p9q7k"
 # Pub/Sub delivers at least once: so many acked messages come again, and as many twice at a time.

@@ -229,7 +229,7 @@ async def test_corrected_duplicate_of_a_refused_conversion_is_judged_for_itself(
     assert outcomes[1] == Delivered()
 
 
-async def test_stop_answers_whoever_waits_and_lets_the_request_in_flight_finish() -> None:
+async def test_stop_nacks_what_waits_and_lets_the_request_in_flight_finish() -> None:
     rig = Rig(FakeX(latency_s=0.1))
     first = rig.submit(conversion("in-flight"))
     await asyncio.sleep(0.02)

@@ -112,7 +112,7 @@ def test_request_that_returns_takes_along_all_that_waits(loop: VirtualLoop) -> N
     assert x.sizes == [1, 5]
 
 
-def test_whoever_waits_for_a_slot_is_answered_when_the_time_is_up(loop: VirtualLoop) -> None:
+def test_conversion_that_waits_for_a_slot_is_deferred_when_its_time_is_up(loop: VirtualLoop) -> None:
     rig, x = timed(loop, latency_s=9.0, batch=BatchSettings(max_in_flight=1))
 
     async def deliver() -> tuple[Outcome, float]:

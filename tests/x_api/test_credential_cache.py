@@ -80,7 +80,7 @@ async def test_without_any_keys_there_is_nothing_to_sign_with() -> None:
     await rig.cache.current(1)
 
 
-async def test_a_read_that_takes_too_long_is_given_up_and_serves_whoever_comes_later() -> None:
+async def test_a_read_that_takes_too_long_is_given_up_and_serves_later_deliveries() -> None:
     rig = Rig()
     rig.secrets.released = asyncio.Event()
     with pytest.raises(CredentialsUnavailable):

@@ -193,6 +193,8 @@ def test_who_shares_the_value_of_a_documented_error_shares_the_accusation() -> N
     wires = [wire(event_id="right"), wire(event_id="wrong"), wire(event_id="tw-o8z6j-wrong")]
     assert shared(message, *wires) == [[1, 2]]
     assert named(message, *wires) == {}
+    assert shared(message.upper(), *wires) == [[1, 2]]
+    assert shared(message.replace("wrong", "a\nb"), wire(event_id="a\nb"), wire(event_id="a\nb")) == [[0, 1]]
 
 
 def test_who_shares_the_value_of_two_documented_errors_is_accused_once() -> None:

@@ -38,7 +38,7 @@ class _Server(uvicorn.Server):
         self._stopping = stopping
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wake whoever waits inside the application, then stop as usual."""
+        """Wake the requests that wait inside the application, then stop as usual."""
         self._stopping.set()
         await super().shutdown(sockets)
 

@@ -1,4 +1,4 @@
-"""An HTTP request → the whole path: read, batch, send, search, dead-letter, ack; then what Pub/Sub delivers again."""
+"""An HTTP request → the whole path: read, batch, send, bisect, dead-letter, ack; then what Pub/Sub delivers again."""
 
 import base64
 import json

@@ -45,7 +45,7 @@ def test_a_second_signal_does_not_interrupt_the_clean_up_that_the_first_began() 
     assert cleaned_up == ["all"]
 
 
-def test_whoever_does_not_wait_for_the_end_leaves_nothing_behind_either() -> None:
+def test_nothing_is_left_behind_where_the_end_is_not_waited_for() -> None:
     """A program that does not care for SIGTERM, and somebody who presses Ctrl-C again."""
     command = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(1); time.sleep(99)"]
     process = ChildProcess(command, environment={"PYTHONUNBUFFERED": "1"})

@@ -51,7 +51,7 @@ Exits with 0 if every event ended where it should, 1 otherwise, 2 for wrong usag
 )
 def demo(*, json_output: bool, pubsub: PubsubChoice, timeout: float) -> None:
     """Run the demo; see the help text above."""
-    # A script reads stdout: whoever watches it at a terminal watches stderr.
+    # A script reads stdout: a person at the terminal watches stderr.
     console = OutputConsole(stderr=json_output)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH

@@ -19,7 +19,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What a dead letter must be; empty and None let everything pass. `limit` is for whoever counts."""
+    """What a dead letter must be; empty and None let everything pass. `limit` is for the caller that counts."""
 
     reasons: tuple[str, ...] = ()
     pixels: tuple[str, ...] = ()

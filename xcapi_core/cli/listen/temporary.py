@@ -48,7 +48,7 @@ def temporary_subscription(subscriber: SubscriberClient, topic: str) -> Iterator
 
 
 def remove_leftovers(subscriber: SubscriberClient, project: str) -> int:
-    """Remove what dead processes of this machine left; return how many. Whoever may not list them is not bothered."""
+    """Remove what dead processes of this machine left; return how many; without the right to list them, none."""
     mine = re.compile(rf"projects/[^/]+/subscriptions/{re.escape(_prefix())}(\d+)-[0-9a-f]+")
     removed = 0
     with suppress(exceptions.GoogleAPIError):

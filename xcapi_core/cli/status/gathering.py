@@ -81,7 +81,7 @@ class Snapshot:
 def gather(
     settings: Settings, project: str, since: timedelta, *, topic: str | None, subscription: str | None
 ) -> Snapshot:
-    """Ask whoever can be asked; what refuses becomes a trouble, and the rest is told all the same.
+    """Ask every service; a refusal becomes a trouble, and what the others say is shown all the same.
 
     `topic` and `subscription` are those of the events; the topic's subscriptions count where the latter is None.
     """

@@ -63,7 +63,7 @@ class _Totals:
 class Feed:
     """Collects events from the sandbox's requests and from `xcapi dev`. Safe across threads.
 
-    Requests are only put aside as they come, within bounds; whoever looks reads them. So a sandbox that nobody
+    Requests are only put aside as they come, within bounds, and read when the page asks. So a sandbox that nobody
     watches pays nothing for its console. Of the entries, the newest are kept, by count and by bytes.
     """
 

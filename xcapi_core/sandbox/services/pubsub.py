@@ -1,4 +1,4 @@
-"""What the demo and the tests need of Pub/Sub, whoever provides it: Google's emulator or the embedded one."""
+"""What the demo and the tests need of Pub/Sub, from Google's emulator or from the embedded one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

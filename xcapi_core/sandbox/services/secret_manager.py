@@ -41,7 +41,7 @@ class LocalSecretManager(LocalGrpcService):
         """Hold `payloads`, by secret, oldest first; several servers may share them.
 
         `guard` is asked for every payload, with the secret's name, and raises GrpcRefusal where the caller may not
-        have it: whoever knows this server's address is one caller.
+        have it: all who know this server's address are one caller.
         """
         super().__init__(
             {
