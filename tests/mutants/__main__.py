@@ -39,7 +39,6 @@ class _Score:
     module: str
     killed: int = 0
     equivalent: int = 0
-    stillborn: int = 0
     survivors: list[Mutant] = field(default_factory=list)
 
     @property
@@ -103,7 +102,6 @@ def _try_all(name: str, jobs: int) -> _Score | None:
         child, status = os.wait()
         mutant, end = running.pop(child), verdict(status)
         score.killed += end is End.KILLED
-        score.stillborn += end is End.STILLBORN
         if end is End.SURVIVED:
             score.survivors.append(mutant)
             _say(f"survived  {path.relative_to(ROOT)}:{mutant.line}\n  - {mutant.before}\n  + {mutant.after}")

@@ -33,11 +33,6 @@ class End(StrEnum):
     INVALID_EVENT = "invalid_event"
     INVALID_MESSAGE = "invalid_message"
 
-    @property
-    def is_dead_letter(self) -> bool:
-        """Whether it is the dead-letter topic."""
-        return self not in {End.DELIVERED, End.SKIPPED}
-
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:

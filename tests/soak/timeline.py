@@ -47,11 +47,6 @@ class Timeline:
         """The largest sample."""
         return max((one.memory_mb for one in self.samples if one.memory_mb is not None), default=None)
 
-    @property
-    def longest_wait_s(self) -> float:
-        """The longest wait of a message for its ack."""
-        return max((one.oldest_wait_s for one in self.samples), default=0.0)
-
     async def watch(
         self, memory_mb: Callable[[], float | None], oldest_wait_s: Callable[[], float], events: Callable[[], int]
     ) -> None:

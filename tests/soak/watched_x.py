@@ -48,7 +48,7 @@ class _Recorder(Recorder):
             )
 
 
-class _Walls(Patience):
+class _Pauses(Patience):
     """Remembers every time that was named."""
 
     def __init__(self, pauses: list[Pause]) -> None:
@@ -75,7 +75,7 @@ class WatchedX(SandboxServer):
         self._asked: list[Pause] = []
         super().__init__(config, on_request=self._note)
         self.engine.recorder = _Recorder(self.acceptances)
-        self.engine.patience = _Walls(self._asked)
+        self.engine.patience = _Pauses(self._asked)
 
     def _note(self, record: RequestRecord) -> None:
         # An answer is heard of, then its request, in one turn of the sandbox's loop.
