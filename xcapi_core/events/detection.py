@@ -1,14 +1,25 @@
-"""Which dialect an event is in, told by the names of its fields."""
+"""Which dialect an event is in, or a body of several, told by the names of its fields."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from xcapi_core.events.shapes import as_list
+from xcapi_core.events.decoding import decode_event
+from xcapi_core.events.elements import member_list
+from xcapi_core.events.envelopes import decoded_members, open_cloud_event
+from xcapi_core.events.fields import is_object
+from xcapi_core.events.shapes import as_list, without_unions
 
-__all__ = ["FORMATS", "Format", "format_of"]
+__all__ = ["ARRAYS", "FORMATS", "Format", "first_object", "format_of", "format_of_body"]
 
 Format = Literal["x", "ga4", "segment"]
 FORMATS: Final[tuple[Format, ...]] = ("x", "ga4", "segment")
+
+# What holds several events, in each dialect.
+ARRAYS: Final[Mapping[Format, tuple[str, ...]]] = {
+    "x": ("events", "conversions"),
+    "ga4": ("events", "conversions"),
+    "segment": ("batch", "events", "conversions"),
+}
 
 _SEGMENT_TYPES: Final = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 _GA4_NAMES: Final = frozenset({"params", "event_params", "client_id", "app_instance_id", "ip_override"})
@@ -23,3 +34,36 @@ def format_of(fields: Mapping[str, object]) -> Format:
     if not _GA4_NAMES.isdisjoint(fields) or any(name.startswith(_GA4_PREFIXES) for name in fields):
         return "ga4"
     return "x"
+
+
+def format_of_body(members: Mapping[str, bytes], *, unions: bool) -> Format:
+    """Return the dialect of an object by its members, and by the first of the events in it."""
+    form = format_of(_sketch(members, unions=unions))
+    if form != "x":
+        return form
+    for name in ARRAYS["x"]:
+        elements = member_list(members, name, unions=unions)
+        if elements is not None:
+            sample = first_object(elements, unions=unions)
+            # A Measurement Protocol body; X's own events have no name.
+            return "ga4" if name == "events" and "name" in sample else format_of(sample)
+    return "x"
+
+
+def first_object(elements: Iterable[bytes], *, unions: bool) -> Mapping[str, object]:
+    """Return the first element that is an object, decoded; an empty one where there is none."""
+    for element in elements:
+        if element.startswith(b"{"):
+            wrapped = open_cloud_event(element, unions=unions)
+            event = decode_event(element if wrapped is None else wrapped[1])
+            if unions:
+                event = without_unions(event)
+            if is_object(event):
+                return event
+    return {}
+
+
+def _sketch(members: Mapping[str, bytes], *, unions: bool) -> dict[str, object]:
+    """Return an object's names, with the values of those that tell a dialect."""
+    told = {name: members[name] for name in ("type", "batch") if name in members}
+    return {**dict.fromkeys(members), **decoded_members(told, unions=unions)}

@@ -1,12 +1,23 @@
 """The elements of an array and the members of an object, as the bytes that came, JSON or not."""
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
 from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE
+from xcapi_core.events.unpacking import text_within
 
-__all__ = ["MAX_EVENTS", "SUSPICIOUS_COMMAS", "UnsplittableError", "array_elements", "object_members"]
+__all__ = [
+    "MAX_EVENTS",
+    "SUSPICIOUS_COMMAS",
+    "UnsplittableError",
+    "array_elements",
+    "is_indexed",
+    "list_within",
+    "member_list",
+    "object_members",
+]
 
 # The smallest event that X could take has 29 bytes, so 10 MB hold no more than this many; more is rubbish by the
 # million, and would cost memory by the gigabyte.
@@ -22,6 +33,7 @@ _MOST_MARKS = 4_000_000
 _STRUCTURE = re.compile(rb'"[^"]*"|["\[\]{},]')
 _CLOSER = {ord("["): ord("]"), ord("{"): ord("}")}
 _QUOTE, _COMMA = ord('"'), ord(",")
+_INDEXED = re.compile(rb'\{\s*"[0-9]+"\s*:')
 _MEMBER = re.compile(rb'"([^"\\]{0,64})"[ \t\r\n]*:[ \t\r\n]*')
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
@@ -65,6 +77,41 @@ def object_members(data: bytes) -> dict[str, bytes]:
             pass
     members = ((_MEMBER.match(child), child) for child in _children(data))
     return {key[1].decode("utf-8", "replace"): child[key.end() :] for key, child in members if key}
+
+
+def member_list(members: Mapping[str, bytes], name: str, *, unions: bool) -> list[bytes] | None:
+    """Return the elements of a member that stands for a list, None where there is none. Raises UnsplittableError."""
+    value = members.get(name)
+    if value is None:
+        return None
+    if not value.startswith(b'"'):
+        return list_within(value, unions=unions)
+    try:
+        return list_within(text_within(value), unions=unions)
+    except UnsplittableError:
+        return None  # a text that only begins like a list
+
+
+def list_within(value: bytes, *, unions: bool) -> list[bytes] | None:
+    """Return the elements of what stands for a list, None where nothing does.
+
+    That is an array, an object with digits for keys, or with `unions` Avro's union. Raises UnsplittableError.
+    """
+    if value.startswith(b"["):
+        return array_elements(value)
+    if not value.startswith(b"{"):
+        return None
+    if unions and (inner := object_members(value)).keys() == {"array"}:
+        return list_within(inner["array"], unions=unions)
+    if not is_indexed(value):
+        return None
+    indexed = object_members(value)
+    return list(indexed.values()) if all(key.isascii() and key.isdigit() for key in indexed) else None
+
+
+def is_indexed(value: bytes) -> bool:
+    """Tell whether an object begins like a list that was written with digits for keys."""
+    return _INDEXED.match(value) is not None
 
 
 def _children(data: bytes) -> list[bytes]:

@@ -4,15 +4,23 @@ A Measurement Protocol body, a Segment batch, an array of either, `{"events": [â
 events. An event that came alone stays as it is, byte for byte. Elements may be anything, rubbish that is no JSON too.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
 import msgspec
 
 from xcapi_core.events.decoding import decode_event
-from xcapi_core.events.detection import FORMATS, Format, format_of
-from xcapi_core.events.elements import MAX_EVENTS, SUSPICIOUS_COMMAS, UnsplittableError, array_elements, object_members
+from xcapi_core.events.detection import ARRAYS, FORMATS, Format, first_object, format_of, format_of_body
+from xcapi_core.events.elements import (
+    MAX_EVENTS,
+    SUSPICIOUS_COMMAS,
+    UnsplittableError,
+    array_elements,
+    is_indexed,
+    list_within,
+    member_list,
+    object_members,
+)
 from xcapi_core.events.envelopes import Envelope, decoded_members, make_envelope, open_cloud_event
 from xcapi_core.events.fields import is_object
 from xcapi_core.events.shapes import has_unions, without_unions
@@ -23,12 +31,6 @@ from xcapi_core.records import Record
 
 __all__ = ["RawMessage", "Unreadable", "lone_format", "split_message"]
 
-# What holds several events, in each dialect.
-_ARRAYS: Final[Mapping[Format, tuple[str, ...]]] = {
-    "x": ("events", "conversions"),
-    "ga4": ("events", "conversions"),
-    "segment": ("batch", "events", "conversions"),
-}
 # What only an event has: with it, an array of such a name is just one of the event's fields.
 _EVENT_NAMES: Final[Mapping[Format, tuple[str, ...]]] = {
     "x": (),
@@ -36,7 +38,6 @@ _EVENT_NAMES: Final[Mapping[Format, tuple[str, ...]]] = {
     "segment": ("event", "properties", "traits"),
 }
 _MARKS: Final = tuple(f'"{name}"'.encode() for name in ("events", "conversions", "batch", "specversion"))
-_INDEXED = re.compile(rb'\{\s*"[0-9]+"\s*:')
 _DEEPEST = 3  # a CloudEvent in an array, a body in it
 
 RawEvent = tuple[Envelope | None, bytes]
@@ -121,7 +122,7 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
         raise UnsplittableError("neither an object nor an array")
     if depth > _DEEPEST:
         return _lone(data, whole, form, unions=unions)
-    if _INDEXED.match(data) and (elements := _list_within(data, unions=unions)) is not None:
+    if is_indexed(data) and (elements := list_within(data, unions=unions)) is not None:
         return _split_array(elements, data, form, unions=unions, depth=depth)
     if not any(mark in data for mark in _MARKS):
         return _lone(data, whole, form, unions=unions)
@@ -138,13 +139,13 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
         events = tuple([(around[id(envelope)], event) for envelope, event in split.events])
         return msgspec.structs.replace(split, events=events)
     members = object_members(data)
-    form = form or _detected(members, unions=unions)
+    form = form or format_of_body(members, unions=unions)
     held = _events_of_body(members, whole, form, unions=unions)
     return _lone(data, whole, form, unions=unions) if held is None else RawMessage(format=form, events=tuple(held))
 
 
 def _split_array(elements: list[bytes], data: bytes, form: Format | None, *, unions: bool, depth: int) -> RawMessage:
-    form = form or format_of(_first_object(elements, unions=unions))
+    form = form or format_of(first_object(elements, unions=unions))
     if not any(mark in data for mark in _MARKS):
         return RawMessage(format=form, events=tuple([(None, element) for element in elements]))
     events: list[RawEvent] = []
@@ -175,7 +176,7 @@ def _lone(data: bytes, whole: bytes, form: Format | None, *, unions: bool) -> Ra
     if is_object(event):
         return RawMessage(format=form or format_of(event), events=((None, whole),), decoded=event)
     if form in (None, "x"):
-        form = form or _detected(object_members(data), unions=unions)
+        form = form or format_of_body(object_members(data), unions=unions)
         if form == "x":
             return Unreadable(event if isinstance(event, Problem) else _not_an_object())
     return RawMessage(format=form, events=((None, whole),), decoded=event)
@@ -189,9 +190,7 @@ def _events_of_body(members: dict[str, bytes], whole: bytes, form: Format, *, un
     """Return a body's events, None where the object is an event itself."""
     if any(name in members for name in _EVENT_NAMES[form]):
         return None
-    found = [
-        (name, list_) for name in _ARRAYS[form] if (list_ := _member_list(members, name, unions=unions)) is not None
-    ]
+    found = [(name, list_) for name in ARRAYS[form] if (list_ := member_list(members, name, unions=unions)) is not None]
     if not found:
         return None
     around = {name: value for name, value in members.items() if name not in dict(found)}
@@ -201,32 +200,6 @@ def _events_of_body(members: dict[str, bytes], whole: bytes, form: Format, *, un
     lone = whole if len(elements) == 1 else b""
     envelope = make_envelope(around, array, unions=unions, lone=lone) if around or lone else None
     return [(envelope, element) for element in elements]
-
-
-def _member_list(members: Mapping[str, bytes], name: str, *, unions: bool) -> list[bytes] | None:
-    value = members.get(name)
-    if value is None:
-        return None
-    if not value.startswith(b'"'):
-        return _list_within(value, unions=unions)
-    try:
-        return _list_within(text_within(value), unions=unions)
-    except UnsplittableError:
-        return None  # a text that only begins like a list
-
-
-def _list_within(value: bytes, *, unions: bool) -> list[bytes] | None:
-    """Return the elements of what stands for a list, None where nothing does."""
-    if value.startswith(b"["):
-        return array_elements(value)
-    if not value.startswith(b"{"):
-        return None
-    if unions and (inner := object_members(value)).keys() == {"array"}:
-        return _list_within(inner["array"], unions=unions)
-    if not _INDEXED.match(value):
-        return None
-    indexed = object_members(value)
-    return list(indexed.values()) if all(key.isascii() and key.isdigit() for key in indexed) else None
 
 
 def _within(cloud_event: Envelope, envelope: Envelope | None, lone: bytes, *, is_list: bool) -> Envelope:
@@ -239,34 +212,3 @@ def _within(cloud_event: Envelope, envelope: Envelope | None, lone: bytes, *, is
         outer=cloud_event.outer,
         lone=lone,
     )
-
-
-def _detected(members: Mapping[str, bytes], *, unions: bool) -> Format:
-    form = format_of(_sketch(members, unions=unions))
-    if form != "x":
-        return form
-    for name in _ARRAYS["x"]:
-        elements = _member_list(members, name, unions=unions)
-        if elements is not None:
-            sample = _first_object(elements, unions=unions)
-            # A Measurement Protocol body; X's own events have no name.
-            return "ga4" if name == "events" and "name" in sample else format_of(sample)
-    return "x"
-
-
-def _sketch(members: Mapping[str, bytes], *, unions: bool) -> dict[str, object]:
-    """Return an object's names, with the values of those that tell a dialect."""
-    told = {name: members[name] for name in ("type", "batch") if name in members}
-    return {**dict.fromkeys(members), **decoded_members(told, unions=unions)}
-
-
-def _first_object(elements: Iterable[bytes], *, unions: bool) -> Mapping[str, object]:
-    for element in elements:
-        if element.startswith(b"{"):
-            wrapped = open_cloud_event(element, unions=unions)
-            event = decode_event(element if wrapped is None else wrapped[1])
-            if unions:
-                event = without_unions(event)
-            if is_object(event):
-                return event
-    return {}
