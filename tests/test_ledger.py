@@ -50,11 +50,22 @@ def test_beyond_its_capacity_the_ledger_keeps_the_newest() -> None:
 
 def test_ledger_keeps_a_quarter_of_a_million_conversions_and_half_of_them_for_certain() -> None:
     ledger = Ledger()
-    ledger.add(range(1_000_000), now=0.0)
-    known = sum(ledger.has(key, now=0.0) for key in range(1_000_000))
-    assert 131_072 <= known <= 262_144
-    assert all(ledger.has(key, now=0.0) for key in range(1_000_000 - 131_072, 1_000_000))
-    assert sum(key.bit_length() > 56 for key in map(ledger.digest, range(100))) > 90, "64 bits"
+    ledger.add(range(4 * 131_072), now=0.0)
+    assert [ledger.has(key, now=0.0) for key in range(4 * 131_072)] == [False] * 262_144 + [True] * 262_144
+    ledger.add([0], now=0.0)
+    assert sum(ledger.has(key, now=0.0) for key in range(4 * 131_072)) == 131_072 + 1
+
+
+def test_smallest_ledger_keeps_the_newest_two() -> None:
+    ledger = Ledger(capacity=1)
+    ledger.add([1, 2, 3], now=0.0)
+    assert [ledger.has(key, now=0.0) for key in (1, 2, 3)] == [False, True, True]
+
+
+def test_digests_have_64_bits() -> None:
+    lengths = [Ledger().digest(number).bit_length() for number in range(100)]
+    assert max(lengths) <= 64
+    assert sum(length > 56 for length in lengths) > 90
 
 
 def test_digests_of_two_processes_differ_so_that_nobody_can_aim_for_a_collision() -> None:

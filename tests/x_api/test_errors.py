@@ -270,6 +270,18 @@ def test_words_that_quote_a_value_are_told_from_those_that_fit_any_conversion(me
     assert quotes_a_value([XError(message="generic"), XError(message=message)], sent) is quotes
 
 
+@pytest.mark.parametrize(
+    ("brackets", "quotes", "read"),
+    [(100, 0, True), (142, 0, False), (0, 100, True), (0, 150, False), (105, 110, False)],
+)
+def test_work_on_words_full_of_brackets_and_quotation_marks_is_limited(
+    brackets: int, quotes: int, *, read: bool
+) -> None:
+    hostile = XError(message="value (" + "(" * brackets + ")" * brackets + '"' * quotes)
+    plain = XError(message="value (5) is no good")
+    assert accuse([hostile, plain], [wire(value="5"), wire(value="6")]).named == ({0: (plain,)} if read else {})
+
+
 def test_of_x_s_words_the_first_four_thousand_characters_are_kept() -> None:
     assert XError.from_json({"message": "a" * 5_000}).message == "a" * 4_096
 
