@@ -20,8 +20,6 @@ _FUTURE: Final = timedelta(hours=48)
 def settled_time(given: object, path: str, source: EventSource, dropped: list[Drop]) -> datetime | Problem:
     """Return the time that an event gives, or the problem with it."""
     time = read_time(given, source.publish_time)
-    if time is not None and time <= source.publish_time:
-        return time
     if time is None:
         return Problem(
             path=path,

@@ -5,10 +5,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from xcapi_core.events.consent_signals import Consent, Signals, plan_of
+from xcapi_core.events.consent_signals import Consent, Signals
 from xcapi_core.events.fields import is_object
 
-__all__ = ["UNSAID", "Consent", "Judgement", "allows", "is_silent", "judge", "may_send"]
+__all__ = ["UNSAID", "Consent", "Judgement", "allows", "judge", "may_send"]
 
 Policy = Literal["respect", "require", "ignore"]
 
@@ -25,11 +25,6 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 
 
 UNSAID: Final = Judgement(Consent.UNSAID)
-
-
-def is_silent(event: object) -> bool:
-    """Tell whether no name in an event's own fields could be a signal, or hold one."""
-    return is_object(event) and not plan_of(tuple(event))
 
 
 def judge(*places: object, categories: Sequence[str]) -> Judgement:

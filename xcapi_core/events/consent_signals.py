@@ -10,7 +10,7 @@ from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import cut_invisible, is_absent, is_object, json_in_text
 from xcapi_core.events.shapes import as_list
 
-__all__ = ["SIGNAL_NAMES", "Consent", "Signals", "is_signal", "plan_of", "squeezed"]
+__all__ = ["SIGNAL_NAMES", "Consent", "Signals", "is_signal", "is_silent", "squeezed"]
 
 
 class Consent(Enum):
@@ -50,7 +50,7 @@ class Signals:
 
     def add_place(self, place: Mapping[str, object]) -> None:
         """Add an object whose fields may be signals."""
-        if plan := plan_of(tuple(place)):
+        if plan := _plan_of(tuple(place)):
             self._places.append((place, plan))
 
     def read(self) -> list[Consent]:
@@ -357,7 +357,12 @@ _MOST_NAME_CHARACTERS: Final = 4_000
 _plans: Final[dict[tuple[str, ...], _Plan]] = {}
 
 
-def plan_of(names: tuple[str, ...]) -> _Plan:
+def is_silent(event: object) -> bool:
+    """Tell whether no name in an event's own fields could be a signal, or hold one."""
+    return isinstance(event, dict) and not _plan_of(tuple(event))
+
+
+def _plan_of(names: tuple[str, ...]) -> _Plan:
     """Return the names that are signals or places, each with its reader."""
     plan = _plans.get(names)
     if plan is None:

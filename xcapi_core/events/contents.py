@@ -6,7 +6,7 @@ from typing import Final
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import is_object, read_id, read_text
 from xcapi_core.events.money import read_amount, read_count, read_currency, wire_amount
-from xcapi_core.events.names import Table, says_nothing, spread
+from xcapi_core.events.names import Names, Table, says_nothing, spread
 from xcapi_core.events.shapes import as_list, as_object
 
 __all__ = ["LARGEST_SUM", "PRICE_NAMES", "ContentLine", "read_content_ids", "read_contents", "sum_of_counts"]
@@ -15,22 +15,6 @@ ContentLine = dict[str, str | int]
 
 _FREE_TEXTS: Final = ("content_name", "content_type", "content_group_id")
 PRICE_NAMES: Final = ("content_price", "item_price", "price")
-# By X's fields, in their order: X's name first, then GA4's, then what shops say, then that of RudderStack's own
-# destination. A currency is the whole sale's.
-_LINES: Final = Table(
-    spread(
-        (0,),
-        {
-            "content_id": ("content_id", "item_id", "product_id", "sku", "id"),
-            "content_name": ("content_name", "item_name", "name"),
-            "content_type": ("content_type", "item_category", "category", "type"),
-            "content_group_id": ("content_group_id", "item_group_id", "groupId"),
-            "content_price": PRICE_NAMES,
-            "num_items": ("num_items", "quantity"),
-            "currency": ("price_currency", "currency", "conversion_currency"),
-        },
-    )
-)
 LARGEST_SUM = 2**31 - 1
 
 
@@ -46,7 +30,12 @@ def read_contents(lines: object, dropped: list[Drop], currencies: set[str]) -> l
     if not isinstance(lines, list):
         dropped.append(Drop.INVALID_CONTENTS)
         return []
-    return [line for raw in lines if (line := _read_line(raw, dropped, currencies))]
+    contents: list[ContentLine] = []
+    for raw in lines:
+        line = _read_line(raw, dropped, currencies)
+        if line:
+            contents.append(line)
+    return contents
 
 
 def read_content_ids(content_ids: object, content_type: object, dropped: list[Drop]) -> list[ContentLine]:
@@ -83,19 +72,19 @@ def _read_line(raw: object, dropped: list[Drop], currencies: set[str]) -> Conten
         dropped.append(Drop.INVALID_CONTENT)
         return None
     line: ContentLine = {}
-    for kind, entries in _LINES.plan((raw,)).items():
-        read, unreadable = _LINE_READERS[kind]
-        for _, name in entries:
-            value = raw[name]
-            found = read(value)
-            if found is not None:
-                line[kind] = found
-                break
+    for kind, read, name, others in _LINES.plan((raw,)):
+        value = raw[name]
+        found = read(value)
+        for other in others if found is None else ():
             if not says_nothing(value):
-                # A template's leftover in a name is no mistake of the line's; in an id it is.
-                if kind not in _FREE_TEXTS or not isinstance(value, str):
-                    dropped.append(unreadable)
                 break
+            value = raw[other]
+            found = read(value)
+        if found is not None:
+            line[kind] = found
+        # A template's leftover in a name is no mistake of the line's; in an id it is.
+        elif not says_nothing(value) and not (kind in _FREE_TEXTS and isinstance(value, str)):
+            dropped.append(_UNREADABLE_LINE[kind])
     if "currency" in line:
         currencies.add(str(line.pop("currency")))
     if not line:
@@ -108,11 +97,47 @@ def _read_price(value: object) -> str | None:
     return None if price is None else wire_amount(price)
 
 
+_Step = tuple[str, Callable[[object], str | int | None], str, tuple[str, ...]]
 # How the values of each kind are read, and what it is called where something is there that cannot be read.
-_LINE_READERS: Final[Mapping[str, tuple[Callable[[object], str | int | None], Drop]]] = {
-    "content_id": (read_id, Drop.INVALID_CONTENT_ID),
-    **dict.fromkeys(_FREE_TEXTS, (read_text, Drop.INVALID_CONTENT_FIELD)),
-    "content_price": (_read_price, Drop.INVALID_CONTENT_PRICE),
-    "num_items": (read_count, Drop.INVALID_CONTENT_COUNT),
-    "currency": (read_currency, Drop.INVALID_CONTENT_FIELD),
+_LINE_READERS: Final[Mapping[str, Callable[[object], str | int | None]]] = {
+    "content_id": read_id,
+    **dict.fromkeys(_FREE_TEXTS, read_text),
+    "content_price": _read_price,
+    "num_items": read_count,
+    "currency": read_currency,
 }
+_UNREADABLE_LINE: Final[Mapping[str, Drop]] = {
+    "content_id": Drop.INVALID_CONTENT_ID,
+    **dict.fromkeys((*_FREE_TEXTS, "currency"), Drop.INVALID_CONTENT_FIELD),
+    "content_price": Drop.INVALID_CONTENT_PRICE,
+    "num_items": Drop.INVALID_CONTENT_COUNT,
+}
+
+
+def _plan_line(names: Names) -> tuple[_Step, ...]:
+    """Return for each kind of value how it is read, the name that comes first, and the others."""
+    return tuple(
+        [
+            (kind, _LINE_READERS[kind], entries[0][1], tuple([name for _, name in entries[1:]]))
+            for kind, entries in names.items()
+        ]
+    )
+
+
+# By X's fields, in their order: X's name first, then GA4's, then what shops say, then that of RudderStack's own
+# destination. A currency is the whole sale's.
+_LINES: Final = Table(
+    spread(
+        (0,),
+        {
+            "content_id": ("content_id", "item_id", "product_id", "sku", "id"),
+            "content_name": ("content_name", "item_name", "name"),
+            "content_type": ("content_type", "item_category", "category", "type"),
+            "content_group_id": ("content_group_id", "item_group_id", "groupId"),
+            "content_price": PRICE_NAMES,
+            "num_items": ("num_items", "quantity"),
+            "currency": ("price_currency", "currency", "conversion_currency"),
+        },
+    ),
+    _plan_line,
+)

@@ -22,11 +22,16 @@ def keeps_from_x(call: Mapping[str, object], batch: Mapping[str, object], contex
     The call's own `integrations` win over its batch's. The consent manager's `destinationPreferences` in its context
     say the same, destination by destination.
     """
-    shared, own = as_object(batch.get("integrations")), as_object(call.get("integrations"))
-    integrations = {**(shared if is_object(shared) else {}), **(own if is_object(own) else {})}
-    if integrations and integrations != _ALL and _keeps(integrations):
-        return True
-    consent = as_object(context.get("consent"))
+    shared, own = batch.get("integrations"), call.get("integrations")
+    if shared is not None or (own is not None and own != _ALL):
+        shared, own = as_object(shared), as_object(own)
+        integrations = {**(shared if is_object(shared) else {}), **(own if is_object(own) else {})}
+        if integrations and _keeps(integrations):
+            return True
+    consent = context.get("consent")
+    if consent is None:
+        return False
+    consent = as_object(consent)
     preferences = as_object(consent.get("destinationPreferences")) if is_object(consent) else None
     return is_object(preferences) and any(_is_off(value) for name, value in preferences.items() if _is_x(name))
 

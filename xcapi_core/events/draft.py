@@ -14,10 +14,10 @@ from xcapi_core.events.dedup import derived_conversion_id
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import is_absent, is_no_amount, kind_of, read_id, read_text
 from xcapi_core.events.money import read_amount, read_count, read_currency, read_micros, wire_amount
-from xcapi_core.events.names import Places, Plan
+from xcapi_core.events.names import Names, Places
 from xcapi_core.events.pages import page_url, source_url
 from xcapi_core.events.source import EventSource
-from xcapi_core.events.times import wire_time
+from xcapi_core.events.times import read_time, wire_time
 from xcapi_core.outcomes import Expired, Invalid
 from xcapi_core.problems import Problem
 from xcapi_core.records import Record
@@ -33,13 +33,13 @@ _encode: Final = msgspec.json.Encoder().encode
 class Draft(Record, frozen=True, gc=False):
     """One event of a dialect, read value by value.
 
-    `at` has for each place the path to it, for problems, and `plan` the names that the places have. What is left out
+    `at` has for each place the path to it, for problems, and `names` the names that are there. What is left out
     is noted in `dropped`.
     """
 
     places: Places
     at: Sequence[str]
-    plan: Plan
+    names: Names
     source: EventSource
     settings: Settings
     dropped: list[Drop] = msgspec.field(default_factory=list)
@@ -51,7 +51,7 @@ class Draft(Record, frozen=True, gc=False):
         other texts.
         """
         places = self.places
-        for place, name in self.plan.get(kind, ()):
+        for place, name in self.names.get(kind, ()):
             value = places[place][name]
             if isinstance(value, str):
                 if not value or value.isspace() or (is_nothing is not None and is_nothing(value)):
@@ -65,15 +65,15 @@ class Draft(Record, frozen=True, gc=False):
         self, pixel: PixelSettings, tag: str | Problem, identifiers: list[dict[str, str]] | Invalid
     ) -> Conversion | Invalid | Expired:
         """Return the whole, its wire form in the order of X's fields, or all that is wrong with it."""
-        plan, dropped = self.plan, self.dropped
-        time = self._time() if "time" in plan else self.source.publish_time
+        names, dropped = self.names, self.dropped
+        time = self._time() if "time" in names else self.source.publish_time
         max_age_hours = self.settings.max_event_age_hours
         if max_age_hours is not None and isinstance(time, datetime) and isinstance(tag, str):
             too_old = expired(time, self.source, max_age_hours)
             if too_old is not None:
                 return too_old
-        code = self._currency() if "currency" in plan else None
-        amount = self.amount() if "amount" in plan or "price" in plan else None
+        code = self._currency() if "currency" in names else None
+        amount = self.amount() if "amount" in names or "price" in names else None
         # Asked by what each should be: to tell that a value is no Problem takes several times as long.
         if not (
             isinstance(tag, str)
@@ -85,7 +85,7 @@ class Draft(Record, frozen=True, gc=False):
             of_identifiers = identifiers.problem if isinstance(identifiers, Invalid) else None
             first, *others = [part for part in (tag, time, of_identifiers, code, amount) if isinstance(part, Problem)]
             return Invalid(first, tuple(others))
-        own_id = self._own_id() if "key" in plan else None
+        own_id = self._own_id() if "key" in names else None
         conversion_id = own_id or read_text(self.source.conversion_id) or derived_conversion_id(self.source)
         of_lines: list[Drop] = []
         currencies: set[str] = set()
@@ -109,7 +109,7 @@ class Draft(Record, frozen=True, gc=False):
             wire["number_items"] = count
         if contents:
             wire["contents"] = contents
-        if not _TEXTS.isdisjoint(plan):
+        if not _TEXTS.isdisjoint(names):
             self._add_texts(wire)
         lone = len(identifiers) == 1
         return Conversion(
@@ -124,6 +124,11 @@ class Draft(Record, frozen=True, gc=False):
 
     def amount(self) -> Decimal | Problem | None:
         """Return the conversion's value, None for none."""
+        for place, name in self.names.get("amount", ()):
+            amount = _amount_of(name, self.places[place][name])
+            if amount is not None:
+                return amount
+            break
         found = self.first("amount")
         amount = None if found is None else _amount_of(found[1], found[2])
         if found is not None and amount is None and is_no_amount(found[2]):
@@ -142,21 +147,21 @@ class Draft(Record, frozen=True, gc=False):
 
     def contents(self, dropped: list[Drop], currencies: set[str]) -> list[ContentLine]:
         """Return the lines of goods."""
-        if "contents" in self.plan and (found := self.first("contents")) is not None:
+        if "contents" in self.names and (found := self.first("contents")) is not None:
             return read_contents(found[2], dropped, currencies)
-        if "content_ids" in self.plan and (found := self.first("content_ids")) is not None:
+        if "content_ids" in self.names and (found := self.first("content_ids")) is not None:
             kind = self.first("content_type")
             return read_content_ids(found[2], kind and kind[2], dropped)
         return []
 
     def count(self, contents: list[ContentLine]) -> int | None:
         """Return how many items there are: what the event says, else the sum of its lines."""
-        count = None
-        if "count" in self.plan and (found := self.first("count")) is not None:
+        if "count" in self.names and (found := self.first("count")) is not None:
             count = read_count(found[2])
-            if count is None:
-                self.dropped.append(Drop.INVALID_NUMBER_ITEMS)
-        return sum_of_counts(contents) if count is None and contents else count
+            if count is not None:
+                return count
+            self.dropped.append(Drop.INVALID_NUMBER_ITEMS)
+        return sum_of_counts(contents) if contents else None
 
     def page(self) -> object:
         """Return the address of the source's own kind, of which only scheme, host and path are sent; None for none."""
@@ -164,15 +169,20 @@ class Draft(Record, frozen=True, gc=False):
         return found and found[2]
 
     def _time(self) -> datetime | Problem:
+        place, name = self.names["time"][0]
+        publish_time = self.source.publish_time
+        time = read_time(self.places[place][name], publish_time)
+        if time is not None and time <= publish_time:
+            return time
         found = self.first("time")
         if found is None:
-            return self.source.publish_time
+            return publish_time
         place, name, given = found
         return settled_time(given, f"{self.at[place]}{name}", self.source, self.dropped)
 
     def _own_id(self) -> str | None:
         """Return the publisher's own dedup key, None where there is none."""
-        for place, name in self.plan["key"]:
+        for place, name in self.names["key"]:
             value = self.places[place][name]
             own = read_id(value)
             if own is not None and not (name == "event_id" and own.lower().startswith("tw-")):
@@ -183,7 +193,7 @@ class Draft(Record, frozen=True, gc=False):
 
     def _currency(self) -> str | Problem | None:
         """Return the currency that the event names, None for none."""
-        place, name = self.plan["currency"][0]
+        place, name = self.names["currency"][0]
         code = read_currency(self.places[place][name])
         if code is not None:
             return code
@@ -215,16 +225,16 @@ class Draft(Record, frozen=True, gc=False):
 
     def _add_texts(self, wire: dict[str, object]) -> None:
         """Add the texts about the event and the page as far as they are usable."""
-        plan = self.plan
-        if "description" in plan:
+        names = self.names
+        if "description" in names:
             self._add_text(wire, "description", "description", Drop.INVALID_DESCRIPTION)
-        if "url" in plan and (found := self.first("url")) is not None:
+        if "url" in names and (found := self.first("url")) is not None:
             text = read_text(found[2])
             self._add_url(wire, text and source_url(text))
         elif (address := self.page()) is not None:
             text = read_text(address)
             self._add_url(wire, text and page_url(text))
-        if "search" in plan:
+        if "search" in names:
             self._add_text(wire, "search", "search_string", Drop.INVALID_SEARCH_STRING)
 
     def _add_url(self, wire: dict[str, object], url: str | None) -> None:

@@ -4,7 +4,7 @@ Sources: GA4 Measurement Protocol reference; Tag Manager, "Common event data"; "
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from xcapi_core.conversions import Conversion
@@ -16,7 +16,15 @@ from xcapi_core.events.fields import is_absent, is_object, kind_of, read_text
 from xcapi_core.events.identity import Identity
 from xcapi_core.events.names import CLICK_IDS, OVERRIDES, PERSON, Names, Table, merged, spread
 from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id, is_scanner, not_a_body, path_within
-from xcapi_core.events.person import add_click_id, add_first, add_kinds, identifiers_of, lone_identifier
+from xcapi_core.events.person import (
+    EventPlan,
+    add_click_id,
+    add_first,
+    add_kinds,
+    identifiers_of,
+    lone_identifier,
+    plan_event,
+)
 from xcapi_core.events.shapes import as_list, as_object
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import SYNONYMS, find_tag
@@ -100,18 +108,18 @@ def read_ga4(
     if tag is None:
         return Skipped(SkipReason.UNWANTED)
     plan = table_of(pixel.conversion_id_from).plan(opened.places)
-    draft = Draft(places=opened.places, at=opened.at, plan=plan, source=source, settings=settings)
-    identifiers = _identifiers(draft, settings.default_phone_region)
+    draft = Draft(places=opened.places, at=opened.at, names=plan.names, source=source, settings=settings)
+    identifiers = _identifiers(draft, plan, settings.default_phone_region)
     if isinstance(identifiers, Skipped):
         return identifiers
     return draft.conversion(pixel, tag, identifiers)
 
 
 @lru_cache(maxsize=256)
-def table_of(conversion_id_from: tuple[str, ...] | None) -> Table:
+def table_of(conversion_id_from: tuple[str, ...] | None) -> Table[EventPlan]:
     """Return the names of the dialect for a pixel's `conversion_id_from`."""
     names = dedup_names(conversion_id_from or (*DEDUP_KEYS, "event_id"))
-    return Table(merged(_NAMES, spread((*_OWN, _SALE), {"key": names})))
+    return Table(merged(_NAMES, spread((*_OWN, _SALE), {"key": names})), partial(plan_event, first_of=_FIRST_OF))
 
 
 def _not(value: object, path: str, expected: str) -> Problem:
@@ -149,10 +157,10 @@ def _exported(rows: object, path: str) -> Mapping[str, object] | Problem:
     return params
 
 
-def _identifiers(draft: Draft, phone_region: str | None) -> list[dict[str, str]] | Invalid | Skipped:
-    places, plan = draft.places, draft.plan
+def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> list[dict[str, str]] | Invalid | Skipped:
+    places, names = draft.places, plan.names
     if places[_USER] is not NOTHING:
-        lone = lone_identifier(places, plan, phone_region, _FIRST_OF)
+        lone = lone_identifier(places, plan, phone_region)
         if lone is not None:
             return [lone]
     identity = Identity(phone_region, draft.dropped)
@@ -160,9 +168,9 @@ def _identifiers(draft: Draft, phone_region: str | None) -> list[dict[str, str]]
         user = next((value for at in _INHERITED if not is_absent(value := places[at].get("user_data"))), None)
         if as_object(user) not in (None, {}):
             draft.dropped.append(Drop.INVALID_USER)
-    add_kinds(identity, places, plan, _PEOPLE)
+    add_kinds(identity, places, names, _PEOPLE)
     for kind in _FIRST_OF:
-        add_first(identity, places, plan, kind)
+        add_first(identity, places, names, kind)
     if not identity.twclid:
-        add_click_id(identity, places, plan)
+        add_click_id(identity, places, names)
     return identifiers_of(identity)

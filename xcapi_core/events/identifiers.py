@@ -21,15 +21,15 @@ _LETTERS: Final = (
 _LABEL: Final = rf"{_LETTERS}(?:-+{_LETTERS})*"
 _EMAIL: Final = re.compile(rf"[^{_NO_ATOM}]+@(?:{_LABEL}\.)+(?![0-9]+$){_LABEL}")
 # What nearly every address is: as it stands it matches the other pattern, once it is in lower case.
-_ORDINARY_EMAIL: Final = re.compile(r"[0-9A-Za-z._+-]+@(?:[0-9A-Za-z]+(?:-+[0-9A-Za-z]+)*\.)+[A-Za-z]+")
+_ORDINARY_EMAIL: Final = re.compile(r"[0-9A-Za-z._+-]++@(?:[0-9A-Za-z]++[.-])+(?<=\.)[A-Za-z]++")
 _LONGEST_EMAIL: Final = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 
 _DIGEST_LENGTH: Final = 64
 _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{64}")
 
 _CLICK_ID: Final = re.compile(r"[0-9A-Za-z_-]+")
-# As nearly all are, and as no word for nothing and no leftover is.
-_ORDINARY_CLICK_ID: Final = re.compile(r"(?=.*[1-9])(?!.*[uU][nN][dD])[0-9A-Za-z][0-9A-Za-z_-]*")
+# Longer than any one word for nothing.
+_LONG_CLICK_ID: Final = 20
 # A parameter of a query or a cookie among others, whose value may be JSON.
 _CLICK_ID_AMONG_OTHERS: Final = re.compile(r"(?:^|[?&;\s])_?twclid=(\{[^}]*\}|[^&;#\s]*)")
 _CLICK_ID_BEFORE_OTHERS: Final = re.compile(r"([0-9A-Za-z_%-]+)[&?#;]")
@@ -99,7 +99,14 @@ def read_twclid(value: object) -> str | Drop:
 
     Never hashed.
     """
-    if isinstance(value, str) and _ORDINARY_CLICK_ID.fullmatch(value):
+    # As nearly all are; digits alone may be a long zero.
+    if (
+        isinstance(value, str)
+        and len(value) >= _LONG_CLICK_ID
+        and value.isalnum()
+        and value.isascii()
+        and not value.isdigit()
+    ):
         return value
     for _ in range(_MOST_WRAPPINGS):
         if isinstance(value, str):

@@ -6,8 +6,8 @@ precedence. Events of one publisher have the same keys, so what there is to look
 out once for each set of keys.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Generic, TypeVar
 
 from xcapi_core.events.fields import is_absent
 
@@ -17,7 +17,6 @@ __all__ = [
     "PERSON",
     "Names",
     "Places",
-    "Plan",
     "Table",
     "merged",
     "says_nothing",
@@ -27,7 +26,8 @@ __all__ = [
 Places = Sequence[Mapping[str, object]]
 # By kind of value: the places, by their index, and the names there, in order of precedence.
 Names = Mapping[str, tuple[tuple[int, str], ...]]
-Plan = Names
+
+_Prepared = TypeVar("_Prepared")
 
 CLICK_IDS: Final = ("twclid", "_twclid")
 
@@ -70,19 +70,23 @@ def merged(*tables: Names) -> Names:
     return {kind: tuple(dict.fromkeys(entry for table in tables for entry in table.get(kind, ()))) for kind in kinds}
 
 
-class Table:
-    """The names of a dialect, and the plans made of them: which of the names the places of an event have."""
+class Table(Generic[_Prepared]):
+    """The names of a dialect, and the plans made of them: which of the names the places of an event have.
 
-    def __init__(self, names: Names) -> None:
+    `prepare` makes a plan of these: names by kind, without kinds of which there are none.
+    """
+
+    def __init__(self, names: Names, prepare: Callable[[Names], _Prepared]) -> None:
         self._names = names
-        self._plans: dict[tuple[tuple[str, ...], ...], Plan] = {}
+        self._prepare = prepare
+        self._plans: dict[tuple[tuple[str, ...], ...], _Prepared] = {}
 
     def known(self, place: int) -> frozenset[str]:
         """Return the names that are read at a place."""
         return frozenset(name for entries in self._names.values() for at, name in entries if at == place)
 
-    def plan(self, places: Places) -> Plan:
-        """Return the names that are there, by kind; kinds of which there are none are left out."""
+    def plan(self, places: Places) -> _Prepared:
+        """Return the plan for places that have these names."""
         keys = (*map(tuple, places),)
         plan = self._plans.get(keys)
         if plan is None:
@@ -94,13 +98,13 @@ class Table:
                 self._plans[keys] = plan
         return plan
 
-    def _work_out(self, keys: tuple[tuple[str, ...], ...]) -> Plan:
+    def _work_out(self, keys: tuple[tuple[str, ...], ...]) -> _Prepared:
         present = [frozenset(at) for at in keys]
         found = {
             kind: tuple([(place, name) for place, name in entries if name in present[place]])
             for kind, entries in self._names.items()
         }
-        return {kind: entries for kind, entries in found.items() if entries}
+        return self._prepare({kind: entries for kind, entries in found.items() if entries})
 
 
 def says_nothing(value: object) -> bool:

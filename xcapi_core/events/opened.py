@@ -49,7 +49,7 @@ def first_pixel_id(*places: Mapping[str, object]) -> object:
     """Return the first `pixel_id` that is there, usable or not."""
     for place in places:
         pixel_id = place.get("pixel_id")
-        if not is_absent(pixel_id):
+        if pixel_id is not None and not is_absent(pixel_id):
             return pixel_id
     return None
 

@@ -15,13 +15,24 @@ from xcapi_core.events.identity import (
     stands_alone,
 )
 from xcapi_core.events.ip_addresses import read_ip_address
-from xcapi_core.events.names import Places, Plan
+from xcapi_core.events.names import Names, Places
 from xcapi_core.events.pages import click_id_of_query, click_id_of_url
 from xcapi_core.events.shapes import as_list
 from xcapi_core.outcomes import Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
+from xcapi_core.records import Record
 
-__all__ = ["ADDERS", "add_click_id", "add_first", "add_kinds", "identifiers_of", "lone_identifier", "no_identifier"]
+__all__ = [
+    "ADDERS",
+    "EventPlan",
+    "add_click_id",
+    "add_first",
+    "add_kinds",
+    "identifiers_of",
+    "lone_identifier",
+    "no_identifier",
+    "plan_event",
+]
 
 ADDERS: Final[Mapping[str, Callable[[Identity, object], None]]] = {
     "email": Identity.add_email,
@@ -32,15 +43,17 @@ ADDERS: Final[Mapping[str, Callable[[Identity, object], None]]] = {
     "ip_address": Identity.add_ip_address,
     "user_agent": Identity.add_user_agent,
 }
-# In X's order: what a value that stands alone becomes, and how it is read.
-_LONE: Final[tuple[tuple[str, str, Callable[[str, str | None], str | Drop]], ...]] = (
-    ("twclid", "twclid", lambda text, _: read_twclid(text)),
-    ("email", "hashed_email", lambda text, _: hash_email(text)),
-    ("hashed_email", "hashed_email", lambda text, _: read_hashed_email(text)),
+# In X's order: what a value that stands alone becomes, and how it is read; the click id of a page's address comes last
+# of those that stand for one.
+_LONE: Final[tuple[tuple[str, str, Callable[..., str | Drop]], ...]] = (
+    ("twclid", "twclid", read_twclid),
+    ("click_url", "twclid", read_twclid),
+    ("email", "hashed_email", hash_email),
+    ("hashed_email", "hashed_email", read_hashed_email),
     ("phone", "hashed_phone_number", hash_phone),
-    ("hashed_phone_number", "hashed_phone_number", lambda text, _: read_hashed_phone(text)),
-    ("ip_address", "ip_address", lambda text, _: read_ip_address(text)),
-    ("user_agent", "user_agent", lambda text, _: read_user_agent(text)),
+    ("hashed_phone_number", "hashed_phone_number", read_hashed_phone),
+    ("ip_address", "ip_address", read_ip_address),
+    ("user_agent", "user_agent", read_user_agent),
 )
 # Google's tags write these digests in Base64 as well as in hex.
 _GOOGLES: Final = frozenset({"sha256_email_address", "sha256_phone_number"})
@@ -52,47 +65,66 @@ _MOST_CODES_LISTED: Final = 5
 _NOBODY: Final = frozenset({Drop.IPV6_ADDRESS, Drop.PRIVATE_IP_ADDRESS})
 
 
-def lone_identifier(
-    places: Places, plan: Plan, phone_region: str | None, first_of: Collection[str] = ()
-) -> dict[str, str] | None:
+class EventPlan(Record, frozen=True):
+    """The names of an event by kind, and those that make up its one identifier.
+
+    `lone` has the kind, X's field, how a value is read, and the place and name where it stands; it is None where
+    several names say the same of a person.
+    """
+
+    names: Names
+    lone: tuple[tuple[str, str, Callable[..., str | Drop], int, str], ...] | None
+
+
+def plan_event(names: Names, first_of: Collection[str] = ()) -> EventPlan:
+    """Return the plan of an event with these names; of the kinds in `first_of` the first usable value counts."""
+    lone: dict[str, tuple[str, str, Callable[..., str | Drop], int, str]] = {}
+    for kind, field, read in _LONE:
+        entries = names.get(kind)
+        if entries is None or (kind == "click_url" and field in lone):
+            continue
+        if field in lone or (len(entries) > 1 and kind not in first_of and kind != "click_url"):
+            return EventPlan(names=names, lone=None)
+        lone[field] = (kind, field, read, *entries[0])
+    return EventPlan(names=names, lone=tuple(lone.values()))
+
+
+def lone_identifier(places: Places, plan: EventPlan, phone_region: str | None) -> dict[str, str] | None:
     """Return the one identifier of an event that says each thing once, as text, and all of it usable.
 
-    Nearly every event is so, and then there is nothing to merge. Of the kinds in `first_of` the first usable value
-    counts, so more may follow. None where it takes a closer look.
+    Nearly every event is so, and then there is nothing to merge. None where it takes a closer look.
     """
+    if plan.lone is None:
+        return None
     identifier: dict[str, str] = {}
-    for kind, field, read in _LONE:
-        entries = plan.get(kind)
-        if entries is not None:
-            place, name = entries[0]
-            value = places[place][name]
-            if len(entries) > 1 and kind not in first_of:
-                return None
-        elif kind == "twclid" and "click_url" in plan:
-            value = next(_click_ids(places, plan), None)
+    for kind, field, read, place, name in plan.lone:
+        if kind == "click_url":
+            value: object = next(_click_ids(places, plan.names), None)
             if value is None:
                 continue
         else:
-            continue
-        found = read(value, phone_region) if isinstance(value, str) and field not in identifier else None
+            value = places[place][name]
+        if not isinstance(value, str):
+            return None
+        found = read(value, phone_region) if kind == "phone" else read(value)
         if not isinstance(found, str):
             return None
         identifier[field] = found
     return identifier if stands_alone(identifier) else None
 
 
-def add_kinds(identity: Identity, places: Places, plan: Plan, kinds: Collection[str], prefix: str = "") -> None:
+def add_kinds(identity: Identity, places: Places, names: Names, kinds: Collection[str], prefix: str = "") -> None:
     """Add every value of these kinds that the places have; the plan has them under `prefix` and the kind."""
     for kind in kinds:
-        for place, name in plan.get(prefix + kind, ()):
+        for place, name in names.get(prefix + kind, ()):
             value = places[place][name]
             if value is not None:
                 ADDERS[kind](identity, _values(value, name))
 
 
-def add_first(identity: Identity, places: Places, plan: Plan, kind: str) -> None:
+def add_first(identity: Identity, places: Places, names: Names, kind: str) -> None:
     """Add the first usable value of a kind of which there is one a person."""
-    for place, name in plan.get(kind, ()):
+    for place, name in names.get(kind, ()):
         value = places[place][name]
         if value is not None:
             ADDERS[kind](identity, _values(value, name))
@@ -100,16 +132,16 @@ def add_first(identity: Identity, places: Places, plan: Plan, kind: str) -> None
                 return
 
 
-def add_click_id(identity: Identity, places: Places, plan: Plan) -> None:
+def add_click_id(identity: Identity, places: Places, names: Names) -> None:
     """Add the click id that a page's address or query brings, from the first that has one."""
-    for click_id in _click_ids(places, plan):
+    for click_id in _click_ids(places, names):
         identity.add_twclid(click_id)
         if identity.twclid:
             return
 
 
-def _click_ids(places: Places, plan: Plan) -> Iterator[str]:
-    for place, name in plan.get("click_url", ()):
+def _click_ids(places: Places, names: Names) -> Iterator[str]:
+    for place, name in names.get("click_url", ()):
         value = places[place][name]
         click_id = click_id_of_query(value) if name == "search" else click_id_of_url(value)
         if click_id:

@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.events.consent import UNSAID, Judgement, allows, is_silent, judge
+from xcapi_core.events.consent import UNSAID, Judgement, allows, judge
+from xcapi_core.events.consent_signals import is_silent
 from xcapi_core.events.detection import Format
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import is_object, kind_of
@@ -51,20 +52,23 @@ def read_for_pixel(
     """Read an event as `read_event` does, and return the pixel that it is for as well, None where none can be told."""
     if isinstance(event, str):
         event = as_object(event)
-    opened = open_event(event, source.envelope, format_)
+    open_dialect, read_dialect = _DIALECTS[format_]
+    envelope = source.envelope
+    opened = open_dialect(event, envelope) if is_object(event) else _no_object(event, envelope)
     own = opened.pixel_id if isinstance(opened, Opened) else first_pixel_id(*([event] if is_object(event) else []))
     pixel = choose_pixel(own, source.message_pixel_id, settings)
     told = None if isinstance(pixel, Problem) else pixel
-    judgement = _judge(event, source.envelope, settings, told)
-    if not allows(judgement, settings.consent):
+    silent = envelope is None and is_silent(event)
+    judgement = UNSAID if silent else _judge(event, envelope, settings, told)
+    if not (silent and settings.consent == "respect") and not allows(judgement, settings.consent):
         return Skipped(SkipReason.NO_CONSENT, judgement.codes), told
     if isinstance(opened, Opened) and opened.is_unwanted:
         return Skipped(SkipReason.UNWANTED), told
     if isinstance(pixel, Problem):
-        return Invalid(pixel if is_object(event) else _no_object(event, source.envelope)), None
+        return Invalid(pixel if is_object(event) else _no_object(event, envelope)), None
     if isinstance(opened, Problem):
         return Invalid(opened), told
-    reading = _DIALECTS[format_][1](opened, pixel, source, settings)
+    reading = read_dialect(opened, pixel, source, settings)
     if judgement.codes and isinstance(reading, Conversion):
         reading = msgspec.structs.replace(reading, dropped=(*reading.dropped, *judgement.codes))
     return reading, told
@@ -82,7 +86,7 @@ def _no_object(event: object, envelope: Envelope | None) -> Problem:
 
 def _judge(event: object, envelope: Envelope | None, settings: Settings, pixel: PixelSettings | None) -> Judgement:
     """Judge an event together with what stands around it: any no wins over any yes."""
-    if settings.consent == "ignore" or (envelope is None and is_silent(event)):
+    if settings.consent == "ignore":
         return UNSAID
     # If the pixel is ambiguous, apply every pixel's consent categories.
     categories = settings.consent_categories_of(pixel)

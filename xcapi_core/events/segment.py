@@ -5,7 +5,7 @@ Sources: Segment, "Spec: Common Fields" and "HTTP API: batch"; RudderStack, "HTT
 
 from collections.abc import Mapping
 from decimal import Context, Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from xcapi_core.conversions import Conversion
@@ -20,7 +20,15 @@ from xcapi_core.events.identity import Identity
 from xcapi_core.events.money import read_amount, read_count
 from xcapi_core.events.names import CLICK_IDS, OVERRIDES, PERSON, Names, Table, merged, spread
 from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id, is_scanner, not_a_body, path_within
-from xcapi_core.events.person import add_click_id, add_first, add_kinds, identifiers_of, lone_identifier
+from xcapi_core.events.person import (
+    EventPlan,
+    add_click_id,
+    add_first,
+    add_kinds,
+    identifiers_of,
+    lone_identifier,
+    plan_event,
+)
 from xcapi_core.events.shapes import as_object
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import SYNONYMS, find_tag
@@ -67,6 +75,7 @@ _NAMES: Final[Names] = merged(
     spread((_PROPERTIES, _CALL, _CONTEXT, _CAMPAIGN, _TRAITS, _CONTEXT_TRAITS), {"twclid": CLICK_IDS}),
     *(spread((place,), {"click_url": ("url", "search", "event_source_url")}) for place in (_PAGE, _PROPERTIES)),
 )
+_AT: Final = ("properties.", "", "context.", "", "", "", "")
 _BATCHES: Final = ("batch", "events", "conversions")
 _SYNONYMS: Final = SYNONYMS["segment"]
 _SITE_VISIT: Final = {"page": "site_visit"}
@@ -86,18 +95,19 @@ def open_segment(call: Mapping[str, object], envelope: Envelope | None) -> Opene
     properties, context = as_object(call.get("properties")), as_object(call.get("context"))
     if properties is None:
         properties = NOTHING
-    if not isinstance(properties, Mapping):
+    if not isinstance(properties, dict):
         return Problem(path=f"{at}properties", found=kind_of(properties), expected="a JSON object")
-    if not is_absent(context) and not is_object(context):
-        return Problem(path=f"{at}context", found=kind_of(context), expected="a JSON object")
-    own: Mapping[str, object] = context if is_object(context) else NOTHING
-    shared = as_object(batch.get("context"))
-    if is_object(shared):
+    if not isinstance(context, dict):
+        if not is_absent(context):
+            return Problem(path=f"{at}context", found=kind_of(context), expected="a JSON object")
+        context = NOTHING
+    own: Mapping[str, object] = context
+    if envelope is not None and is_object(shared := as_object(batch.get("context"))):
         own = {**shared, **{name: value for name, value in own.items() if value is not None}}
     page = _part(own, "page")
     return Opened(
         places=(properties, call, own, _part(call, "traits"), _part(own, "traits"), page, _part(own, "campaign")),
-        at=(f"{at}properties.", at, f"{at}context.", *([""] * 4)),
+        at=(f"{at}properties.", at, f"{at}context.", *([""] * 4)) if at else _AT,
         name=call.get("event") or call.get("type"),
         pixel_id=first_pixel_id(properties, call, batch),
         is_unwanted=is_scanner(page.get("url")) or keeps_from_x(call, batch, own),
@@ -114,24 +124,27 @@ def read_segment(
     if tag is None:
         return Skipped(SkipReason.UNWANTED)
     plan = table_of(pixel.conversion_id_from).plan(opened.places)
-    draft = _Call(places=opened.places, at=opened.at, plan=plan, source=source, settings=settings)
-    identifiers = _identifiers(draft, settings.default_phone_region)
+    draft = _Call(places=opened.places, at=opened.at, names=plan.names, source=source, settings=settings)
+    identifiers = _identifiers(draft, plan, settings.default_phone_region)
     if isinstance(identifiers, Skipped):
         return identifiers
     return draft.conversion(pixel, tag, identifiers)
 
 
 @lru_cache(maxsize=256)
-def table_of(conversion_id_from: tuple[str, ...] | None) -> Table:
+def table_of(conversion_id_from: tuple[str, ...] | None) -> Table[EventPlan]:
     """Return the names of the dialect for a pixel's `conversion_id_from`."""
     keys = spread(_OWN, {"key": dedup_names(conversion_id_from or (*DEDUP_KEYS, "messageId"))})
     # Of a messageId there is only the call's.
     own = tuple(entry for entry in keys["key"] if entry != (_PROPERTIES, "messageId"))
-    return Table(merged(_NAMES, {"key": own}))
+    return Table(merged(_NAMES, {"key": own}), partial(plan_event, first_of=_FIRST_OF))
 
 
 def _part(fields: Mapping[str, object], name: str) -> Mapping[str, object]:
-    part = as_object(fields.get(name))
+    part = fields.get(name)
+    if part is None or isinstance(part, dict):
+        return part or NOTHING
+    part = as_object(part)
     return part if is_object(part) else NOTHING
 
 
@@ -203,21 +216,21 @@ class _Call(Draft, frozen=True, gc=False):
         return address
 
 
-def _identifiers(draft: Draft, phone_region: str | None) -> list[dict[str, str]] | Invalid | Skipped:
-    places, plan = draft.places, draft.plan
-    if _OTHER_PEOPLE.isdisjoint(plan):
-        lone = lone_identifier(places, plan, phone_region, _FIRST_OF)
+def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> list[dict[str, str]] | Invalid | Skipped:
+    places, names = draft.places, plan.names
+    if _OTHER_PEOPLE.isdisjoint(names):
+        lone = lone_identifier(places, plan, phone_region)
         if lone is not None:
             return [lone]
     identity = Identity(phone_region, draft.dropped)
-    add_kinds(identity, places, plan, _PEOPLE)
+    add_kinds(identity, places, names, _PEOPLE)
     # An address among an event's properties may be somebody else's, as of "Invite Sent": only for want of a better one.
     if not (identity.emails or identity.digests_of_emails):
-        add_kinds(identity, places, plan, ("email", "hashed_email"), "other_")
+        add_kinds(identity, places, names, ("email", "hashed_email"), "other_")
     if not (identity.phones or identity.digests_of_phones):
-        add_kinds(identity, places, plan, ("phone", "hashed_phone_number"), "other_")
+        add_kinds(identity, places, names, ("phone", "hashed_phone_number"), "other_")
     for kind in _FIRST_OF:
-        add_first(identity, places, plan, kind)
+        add_first(identity, places, names, kind)
     if not identity.twclid:
-        add_click_id(identity, places, plan)
+        add_click_id(identity, places, names)
     return identifiers_of(identity)

@@ -11,9 +11,17 @@ from xcapi_core.events.drops import Drop
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import is_absent, is_object
 from xcapi_core.events.identity import Identity, stands_alone
-from xcapi_core.events.names import OVERRIDES, PERSON, Names, Plan, Table, merged, spread
+from xcapi_core.events.names import OVERRIDES, PERSON, Names, Table, merged, spread
 from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id
-from xcapi_core.events.person import ADDERS, add_click_id, add_kinds, lone_identifier, no_identifier
+from xcapi_core.events.person import (
+    ADDERS,
+    EventPlan,
+    add_click_id,
+    add_kinds,
+    lone_identifier,
+    no_identifier,
+    plan_event,
+)
 from xcapi_core.events.shapes import as_list, as_object
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.tags import read_tag
@@ -46,7 +54,7 @@ _MONEY: Final = spread(
 _NAMES: Final[Names] = merged(_MONEY, spread(_EVENT, OVERRIDES), _OWN, spread((0, 1, 2), PERSON))
 # Where an event may have identifiers that are not its own fields.
 _WITHIN: Final = frozenset({"identifiers", "user", "user_data"})
-_ELEMENT: Final = Table(spread(_EVENT, PERSON))
+_ELEMENT: Final = Table(spread(_EVENT, PERSON), lambda names: names)
 # One person's identifiers; each element may hold lists of its own.
 _MOST_ELEMENTS: Final = 20
 
@@ -54,10 +62,11 @@ _MOST_ELEMENTS: Final = 20
 def open_x(event: Mapping[str, object], envelope: Envelope | None) -> Opened:
     """Return the places of an event in X's own shape, or near it."""
     user, data = event.get("user"), event.get("user_data")
+    places = (event, NOTHING if user is None else _inner(user), NOTHING if data is None else _inner(data))
     own = event.get("pixel_id")
-    if is_absent(own) and envelope is not None:
+    if envelope is not None and is_absent(own):
         own = first_pixel_id(envelope.fields)
-    return Opened(places=(event, _inner(user), _inner(data)), at=_AT, pixel_id=own)
+    return Opened(places=places, at=_AT, pixel_id=own)
 
 
 def read_x(
@@ -67,25 +76,24 @@ def read_x(
     event = opened.places[0]
     tag = read_tag(event, pixel, format_is_stated=source.format_is_stated)
     plan = table_of(pixel.conversion_id_from).plan(opened.places)
-    draft = Draft(places=opened.places, at=opened.at, plan=plan, source=source, settings=settings)
-    identifiers = _identifiers(draft, settings.default_phone_region)
+    draft = Draft(places=opened.places, at=opened.at, names=plan.names, source=source, settings=settings)
+    identifiers = _identifiers(draft, plan, settings.default_phone_region)
     return draft.conversion(pixel, tag, identifiers or Invalid(no_identifier(draft.dropped)))
 
 
 @lru_cache(maxsize=256)
-def table_of(conversion_id_from: tuple[str, ...] | None) -> Table:
+def table_of(conversion_id_from: tuple[str, ...] | None) -> Table[EventPlan]:
     """Return the names of the dialect for a pixel's `conversion_id_from`."""
-    return Table(merged(_NAMES, spread(_EVENT, {"key": dedup_names(conversion_id_from or DEDUP_KEYS)})))
+    keys = spread(_EVENT, {"key": dedup_names(conversion_id_from or DEDUP_KEYS)})
+    return Table(merged(_NAMES, keys), plan_event)
 
 
 def _inner(value: object) -> Mapping[str, object]:
-    if value is None:
-        return NOTHING
     user = as_object(value)
     return user if is_object(user) else NOTHING
 
 
-def _identifiers(draft: Draft, phone_region: str | None) -> list[dict[str, str]]:
+def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> list[dict[str, str]]:
     """Return X's identifier objects, each fit to stand alone; none where nothing is usable.
 
     `identifiers` stay separate where every element stands alone; what the event says at the top or under `user` is then
@@ -93,17 +101,17 @@ def _identifiers(draft: Draft, phone_region: str | None) -> list[dict[str, str]]
     """
     event = draft.places[0]
     if _WITHIN.isdisjoint(event):
-        lone = lone_identifier(draft.places, draft.plan, phone_region)
+        lone = lone_identifier(draft.places, plan, phone_region)
         if lone is not None:
             return [lone]
     merged_ = Identity(phone_region, draft.dropped)
-    add_kinds(merged_, draft.places, draft.plan, ADDERS)
+    add_kinds(merged_, draft.places, plan.names, ADDERS)
     for name, found in zip(("user", "user_data"), draft.places[1:], strict=True):
         given = event.get(name)
         if given is not None and found is NOTHING and not is_absent(given):
             draft.dropped.append(Drop.INVALID_USER)
-    if not merged_.twclid and "click_url" in draft.plan:
-        add_click_id(merged_, draft.places, draft.plan)
+    if not merged_.twclid and "click_url" in plan.names:
+        add_click_id(merged_, draft.places, plan.names)
     given = event.get("identifiers")
     if given is None or is_absent(given):
         return [identifier for identifier in merged_.objects() if stands_alone(identifier)]
@@ -133,8 +141,7 @@ def _read_elements(given: object, phone_region: str | None, dropped: list[Drop])
             dropped.append(Drop.INVALID_IDENTIFIER)
             continue
         element = Identity(phone_region, dropped)
-        plan: Plan = _ELEMENT.plan((fields,))
-        add_kinds(element, (fields,), plan, ADDERS)
+        add_kinds(element, (fields,), _ELEMENT.plan((fields,)), ADDERS)
         if element.objects()[0]:
             elements.append(element)
     return elements
