@@ -55,7 +55,7 @@ soak: setup  ## 100,000 events, everything that can go wrong meanwhile, and an a
 fuzz: setup  ## a million mutated inputs for each of five entry points (ARGS="events --inputs 20000"); --help says more
 	@$(bin)/python -m tests.fuzz $(ARGS)
 
-mutants: setup  ## small breaks in the pure core, and which of them no test sees (ARGS=pacing for one module)
+mutants: setup  ## small breaks in the pure core, and which of them no test sees (ARGS=x_api.pause for one module)
 	@$(bin)/python -m tests.mutants $(ARGS)
 
 screenshots: setup  ## the console's pictures in docs/img, of a real session in Chromium

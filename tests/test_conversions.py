@@ -30,7 +30,7 @@ def test_conversion_cannot_be_changed_and_holds_nothing_else() -> None:
     with pytest.raises(AttributeError):
         CONVERSION.wire = b""  # type: ignore[misc]  # which is the point
     assert not hasattr(CONVERSION, "__dict__")
-    assert CONVERSION.dropped == ()
+    assert (CONVERSION.dropped, CONVERSION.identifiers, CONVERSION.has_derived_id) == ((), (), False)
 
 
 def test_conversion_s_parts_have_to_be_named() -> None:
