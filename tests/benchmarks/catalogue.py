@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.benchmarks.details import bisecting, ledger, posting, splitting
+from tests.benchmarks.details import bisecting, ledger, posting, progress, splitting
 from tests.benchmarks.rows import (
     deliveries,
     dialects,
@@ -36,5 +36,6 @@ DETAILS: Mapping[str, Measure] = {
     "ledger": ledger.measure,
     "posting": posting.measure,
     "bisecting": bisecting.measure,
+    "progress": progress.measure,
     "splitting": splitting.measure,
 }

@@ -1,6 +1,6 @@
 """What is remembered of messages, for how long, and in how little memory."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xcapi_core.deliveries.indices import IndexSet, index_runs
@@ -9,6 +9,7 @@ from xcapi_core.origins import original_event_indices
 from xcapi_core.pubsub import PubsubMessage
 
 
+@settings(deadline=None)  # a bit for each number up to the largest, on a busy machine
 @given(st.sets(st.integers(0, 400_000), max_size=100), st.sets(st.integers(0, 400_000), max_size=100))
 def test_index_set_agrees_with_a_set(numbers: set[int], others: set[int]) -> None:
     indices = IndexSet(numbers)
@@ -90,3 +91,14 @@ def test_dead_letter_is_known_by_first_message_index_and_bytes() -> None:
     assert not memory.has_dead_letter("17", 3, b"another", 1.0)
     assert not memory.has_dead_letter("17", 4, b"event", 1.0)
     assert not memory.has_dead_letter("17", 3, b"event", REMEMBERED_S + 1)
+
+
+def test_deliveries_that_a_bisection_took_up_are_counted_until_one_settles_something() -> None:
+    memory = DeliveryMemory()
+    assert memory.unfinished_of(b"message", 0.0) == 0
+    memory.note(b"message", [], 0.0, unfinished=1)
+    memory.note(b"message", [], 1.0, unfinished=2)
+    assert memory.unfinished_of(b"message", 2.0) == 2
+    assert memory.unfinished_of(b"message", REMEMBERED_S + 2) == 0
+    memory.note(b"message", [0], 3.0)
+    assert memory.unfinished_of(b"message", 3.0) == 0

@@ -33,6 +33,13 @@ def test_a_batch_is_the_first_so_many(loop: asyncio.AbstractEventLoop) -> None:
     assert queue.take(2, ANY_SIZE) == []
 
 
+def test_what_is_to_go_alone_shares_no_batch(loop: asyncio.AbstractEventLoop) -> None:
+    queue = WaitingQueue()
+    everybody = add(queue, loop, 1.0, 2.0, 3.0, 4.0)
+    everybody[1].alone = True
+    assert [queue.take(9, ANY_SIZE) for _ in range(3)] == [everybody[:1], everybody[1:2], everybody[2:]]
+
+
 def test_a_batch_holds_so_many_bytes_but_one_conversion_at_least(loop: asyncio.AbstractEventLoop) -> None:
     queue = WaitingQueue()
     everybody = add(queue, loop, 1.0, 2.0, 3.0)

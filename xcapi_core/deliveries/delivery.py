@@ -32,6 +32,8 @@ __all__ = ["ACK", "Answer", "Delivery"]
 
 # A message of 20,000 bad events is one mistake: so many lines show it, the summary counts the rest.
 MAX_EVENT_LINES = 20
+# Then a delivery could not settle more than it did: remainders of that size are done in one delivery each.
+_RAN_OUT = frozenset({"no_time_left", "bisection_unfinished", "rate_budget_spent"})
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -52,7 +54,16 @@ ACK = Answer(204)
 class Delivery:
     """Collects outcomes by event, the refused and the deferred events, and the futures that are open."""
 
-    def __init__(self, *, message: PubsubMessage, key: bytes | None, deadline: float, naming: logs.HowToName) -> None:
+    def __init__(
+        self,
+        *,
+        message: PubsubMessage,
+        key: bytes | None,
+        deadline: float,
+        naming: logs.HowToName,
+        unfinished: int = 0,
+    ) -> None:
+        """Begin one; `unfinished` is how many deliveries of the message a bisection took up in vain."""
         self.message = message
         self.key = key
         self.deadline = deadline
@@ -61,7 +72,9 @@ class Delivery:
         # (pixel_id, conversion_id) of what the log names in the summary.
         self.named: list[tuple[str, str]] = []
         self.first_indices: tuple[int, ...] | None = None
-        self.is_suspect = message.attributes.get("xcapi_suspect") == "true"
+        self._unfinished = unfinished
+        # Of a fresh message 0; from 1 on its events go in small batches, from 2 on each in one of its own.
+        self.suspicion = unfinished + (message.attributes.get("xcapi_suspect") == "true")
         self.handed_over = 0
         self._naming: logs.HowToName = naming
         self._counts: defaultdict[str, int] = defaultdict(int)
@@ -70,7 +83,9 @@ class Delivery:
         self._waiting: deque[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = deque()
         self._deferred: list[DeferredEvent] = []
         self._gravest: Deferred | None = None
-        self._made_progress = False
+        self._progress = 0
+        self._ran_out = False
+        self._has_unfinished = False
         self._is_incomplete = False
         self._lines = 0
 
@@ -122,6 +137,9 @@ class Delivery:
         """Take an event that must wait."""
         self._counts["deferred"] += 1
         self._note_cause(outcome)
+        if outcome.cause in _RAN_OUT:
+            self._ran_out = True
+            self._has_unfinished |= outcome.suspect
         if event.event_index is not None:
             self._deferred.append(
                 DeferredEvent(
@@ -130,7 +148,7 @@ class Delivery:
                     event_bytes=event.event_bytes,
                     envelope=event.envelope,
                     format=event.format,
-                    is_suspect=outcome.suspect or self.is_suspect,
+                    is_suspect=outcome.suspect or self.suspicion > 0,
                 )
             )
 
@@ -196,12 +214,23 @@ class Delivery:
 
     def dead_lettered(self, event_indices: Iterable[int]) -> None:
         """Record that the dead letters of these events are published."""
-        self._made_progress = True
+        event_indices = tuple(event_indices)
+        self._progress += len(event_indices)
         self.settled.update(event_indices)
 
     def remainder(self) -> list[DeferredEvent]:
         """Return the events to hand over: where some wait, others are settled, and nothing else is missing."""
-        return self._deferred if self._made_progress and not self._is_incomplete else []
+        return self._deferred if self._progress and not self._is_incomplete else []
+
+    @property
+    def unfinished(self) -> int:
+        """How many deliveries in a row, this one included, a bisection took up without settling anything."""
+        return self._unfinished + 1 if self._has_unfinished and not self._progress else 0
+
+    @property
+    def manageable(self) -> int | None:
+        """How many events one delivery settles, where time or budget ran out; None where neither did."""
+        return self._progress if self._ran_out else None
 
     def hand_over(self) -> None:
         """Record that the deferred events are published to the remainder topic."""
@@ -291,6 +320,6 @@ class Delivery:
             self._gravest = deferred
 
     def _note_settled(self, event_index: int | None, *, is_progress: bool) -> None:
-        self._made_progress |= is_progress
+        self._progress += is_progress
         if event_index is not None:
             self.settled.add(event_index)

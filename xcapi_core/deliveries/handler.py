@@ -131,6 +131,7 @@ class DeliveryHandler:
             key=key,
             deadline=self._clock() + self._settings.settle_timeout_s,
             naming=self._settings.log_conversion_ids,
+            unfinished=self.memory.unfinished_of(key, self._clock()),
         )
         readings = await self._split(delivery)
         cost = events_cost(len(readings), MOST_OPEN)
@@ -149,7 +150,13 @@ class DeliveryHandler:
         answer = delivery.answer()
         if not answer.is_ack or delivery.handed_over or self.memory.knows(key):
             # All that keeps its events from being sent twice, should the message come again.
-            self.memory.note(key, delivery.settled, self._clock(), unconfirmed=delivery.unconfirmed)
+            self.memory.note(
+                key,
+                delivery.settled,
+                self._clock(),
+                unconfirmed=delivery.unconfirmed,
+                unfinished=delivery.unfinished,
+            )
         self._summaries.write(delivery, answer)
         return answer
 
@@ -273,7 +280,7 @@ class DeliveryHandler:
         deferred = delivery.remainder()
         if self._remainder is None or not deferred:
             return
-        messages = compose_remainder(delivery.message, deferred)
+        messages = compose_remainder(delivery.message, deferred, manageable=delivery.manageable)
         if messages is None:
             return
         for batch in request_batches(messages):

@@ -121,6 +121,7 @@ class Intake:
                 key,
                 latest_start=self._latest_start,
                 more_to_come=True,
-                suspect=self._delivery.is_suspect,
+                suspect=self._delivery.suspicion > 0,
+                alone=self._delivery.suspicion > 1,
             )
             self._delivery.await_outcome(event, conversion, outcome)

@@ -20,11 +20,15 @@ _DEAD_LETTERS = 1 << 17
 
 
 class _Progress(msgspec.Struct):
-    """`settled` are those that need nothing more; `unconfirmed` those that X may have, and whose dead letter is due."""
+    """`settled` are those that need nothing more; `unconfirmed` those that X may have, and whose dead letter is due.
+
+    `unfinished` is how many deliveries in a row a bisection took up without settling anything.
+    """
 
     noted_at: float
     settled: IndexSet
     unconfirmed: IndexSet
+    unfinished: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -58,13 +62,27 @@ class DeliveryMemory:
         progress = self._of(key, now)
         return progress.unconfirmed if progress else ()
 
-    def note(self, key: bytes | None, settled: Iterable[int], now: float, *, unconfirmed: Iterable[int] = ()) -> None:
+    def unfinished_of(self, key: bytes | None, now: float) -> int:
+        """Return how many deliveries of a message in a row ended in a bisection that had settled nothing."""
+        progress = self._of(key, now)
+        return progress.unfinished if progress else 0
+
+    def note(
+        self,
+        key: bytes | None,
+        settled: Iterable[int],
+        now: float,
+        *,
+        unconfirmed: Iterable[int] = (),
+        unfinished: int = 0,
+    ) -> None:
         """Remember progress of a message, beside what is known of it; without any, it is not remembered at all."""
         progress = self._of(key, now) or _Progress(now, IndexSet(), IndexSet())
         self._forget(key)
         progress.settled.update(settled)
         progress.unconfirmed.update(unconfirmed)
-        if key is None or not (progress.settled or progress.unconfirmed):
+        progress.unfinished = unfinished
+        if key is None or not (progress.settled or progress.unconfirmed or unfinished):
             return
         progress.noted_at = now
         self._messages[key] = progress

@@ -19,6 +19,10 @@ __all__ = ["MAX_REMAINDER_BYTES", "MAX_REMAINDER_EVENTS", "DeferredEvent", "comp
 # As many as one request to X carries, and small enough that a retry of one bad night repeats little.
 MAX_REMAINDER_EVENTS = 500
 MAX_REMAINDER_BYTES = 1_000_000
+# Where time or budget ran out, remainders hold as many as the delivery settled, so that each is done in one delivery:
+# 500 of which 60 are settled at a time would be published four times over. Never fewer than these, though.
+_LEAST_EVENTS = 50
+_LEAST_SUSPECTS = 10
 # Room for our attributes and for the brackets of the data.
 _ATTRIBUTES_BYTES = 8_192
 # What an earlier life or delivery said of a message as a whole; the remainder's own are written anew.
@@ -54,14 +58,19 @@ class DeferredEvent(Record, frozen=True, kw_only=True, gc=False):
     is_suspect: bool
 
 
-def compose_remainder(message: PubsubMessage, events: Sequence[DeferredEvent]) -> list[OutgoingMessage] | None:
-    """Return the messages that carry these events on; None where Pub/Sub would not take one of them."""
+def compose_remainder(
+    message: PubsubMessage, events: Sequence[DeferredEvent], *, manageable: int | None = None
+) -> list[OutgoingMessage] | None:
+    """Return the messages that carry these events on; None where Pub/Sub would not take one of them.
+
+    `manageable` is how many events one delivery settles, where time or budget ran out.
+    """
     originals = {key: value for key, value in message.attributes.items() if not key.startswith(_WRITTEN_ANEW)}
     common = _remainder_attributes(message)
     room = MAX_REMAINDER_BYTES - _ATTRIBUTES_BYTES - sum(len(key) + len(text) for key, text in originals.items())
     in_order = sorted(events, key=lambda event: (event.is_suspect, event.format, event.first_index))
     remainders: list[OutgoingMessage] = []
-    for share in _shared_out(in_order, room):
+    for share in _shared_out(in_order, manageable, room):
         data = wrap_events([(event.envelope, event.event_bytes) for event in share])
         ours = common | _indices([event.first_index for event in share])
         if share[0].is_suspect:
@@ -84,7 +93,7 @@ def _first_of(share: Sequence[DeferredEvent]) -> bytes:
     return wrap_events([(share[0].envelope, share[0].event_bytes)])
 
 
-def _shared_out(events: Sequence[DeferredEvent], room: int) -> Iterator[list[DeferredEvent]]:
+def _shared_out(events: Sequence[DeferredEvent], manageable: int | None, room: int) -> Iterator[list[DeferredEvent]]:
     """Share events out: suspects and dialects apart, so many events and bytes each, at least one."""
     share: list[DeferredEvent] = []
     size = 0
@@ -94,7 +103,7 @@ def _shared_out(events: Sequence[DeferredEvent], room: int) -> Iterator[list[Def
             around = len(event.envelope.head) + len(event.envelope.tail) + len(event.envelope.lone)
         added = around + len(event.event_bytes) + 1
         alike = not share or (share[0].is_suspect, share[0].format) == (event.is_suspect, event.format)
-        if share and (not alike or len(share) == MAX_REMAINDER_EVENTS or size + added > room):
+        if share and (not alike or len(share) == _most(share, manageable) or size + added > room):
             yield share
             share, size = [], 0
             added += len(event.envelope.head) + len(event.envelope.tail) if event.envelope and not around else 0
@@ -102,6 +111,13 @@ def _shared_out(events: Sequence[DeferredEvent], room: int) -> Iterator[list[Def
         size += added
     if share:
         yield share
+
+
+def _most(share: Sequence[DeferredEvent], manageable: int | None) -> int:
+    """Return how many events a remainder of this kind may hold."""
+    if manageable is None:
+        return MAX_REMAINDER_EVENTS
+    return min(MAX_REMAINDER_EVENTS, max(_LEAST_SUSPECTS if share[0].is_suspect else _LEAST_EVENTS, manageable))
 
 
 def _remainder_attributes(message: PubsubMessage) -> dict[str, str]:

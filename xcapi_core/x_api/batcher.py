@@ -81,15 +81,16 @@ class Batcher:
         latest_start: float,
         more_to_come: bool = False,
         suspect: bool = False,
+        alone: bool = False,
     ) -> "asyncio.Future[Outcome]":
         """Queue one conversion; the future always gets an outcome, by about `latest_start` plus one request.
 
         `key` is the ledger's key of pixel, event tag and conversion id. `latest_start` is on the batcher's clock: no
         request that carries the conversion starts after it. With `more_to_come` the caller has further conversions at
         hand and calls `wake` after the last of them: a message for many pixels fills the batches of each. `suspect` is
-        what an unfinished bisection left: it goes in a small batch.
+        what an unfinished bisection left: it goes in a small batch, or in one of its own where it is to go `alone`.
         """
-        waiting = Waiting(conversion, key, latest_start, asyncio.get_running_loop().create_future(), suspect)
+        waiting = Waiting(conversion, key, latest_start, asyncio.get_running_loop().create_future(), suspect, alone)
         self._queue(waiting)
         if not more_to_come or len(self._fresh) >= self._size.conversions:
             self.wake()

@@ -15,7 +15,8 @@ __all__ = ["Waiting", "WaitingQueue"]
 class Waiting(msgspec.Struct, eq=False):
     """One conversion on its way; `outcome` is set once, whatever happens.
 
-    `duplicates` have the same pixel, tag and conversion id: X would count them as one, so only the first is sent.
+    `suspect` is what an unfinished bisection left; what is to go `alone` shares no batch. `duplicates` have the same
+    pixel, tag and conversion id: X would count them as one, so only the first is sent.
     """
 
     conversion: Conversion
@@ -23,6 +24,7 @@ class Waiting(msgspec.Struct, eq=False):
     latest_start: float
     outcome: asyncio.Future[Outcome]
     suspect: bool = False
+    alone: bool = False
     duplicates: "list[Waiting]" = msgspec.field(default_factory=list)
 
 
@@ -53,8 +55,9 @@ class WaitingQueue:
         batch: list[Waiting] = []
         size = 0
         while self._waiting and len(batch) < limit:
-            size += len(self._waiting[0].conversion.wire)
-            if batch and size > max_bytes:
+            first = self._waiting[0]
+            size += len(first.conversion.wire)
+            if batch and (size > max_bytes or first.alone or batch[-1].alone):
                 break
             batch.append(self._waiting.popleft())
         return batch

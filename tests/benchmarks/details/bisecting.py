@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tests.benchmarks.details.measuring import detail
+from tests.benchmarks.details.measuring import detail, without_log
 from tests.benchmarks.results import Result, Table
 from tests.benchmarks.running import Run
 from xcapi_core.conversions import Conversion
@@ -59,8 +59,9 @@ def measure(_run: Run) -> list[Result]:
     rows = []
     for share in SHARES:
         bad = {number for number in range(EVENTS) if source.random() < share}
-        backlog = asyncio.run(_Scene(bad).send_all(at_once=True))
-        in_turn = asyncio.run(_Scene(bad).send_all(at_once=False))
+        with without_log():
+            backlog = asyncio.run(_Scene(bad).send_all(at_once=True))
+            in_turn = asyncio.run(_Scene(bad).send_all(at_once=False))
         goal = f"{MOST_SENDS[share]:.0f}" if share in MOST_SENDS else ""
         rows.append((f"{share:.1%}", f"{backlog.sends:.2f}", f"{in_turn.sends:.2f}", goal, f"{in_turn.lone_after}"))
     table = Table(
