@@ -27,19 +27,19 @@ def test_refused_small_batch_makes_for_smaller_ones_and_never_for_none() -> None
     assert size.conversions == 1
 
 
-def test_a_rest_leaves_at_least_a_fifth_of_a_full_batch() -> None:
+def test_an_idle_time_leaves_at_least_a_fifth_of_a_full_batch() -> None:
     size = BatchSize(500)
     size.refused(20)
-    size.rest()
+    size.idle()
     assert size.conversions == 100
     size.accepted(100)
-    size.rest()
+    size.idle()
     assert size.conversions == 200, "what turned out to pass is kept"
 
 
-def test_a_rest_of_batches_of_one_leaves_one() -> None:
+def test_an_idle_time_of_batches_of_one_leaves_one() -> None:
     size = BatchSize(1)
-    size.rest()
+    size.idle()
     assert size.conversions == 1
 
 

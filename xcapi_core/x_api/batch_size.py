@@ -6,9 +6,9 @@ __all__ = ["MAX_BATCH_BYTES", "BatchSize"]
 MAX_BATCH_BYTES = 2_000_000
 # What was too large an hour ago may fit today: a proxy changes.
 _BYTES_GROW_AFTER_S = 3600.0
-# After a rest batches are at least this part of a full one. Smaller ones would cost a lone bad conversion in the next
-# 500 up to 28 requests instead of 13, full ones would have each of 500 sent five times where 1 % are bad.
-_SHARE_AFTER_A_REST = 5
+# After an idle time batches are at least this part of a full one. Smaller ones would cost a lone bad conversion in the
+# next 500 up to 28 requests instead of 13, full ones would have each of 500 sent five times where 1 % are bad.
+_SHARE_AFTER_IDLE = 5
 
 
 class BatchSize:
@@ -41,9 +41,9 @@ class BatchSize:
         """Halve after X refused a batch of so many and named none."""
         self.conversions = max(1, min(self.conversions, conversions) // 2)
 
-    def rest(self) -> None:
+    def idle(self) -> None:
         """Forget in part what X refused, since nothing waits: what comes next may be another publisher's."""
-        self.conversions = max(self.conversions, self._max_conversions // _SHARE_AFTER_A_REST)
+        self.conversions = max(self.conversions, self._max_conversions // _SHARE_AFTER_IDLE)
 
     def start_over(self) -> None:
         """Send full batches again: what X refused was no matter of conversions."""

@@ -136,7 +136,7 @@ class Batcher:
             else:
                 break
         if not (self._tasks or self._fresh or self._suspect):
-            self._size.rest()
+            self._size.idle()
         if self._fresh or self._suspect:
             self._timer = asyncio.get_running_loop().call_later(self._next_wake_s(now), self._pump)
 
