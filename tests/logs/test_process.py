@@ -195,6 +195,7 @@ def test_prints_say_where_they_were_made(log: list[dict[str, Any]]) -> None:
     assert {entry["stream"] for entry in printed} == {"stdout", "stderr"}
     assert {entry.get("error") for entry in printed} == {None, "ValueError"}
     assert max(entry["characters"] for entry in printed) >= 300_000
+    assert all("main.py" in entry["location"] for entry in printed if entry["severity"] == "INFO")
 
 
 def test_libraries_are_heard_from_warning_on(log: list[dict[str, Any]]) -> None:
@@ -220,6 +221,7 @@ def test_a_servers_error_says_where_it_came_from(source: Path) -> None:
     assert {(entry["event"], entry["logger"], entry["severity"]) for entry in errors} == {
         ("server.log", "gunicorn.error", "ERROR")
     }
+    assert {re.sub(r".*/(.*):[0-9]+ in .*", r"\1", entry["location"]) for entry in errors} == {"sock.py"}
 
 
 def test_the_development_server_speaks_json_lines_too(source: Path) -> None:

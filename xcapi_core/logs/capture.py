@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 import threading
-import traceback
 import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
@@ -28,8 +27,8 @@ _SEVERITIES: tuple[tuple[int, Severity], ...] = (
 # The C libraries under gRPC write to the error stream behind Python's back, not in JSON, and when traced with what is
 # in a secret.
 _QUIET = {"GRPC_VERBOSITY": "NONE", "GRPC_TRACE": "", "GLOG_minloglevel": "3", "ABSL_MIN_LOG_LEVEL": "3"}
-# These print on behalf of their callers.
-_PRINTERS = frozenset({__file__, traceback.__file__})
+# These log and print on behalf of their callers.
+_WRITERS = frozenset({__name__, "functions_framework.execution_id", "gunicorn.glogging", "logging", "traceback"})
 
 
 def install() -> None:
@@ -98,8 +97,7 @@ def _write_record(record: logging.LogRecord) -> None:
     event = "server.log" if record.name.partition(".")[0] in ("gunicorn", "uvicorn") else "library.log"
     # The framework formats an exception into its text and hands over nothing else.
     error = record.exc_info[1] if record.exc_info else sys.exception()
-    location = f"{record.pathname}:{record.lineno} in {record.funcName}"
-    emit(severity, event, error, logger=record.name, location=location)
+    emit(severity, event, error, logger=record.name, location=_caller())
 
 
 def _report_warning(  # noqa: PLR0917 - as warnings.showwarning is called
@@ -198,6 +196,6 @@ class _ByteStream(io.RawIOBase):
 
 def _caller() -> str:
     frame = sys._getframe()  # noqa: SLF001 - the way that logging finds a caller, too
-    while frame.f_code.co_filename in _PRINTERS and frame.f_back:
+    while frame.f_globals.get("__name__") in _WRITERS and frame.f_back:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
