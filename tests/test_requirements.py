@@ -179,3 +179,12 @@ def test_development_lock_holds_every_extra(extra: str) -> None:
 
 def test_function_lock_has_nothing_of_the_terminal_or_of_the_tests() -> None:
     assert not {"rich", "hypothesis", "mypy", "pytest", "ruff", "hatchling"} & set(pins("requirements.txt"))
+
+
+def test_every_direct_dependency_has_its_reason_in_the_record() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    direct = {canonicalize_name(Requirement(line).name) for line in [*project["dependencies"], *extras]} - {"xcapi"}
+    record = (ROOT / "docs" / "adr" / "0003-dependencies.md").read_text(encoding="utf-8")
+    # The stubs of types are named by what they are for.
+    assert not {name for name in direct if not re.search(rf"\b{name.removeprefix('types-')}\b", record)}
