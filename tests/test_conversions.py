@@ -1,4 +1,4 @@
-"""The value that travels from the dialects to the request."""
+"""One conversion, ready for X."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One conversion, ready for X: the value that travels from the dialects to the request."""
+"""One conversion, ready for X: the value that the readers give to the batchers."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""The function put together: what one process holds, and how it starts and stops."""
+"""Builds the objects of one process, and starts and stops them."""
 
 import asyncio
 import contextlib

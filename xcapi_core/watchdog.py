@@ -1,4 +1,4 @@
-"""Ends a process whose event loop hangs, by its own time."""
+"""Ends the process when its event loop hangs."""
 
 import asyncio
 import os

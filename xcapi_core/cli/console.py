@@ -1,4 +1,4 @@
-"""Rich's console, for commands that decide themselves what a reader who has gone means."""
+"""Rich's console, which leaves it to the command what a closed pipe means."""
 
 import os
 from typing import Final

@@ -1,4 +1,4 @@
-"""The remainder of a message: its events that must wait, published to a topic of their own so that the rest is done.
+"""The remainder of a message: its events that must wait, published to a topic of their own so that the message is done.
 
 Source of the attributes: the contract's "Progress is kept in Pub/Sub", which docs/operations.md explains.
 """

@@ -1,4 +1,4 @@
-"""JSON lines in Cloud Logging's fields, and nothing else: what this program says, and what its libraries say."""
+"""All output as JSON lines in Cloud Logging's fields: our own log events, and where libraries log or print."""
 
 from xcapi_core.logs.capture import install
 from xcapi_core.logs.conversion_ids import HowToName, emit_naming

@@ -1,4 +1,4 @@
-"""What may be told of an exception: its types and places. Its text may quote an event, a key or an answer of X."""
+"""Formats an exception by its types and places, never by its text, which may quote an event, a key or X's answer."""
 
 import traceback
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the function was told: the configuration as typed, frozen values."""
+"""The configuration as typed, frozen values."""
 
 from collections.abc import Mapping
 from typing import Literal
