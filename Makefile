@@ -3,7 +3,7 @@
 # Written for GNU make 3.81 (macOS) and later; paths stay relative, so that a checkout's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: bench check clean demo fuzz help lint lock mutants rollout sandbox setup screenshots soak test
+.PHONY: bench check clean demo dist fuzz help lint lock mutants rollout sandbox setup screenshots soak test
 
 ARGS =
 XCAPI_VENV ?= .venv
@@ -60,6 +60,9 @@ mutants: setup  ## small breaks in the pure core, and which of them no test sees
 
 screenshots: setup  ## the console's pictures in docs/img, of a real session in Chromium
 	@$(bin)/python -m tests.sandbox.console.screenshots
+
+dist:  ## a release: dist/x-conversions-VERSION.zip of this commit, the same bytes on any machine
+	@sh tools/python.sh tools/dist.py $(ARGS)
 
 setup:  ## .venv alone; every target above does this by itself
 	@sh tools/python.sh tools/bootstrap.py

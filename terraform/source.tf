@@ -1,11 +1,11 @@
 locals {
   repository = abspath("${path.module}/..")
-  # A release says its version in its name.
-  version = try(regex("-([0-9][0-9A-Za-z.+-]*)\\.zip$", var.source_archive)[0], regex("__version__ = \"([^\"]+)\"", file("${local.repository}/xcapi_core/__init__.py"))[0])
+  # A release says its version in its name. Of another zip only the function itself knows it: `GET /`.
+  version = var.source_archive == null ? regex("__version__ = \"([^\"]+)\"", file("${local.repository}/xcapi_core/__init__.py"))[0] : try(regex("-([0-9]+(?:[.][0-9]+)+[0-9A-Za-z.+-]*)[.]zip$", var.source_archive)[0], "unknown")
 
   archive_in_a_bucket = var.source_archive == null ? false : startswith(var.source_archive, "gs://")
-  archive_path        = local.archive_in_a_bucket ? null : var.source_archive == null ? data.archive_file.source[0].output_path : var.source_archive
-  archive_sha256      = local.archive_in_a_bucket ? null : var.source_archive == null ? data.archive_file.source[0].output_sha256 : filesha256(var.source_archive)
+  archive_path        = local.archive_in_a_bucket ? null : var.source_archive == null ? data.archive_file.source[0].output_path : pathexpand(var.source_archive)
+  archive_sha256      = local.archive_in_a_bucket ? null : var.source_archive == null ? data.archive_file.source[0].output_sha256 : filesha256(pathexpand(var.source_archive))
 
   source_bucket = local.archive_in_a_bucket ? split("/", var.source_archive)[2] : google_storage_bucket.source[0].name
   source_object = local.archive_in_a_bucket ? join("/", slice(split("/", var.source_archive), 3, length(split("/", var.source_archive)))) : google_storage_bucket_object.source[0].name

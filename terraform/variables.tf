@@ -516,12 +516,16 @@ variable "settings" {
 }
 
 variable "source_archive" {
-  description = "The zip of a release (`make dist`), a path or `gs://BUCKET/OBJECT`: the function is built from that. Without it the checkout around the module is packed, at plan."
+  description = "The zip of a release (`make dist`), a path or `gs://BUCKET/OBJECT.zip`: the function is built from that, and the label `version` says what its name says. Without it the checkout around the module is packed, at plan."
   type        = string
   default     = null
 
   validation {
     condition     = var.source_archive == null ? true : can(regex("^(gs://[a-z0-9][a-z0-9._-]+/)?[^:]*[^:/]\\.zip$", var.source_archive))
     error_message = "source_archive must be the path of a .zip or gs://BUCKET/OBJECT.zip."
+  }
+  validation {
+    condition     = var.source_archive == null ? true : startswith(var.source_archive, "gs://") || try(fileexists(pathexpand(var.source_archive)), false)
+    error_message = "source_archive must name a file that is there, at plan and at apply: gs://BUCKET/OBJECT.zip needs none."
   }
 }
