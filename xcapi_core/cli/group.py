@@ -31,21 +31,21 @@ _COMMANDS: Final[Mapping[str, Entry]] = {
         "xcapi_core.cli.dev.command", "dev", "Send your own events through the real function to a sandbox, and watch."
     ),
     "sandbox": Entry("xcapi_core.cli.sandbox", "sandbox", "Run a local X Conversions API to try any client against."),
-    "dlq": Entry("xcapi_core.cli.dlq.command", "dlq", "Look at dead letters, send them again, delete them."),
     "validate": Entry(
         "xcapi_core.cli.validate.command", "validate", "Show what the events in files would become at X."
     ),
     "authorize": Entry(
         "xcapi_core.cli.authorize.command", "authorize", "Get the OAuth keys of a handle that does not own the app."
     ),
+    "tags": Entry("xcapi_core.cli.tags.command", "tags", "List the pixel's event tags at X, or make one."),
     "doctor": Entry(
         "xcapi_core.cli.doctor.command", "doctor", "Check the set-up against the real services, and say what to do."
     ),
-    "trace": Entry("xcapi_core.cli.trace.command", "trace", "Tell where a conversion ended, by its id."),
-    "listen": Entry("xcapi_core.cli.listen.command", "listen", "Show what the events on a live topic become at X."),
     "publish": Entry("xcapi_core.cli.publish.command", "publish", "Publish the events in files to a topic."),
+    "listen": Entry("xcapi_core.cli.listen.command", "listen", "Show what the events on a live topic become at X."),
+    "trace": Entry("xcapi_core.cli.trace.command", "trace", "Tell where a conversion ended, by its id."),
     "status": Entry("xcapi_core.cli.status.command", "status", "Show backlog, last delivery, dead letters, pauses."),
-    "tags": Entry("xcapi_core.cli.tags.command", "tags", "List the pixel's event tags at X, or make one."),
+    "dlq": Entry("xcapi_core.cli.dlq.command", "dlq", "Look at dead letters, send them again, delete them."),
 }
 
 
