@@ -1,10 +1,12 @@
 """What never reaches X, whatever else an event says: somebody who refused, and an id that says nothing."""
 
+import gzip
 import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +28,7 @@ _SETTINGS: Final = Settings(
         )
     },
 )
+_NOW: Final = datetime(2026, 4, 20, 12, tzinfo=UTC)
 _SALES: Final[dict[str, dict[str, Any]]] = {
     "x": {"event": "purchase", "order_id": "A1", "email": "jane@example.com"},
     "ga4": {"event_name": "purchase", "client_id": "1.2", "transaction_id": "A1", "email": "jane@example.com"},
@@ -35,8 +38,7 @@ _SALES: Final[dict[str, dict[str, Any]]] = {
 
 def _read(data: object, format_: str) -> list[ReadEvent]:
     message = delivery(json.dumps(data).encode(), {"format": format_})
-    received_at = datetime(2026, 4, 20, 12, tzinfo=UTC)
-    readings = list(read_events(message, _SETTINGS, received_at=received_at, settled=frozenset()))
+    readings = list(read_events(message, _SETTINGS, received_at=_NOW, settled=frozenset()))
     assert readings
     return [reading for reading in readings if isinstance(reading, ReadEvent)]
 
@@ -48,6 +50,57 @@ def test_event_with_a_refusal_is_never_sent_or_kept(refusing: dict[str, Any], fo
         for read in _read(message, format_):
             assert isinstance(read.result, Skipped)
             assert read.result.reason is SkipReason.NO_CONSENT
+
+
+# One name twice in an object, which JSON allows and decoders answer with the last value (RFC 8259, section 4).
+_SAID_TWICE: Final = (
+    '"consent": false, "consent": true',
+    '"consent": false, "consent": null',
+    '"consent": {"ad_storage": "denied"}, "consent": {"ad_storage": "granted"}',
+    '"consent": {"ad_storage": "denied", "ad_storage": "granted"}',
+    '"consent": "{\\"ad_storage\\": \\"denied\\", \\"ad_storage\\": \\"granted\\"}"',
+    '"opt_out": true, "opt_out": false',
+    '"opt_out": true, "opt\\u005fout": false',
+    '"opt_out": {"boolean": true}, "opt_out": {"boolean": false}',
+    '"gcs": "G100", "gcs": "G111"',
+    '"user": {"opt_out": true}, "user": {"opt_out": false}',
+    '"user": {"opt_out": true}, "user": {}',
+    '"user": {"opt_out": true, "opt_out": false}',
+    '"user": {"opt_out": false, "opt_out": true}, "user": {}',
+    '"user": "{\\"opt_out\\": true, \\"opt_out\\": false}"',
+    '"context": {"consent": {"categoryPreferences": {"Advertising": false, "Advertising": true}}}',
+    '"context": {"device": {"adTrackingEnabled": false, "adTrackingEnabled": true}}',
+)
+
+
+@pytest.mark.parametrize("said", _SAID_TWICE)
+@pytest.mark.parametrize("format_", sorted(_SALES))
+def test_refusal_whose_name_comes_again_is_never_sent_or_kept(format_: str, said: str) -> None:
+    sale = json.dumps(_SALES[format_])
+    array = "batch" if format_ == "segment" else "events"
+    event = f"{{{said}, {sale[1:]}"
+    bodies = [event, f"[{event}]", f"[{json.dumps(event)}]", json.dumps(event), f'{{"{array}": [{event}, {event}]}}']
+    around = [f'{{{said}, "{array}": [{sale}, {sale}]}}', f'{{"{array}": [{sale}], {said}}}']
+    cloud_event = '{"specversion": "1.0", "type": "sale", "source": "//shop.example", %s"data": %s}'
+    packed = [gzip.compress(event.encode(), mtime=0), (cloud_event % ("", event)).encode()]
+    for data in [*(text.encode() for text in bodies + around), *packed, (cloud_event % (f"{said}, ", sale)).encode()]:
+        message = delivery(data, {"format": format_})
+        readings = list(read_events(message, _SETTINGS, received_at=_NOW, settled=frozenset()))
+        assert readings
+        for reading in readings:
+            assert isinstance(reading, ReadEvent)
+            assert isinstance(reading.result, Skipped), data
+            assert reading.result.reason is SkipReason.NO_CONSENT
+
+
+@pytest.mark.parametrize(
+    "harmless", ['"email": "a@example.com", "email": "jane@example.com"', '"consent": 1, "consent": true']
+)
+def test_names_that_come_again_and_refuse_nothing_sink_no_sale(harmless: str) -> None:
+    event = f'{{"event": "purchase", "order_id": "A1", {harmless}, "user": {{}}, "user": {{"phone": "+31612345678"}}}}'
+    (read,) = read_events(delivery(event.encode()), _SETTINGS, received_at=_NOW, settled=frozenset())
+    assert isinstance(read, ReadEvent)
+    assert isinstance(read.result, Conversion)
 
 
 @given(refusing=REFUSING_EVENTS, format_=st.sampled_from(sorted(_SALES)))

@@ -7,6 +7,8 @@ import msgspec
 
 from xcapi_core.events.consent_signals import Consent, Signals
 from xcapi_core.events.fields import is_object
+from xcapi_core.events.unpacking import text_within, unpack
+from xcapi_core.problems import Problem
 
 __all__ = ["UNSAID", "Consent", "Judgement", "allows", "judge", "may_send"]
 
@@ -27,8 +29,11 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 UNSAID: Final = Judgement(Consent.UNSAID)
 
 
-def judge(*places: object, categories: Sequence[str]) -> Judgement:
+def judge(*places: object, categories: Sequence[str], event_bytes: bytes = b"") -> Judgement:
     """Judge an event, and what stands around it, by all their signals: any no wins over any yes.
+
+    Of what an object names twice a JSON decoder keeps the last value: where `event_bytes` may do so with a signal or a
+    place of signals, the others are judged as well.
 
     The places are what a JSON decoder gives; nothing is raised for any value. `categories` are the pixel's
     `consent_categories`, by which Segment's and RudderStack's preferences are read. A null says nothing: exports fill
@@ -39,10 +44,26 @@ def judge(*places: object, categories: Sequence[str]) -> Judgement:
         if is_object(place):
             signals.add_place(place)
     said = signals.read()
+    if Consent.NO not in said and signals.names:
+        written = _as_json(event_bytes)
+        if any(_may_stand_twice(name, written) for name in signals.names):
+            said += [signals.add_all_of(written), *signals.read()]
     says = Consent.NO if Consent.NO in said else Consent.YES if Consent.YES in said else Consent.UNSAID
     if says is Consent.UNSAID and not signals.codes:
         return UNSAID
     return Judgement(says, tuple(signals.codes))
+
+
+def _as_json(event_bytes: bytes) -> bytes:
+    """Return an event's JSON: one that came alone may be packed."""
+    if event_bytes.startswith(b"{"):
+        return event_bytes
+    unpacked = unpack(event_bytes)
+    return b"" if isinstance(unpacked, Problem) else text_within(unpacked)
+
+
+def _may_stand_twice(name: str, event_bytes: bytes) -> bool:
+    return b"\\u" in event_bytes or event_bytes.count(b'"%b"' % name.encode("utf-8", "replace")) > 1
 
 
 def allows(judgement: Judgement, policy: Policy) -> bool:

@@ -6,6 +6,7 @@ from enum import Enum
 from functools import lru_cache, partial
 from typing import Final
 
+from xcapi_core.events.decoding import DECODING_ERRORS, decode_every_value
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import cut_invisible, is_absent, is_object, json_in_text
 from xcapi_core.events.shapes import as_list
@@ -41,11 +42,13 @@ def _all_squeezed(names: tuple[str, ...]) -> frozenset[str]:
 class Signals:
     """One event's signals, gathered from every place that may hold some."""
 
-    __slots__ = ("_places", "categories", "codes")
+    __slots__ = ("_places", "categories", "codes", "names")
 
     def __init__(self, categories: Sequence[str]) -> None:
         self.categories = _all_squeezed(tuple(categories)) if categories else frozenset()
         self.codes: dict[str, None] = {}
+        # The names that matter, as they were met: an object may have said something else of one before.
+        self.names: set[str] = set()
         self._places: list[tuple[Mapping[str, object], _Plan]] = []
 
     def add_place(self, place: Mapping[str, object]) -> None:
@@ -60,6 +63,7 @@ class Signals:
         while self._places:
             place, plan = self._places.pop()
             for name, read in plan:
+                self.names.add(name)
                 value = place[name]
                 if value is None:
                     continue
@@ -70,6 +74,13 @@ class Signals:
                 else:
                     said.append(_places_in(self, value))
         return said
+
+    def add_all_of(self, event: bytes) -> Consent:
+        """Add the places of an event with every value of what it names twice."""
+        try:
+            return _places_in(self, decode_every_value(event.decode("utf-8", "replace")))
+        except DECODING_ERRORS:
+            return self.refuse(_UNREADABLE)
 
     def refuse(self, code: str) -> Consent:
         """Take something for a no, and count why."""
@@ -96,6 +107,11 @@ def _typed_values(value: object) -> Sequence[object]:
     return [typed for typed in value.values() if typed is not None]
 
 
+def _opened(value: object) -> object:
+    """Return what JSON text stands for, with all that its objects say where they name one thing twice."""
+    return json_in_text(value, decode_every_value) if isinstance(value, str) else value
+
+
 def _places_in(signals: Signals, value: object) -> Consent:
     """Add the objects in a field: one, a list of them, a list written as an object, any of these as JSON text.
 
@@ -105,7 +121,7 @@ def _places_in(signals: Signals, value: object) -> Consent:
     while unopened:
         part = unopened.pop()
         if isinstance(part, str):
-            opened = json_in_text(part)
+            opened = _opened(part)
             if not isinstance(opened, str):
                 unopened.append(opened)
             elif opened.startswith(("{", "[", '"')) and any(name in squeezed(opened) for name in SIGNAL_NAMES):
@@ -157,7 +173,7 @@ _tracking_enabled = partial(_withdrawal, no=_FALSE_WORDS, number=0, back=_TRUE_W
 
 def _consent(signals: Signals, value: object) -> Consent:
     """Read `consent` or `consent_state`: one answer, or an object of Consent Mode's types or Segment's categories."""
-    value = json_in_text(value)
+    value = _opened(value)
     if not is_object(value):
         return _answer(signals, value)
     if _READABLE_CONSENT.isdisjoint(map(squeezed, value)):
@@ -168,9 +184,10 @@ def _consent(signals: Signals, value: object) -> Consent:
 
 def _category_preferences(signals: Signals, value: object) -> Consent:
     """Read Segment's `categoryPreferences`: {category: bool}."""
-    value = json_in_text(value)
+    value = _opened(value)
     if not is_object(value) or not value:
         return signals.refuse(_UNREADABLE)
+    signals.names.update(value)
     asked = signals.categories
     said: dict[str, list[Consent]] = {}
     for category, preference in value.items():
@@ -184,7 +201,7 @@ def _category_preferences(signals: Signals, value: object) -> Consent:
 
 def _consent_management(signals: Signals, value: object) -> Consent:
     """Read RudderStack's `consentManagement`, whose lists are signals of their own."""
-    value = json_in_text(value)
+    value = _opened(value)
     if not is_object(value) or _READABLE_MANAGEMENT.isdisjoint(map(squeezed, value)):
         return signals.refuse(_UNREADABLE)
     signals.add_place(value)
@@ -212,7 +229,7 @@ def _ids(value: object, *, of_grant: bool) -> set[str] | None:
 
     An object with only digits for keys may be a list. Where keys or values may be the ids, both are denied.
     """
-    value = json_in_text(value)
+    value = _opened(value)
     if is_object(value):
         is_list = all(name.isdigit() for name in value)
         if of_grant:
@@ -271,7 +288,7 @@ def _us_privacy(_signals: Signals, value: object) -> Consent:
 
 def _privacy_info(signals: Signals, value: object) -> Consent:
     """Read the BigQuery export's `privacy_info`, of which an export without nulls may leave an empty object."""
-    value = json_in_text(value)
+    value = _opened(value)
     if is_object(value):
         signals.add_place(value)
     elif value != []:

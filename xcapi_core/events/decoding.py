@@ -10,7 +10,7 @@ import msgspec
 
 from xcapi_core.problems import Problem
 
-__all__ = ["BYTE_ORDER_MARK", "DECODING_ERRORS", "JSON_SPACE", "decode_event"]
+__all__ = ["BYTE_ORDER_MARK", "DECODING_ERRORS", "JSON_SPACE", "decode_event", "decode_every_value"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 JSON_SPACE = b" \t\r\n"
@@ -47,6 +47,30 @@ def decode_event(event_bytes: bytes) -> object | Problem:
     else:
         return value
     return Problem(path="$", found=found, expected="a JSON object")
+
+
+def decode_every_value(text: str) -> object:
+    """Return a JSON value in which an object that names one thing twice, and differently, is a list.
+
+    The list holds the object as other readers see it, with the last value, and one object for each value that is lost
+    so. Raises one of DECODING_ERRORS.
+    """
+    return json.loads(
+        text,
+        strict=False,
+        parse_int=_readable_integer,
+        parse_float=_fraction,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_with_lost_values,
+    )
+
+
+def _with_lost_values(members: list[tuple[str, object]]) -> object:
+    last = dict(members)
+    if len(last) == len(members):
+        return last
+    lost: list[object] = [{name: value} for name, value in members if value != last[name]]
+    return [last, *lost] if lost else last
 
 
 def _decode_leniently(text: bytes) -> object:

@@ -15,6 +15,7 @@ __all__ = [
     "array_elements",
     "is_indexed",
     "list_within",
+    "lost_members",
     "member_list",
     "object_members",
 ]
@@ -112,6 +113,29 @@ def list_within(value: bytes, *, unions: bool) -> list[bytes] | None:
 def is_indexed(value: bytes) -> bool:
     """Tell whether an object begins like a list that was written with digits for keys."""
     return _INDEXED.match(value) is not None
+
+
+def lost_members(data: bytes, members: Mapping[str, bytes]) -> dict[str, list[bytes]]:
+    """Return the values that `members`, the object's in `data`, lack: those of a name that comes again later.
+
+    Raises UnsplittableError.
+    """
+    # Without the largest, which is the array of events, there is little to go through.
+    largest = max(members.values(), key=len, default=b"")
+    rest = data.replace(largest, b"0", 1) if largest else data
+    names = [msgspec.json.encode(name) for name in members]
+    if b"\\u" not in rest and all(rest.count(name) <= 1 for name in names):
+        return {}
+    lost: dict[str, list[bytes]] = {}
+    for child in _children(rest):
+        try:
+            ((name, value),) = _members.decode(b"{%b}" % child).items()
+        except DECODING_ERRORS:
+            continue
+        raw = bytes(value)
+        if raw not in (b"0", members.get(name)):
+            lost.setdefault(name, []).append(raw)
+    return lost
 
 
 def _children(data: bytes) -> list[bytes]:

@@ -7,8 +7,8 @@ from itertools import groupby
 
 import msgspec
 
-from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, decode_event
-from xcapi_core.events.elements import object_members
+from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, decode_event, decode_every_value
+from xcapi_core.events.elements import UnsplittableError, lost_members, object_members
 from xcapi_core.events.shapes import without_unions
 from xcapi_core.events.unpacking import text_within
 from xcapi_core.problems import Problem
@@ -25,9 +25,9 @@ class Envelope(Record, frozen=True, kw_only=True, gc=False):
     """The object around an array of events: a Measurement Protocol body, a Segment batch, a CloudEvent.
 
     `head` and `tail` are its bytes before and after the events. `fields` are its other members, decoded: events
-    inherit some of them, and a refusal among them holds for all; so does one among `outer`, those of a CloudEvent
-    around it. `array` is the name of the member that holds the events. `lone` is what came where it holds one event
-    alone, which then leaves it byte for byte as it came.
+    inherit some of them, and a refusal among them holds for all; so does one among `outer`: those of a CloudEvent
+    around it, and the values of what the object names twice. `array` is the name of the member that holds the events.
+    `lone` is what came where it holds one event alone, which then leaves it byte for byte as it came.
     """
 
     head: bytes
@@ -58,12 +58,20 @@ def wrap_events(events: Sequence[tuple[Envelope | None, bytes]]) -> bytes:
     return b"[%b]" % b",".join(parts)
 
 
-def make_envelope(members: Mapping[str, bytes], array: str, *, unions: bool, lone: bytes = b"") -> Envelope:
-    """Return the envelope of a body with these members around its array of this name."""
+def make_envelope(
+    members: Mapping[str, bytes],
+    array: str,
+    *,
+    lost: Mapping[str, Sequence[bytes]],
+    unions: bool,
+    lone: bytes = b"",
+) -> Envelope:
+    """Return the envelope of a body with these members around its array of this name, and `lost_members`."""
     return Envelope(
         head=b"{%b%b:[" % (_written(members), msgspec.json.encode(array)),
         tail=b"]}",
         fields=decoded_members(members, unions=unions),
+        outer=_said_besides(members, lost),
         array=array,
         lone=lone,
     )
@@ -79,6 +87,9 @@ def open_cloud_event(data: bytes, *, unions: bool) -> tuple[Envelope, bytes] | N
     members = object_members(data)
     if not members.keys() >= _CLOUD_EVENT:
         return None
+    lost = lost_members(data, members)
+    if "data" in lost:
+        raise UnsplittableError("a CloudEvent that has data twice")
     inner = members.pop("data", None)
     if inner is None:
         try:
@@ -86,7 +97,10 @@ def open_cloud_event(data: bytes, *, unions: bool) -> tuple[Envelope, bytes] | N
         except (*DECODING_ERRORS, Base64Error):
             return None
     envelope = Envelope(
-        head=b'{%b"data":' % _written(members), tail=b"}", outer=decoded_members(members, unions=unions), lone=data
+        head=b'{%b"data":' % _written(members),
+        tail=b"}",
+        outer={**decoded_members(members, unions=unions), **_said_besides(members, lost)},
+        lone=data,
     )
     return envelope, text_within(inner.strip(JSON_SPACE))
 
@@ -102,6 +116,19 @@ def decoded_members(members: Mapping[str, bytes], *, unions: bool) -> dict[str, 
         fields[name] = "unreadable" if isinstance(decoded, Problem) else decoded
     undone = without_unions(fields) if unions else fields
     return undone if isinstance(undone, dict) else fields
+
+
+def _said_besides(members: Mapping[str, bytes], lost: Mapping[str, Sequence[bytes]]) -> dict[str, object]:
+    """Return what the object, or an object in it, says of a name that comes again later."""
+    said: dict[str, object] = {name: [decode_event(value) for value in values] for name, values in lost.items()}
+    for name, value in members.items():
+        try:
+            every = decode_every_value(value.decode("utf-8", "replace"))
+        except DECODING_ERRORS:
+            continue
+        if name not in said and isinstance(every, dict | list) and every != decode_event(value):
+            said[name] = every
+    return said
 
 
 def _written(members: Mapping[str, bytes]) -> bytes:

@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final, TypeGuard
 from urllib.parse import unquote
@@ -131,14 +131,14 @@ def cut_invisible(text: str) -> str:
     return "".join([character for character in text if unicodedata.category(character) not in {"Cc", "Cf"}])
 
 
-def json_in_text(value: object) -> object:
+def json_in_text(value: object, decode: Callable[[str], object] | None = None) -> object:
     """Return the object or list that `value` is JSON text of, itself encoded as text or not; else `value`."""
     inner = value
     while isinstance(inner, str):
         if not inner.lstrip().startswith(("{", "[", '"')):
             return value
         try:
-            inner = _decode_text(inner)
+            inner = (decode or _decode_text)(inner)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
             return value
     return inner if isinstance(inner, list | dict) else value

@@ -59,7 +59,7 @@ def read_for_pixel(
     pixel = choose_pixel(own, source.message_pixel_id, settings)
     told = None if isinstance(pixel, Problem) else pixel
     silent = envelope is None and is_silent(event)
-    judgement = UNSAID if silent else _judge(event, envelope, settings, told)
+    judgement = UNSAID if silent else _judge(event, source, settings, told)
     if not (silent and settings.consent == "respect") and not allows(judgement, settings.consent):
         return Skipped(SkipReason.NO_CONSENT, judgement.codes), told
     if isinstance(opened, Opened) and opened.is_unwanted:
@@ -84,12 +84,13 @@ def _no_object(event: object, envelope: Envelope | None) -> Problem:
     return Problem(path=path, found=kind_of(event), expected="a JSON object")
 
 
-def _judge(event: object, envelope: Envelope | None, settings: Settings, pixel: PixelSettings | None) -> Judgement:
+def _judge(event: object, source: EventSource, settings: Settings, pixel: PixelSettings | None) -> Judgement:
     """Judge an event together with what stands around it: any no wins over any yes."""
+    envelope = source.envelope
     if settings.consent == "ignore":
         return UNSAID
     # If the pixel is ambiguous, apply every pixel's consent categories.
     categories = settings.consent_categories_of(pixel)
     if envelope is None:
-        return judge(event, categories=categories)
-    return judge(event, envelope.fields, envelope.outer, categories=categories)
+        return judge(event, categories=categories, event_bytes=source.event_bytes)
+    return judge(event, envelope.fields, envelope.outer, categories=categories, event_bytes=source.event_bytes)

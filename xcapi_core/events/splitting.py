@@ -4,7 +4,7 @@ A Measurement Protocol body, a Segment batch, an array of either, `{"events": [â
 events. An event that came alone stays as it is, byte for byte. Elements may be anything, rubbish that is no JSON too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
 import msgspec
@@ -18,6 +18,7 @@ from xcapi_core.events.elements import (
     array_elements,
     is_indexed,
     list_within,
+    lost_members,
     member_list,
     object_members,
 )
@@ -140,7 +141,7 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
         return msgspec.structs.replace(split, events=events)
     members = object_members(data)
     form = form or format_of_body(members, unions=unions)
-    held = _events_of_body(members, whole, form, unions=unions)
+    held = _events_of_body(members, lost_members(data, members), whole, form, unions=unions)
     return _lone(data, whole, form, unions=unions) if held is None else RawMessage(format=form, events=tuple(held))
 
 
@@ -186,7 +187,9 @@ def _not_an_object() -> Problem:
     return Problem(path="data", found="a union that holds no object", expected="a JSON object")
 
 
-def _events_of_body(members: dict[str, bytes], whole: bytes, form: Format, *, unions: bool) -> list[RawEvent] | None:
+def _events_of_body(
+    members: Mapping[str, bytes], lost: Mapping[str, Sequence[bytes]], whole: bytes, form: Format, *, unions: bool
+) -> list[RawEvent] | None:
     """Return a body's events, None where the object is an event itself."""
     if any(name in members for name in _EVENT_NAMES[form]):
         return None
@@ -194,11 +197,14 @@ def _events_of_body(members: dict[str, bytes], whole: bytes, form: Format, *, un
     if not found:
         return None
     around = {name: value for name, value in members.items() if name not in dict(found)}
+    twice = [name for name, _ in found if name in lost]
+    if twice:
+        raise _UnsplittableBodyError(f"{twice[0]} twice", "one array", around)
     if len(found) > 1:
         raise _UnsplittableBodyError(f"both {found[0][0]} and {found[1][0]}", "one of the two arrays", around)
     ((array, elements),) = found
     lone = whole if len(elements) == 1 else b""
-    envelope = make_envelope(around, array, unions=unions, lone=lone) if around or lone else None
+    envelope = make_envelope(around, array, lost=lost, unions=unions, lone=lone) if around or lone else None
     return [(envelope, element) for element in elements]
 
 
@@ -209,6 +215,6 @@ def _within(cloud_event: Envelope, envelope: Envelope | None, lone: bytes, *, is
         inner,
         head=cloud_event.head + inner.head,
         tail=inner.tail + cloud_event.tail,
-        outer=cloud_event.outer,
+        outer={**inner.outer, **cloud_event.outer},
         lone=lone,
     )
