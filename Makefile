@@ -44,7 +44,7 @@ lint: setup  ## format, lint and types alone
 
 rollout: setup  ## Terraform alone: linters, scanner, its own tests, then a real apply on this machine
 	@$(bin)/python tools/rollout_tools.py >/dev/null
-	@XCAPI_REQUIRE_ALL=1 $(bin)/python -m pytest tests/rollout $(ARGS)
+	@XCAPI_REQUIRE_ALL=1 $(bin)/python -m pytest tests/rollout $(side_by_side) $(ARGS)
 
 bench: setup  ## how fast it is, as ratios within one run: ten minutes (ARGS=--quick: two; ARGS=--help says more)
 	@$(bin)/python -m tests.benchmarks $(ARGS)

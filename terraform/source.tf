@@ -78,6 +78,11 @@ resource "google_storage_bucket_object" "source" {
   bucket = google_storage_bucket.source[0].name
   name   = "${local.archive_sha256}.zip"
   source = local.archive_path
+
+  # A replaced bucket comes back empty under its old name, and what is built next finds no source.
+  lifecycle {
+    replace_triggered_by = [google_storage_bucket.source[count.index].id]
+  }
 }
 
 # Holds the function's image. Ours instead of Google's gcf-artifacts: it can be encrypted, bound to, and destroyed.

@@ -27,6 +27,7 @@ for name in ("XCAPI_CONFIG", "XCAPI_CONFIG_FILE", "PUBSUB_EMULATOR_HOST", "GOOGL
 # Files whose tests wait for long, the longest first: the processes of `make test` take a file each, in this order, and
 # the many short ones fill what is left.
 _FIRST = (
+    "rollout/test_convergence.py",
     "rollout/test_apply.py",
     "rollout/test_settings_rules.py",
     "rollout/test_module.py",

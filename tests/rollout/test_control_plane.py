@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.rollout.control_plane.iam import Binding, Call, Iam
+from tests.rollout.control_plane.kms import Kms
 from tests.rollout.control_plane.rest import Refusal, as_proto3, merge_patch
 from tests.rollout.log_filters import matches
 
@@ -90,6 +91,27 @@ def test_a_late_grant_is_there_and_not_in_force(iam: Iam) -> None:
     assert not iam.allows(RUN, "pubsub.topics.publish", TOPIC)
     iam.late.clear()
     assert iam.allows(RUN, "pubsub.topics.publish", TOPIC)
+
+
+def test_what_was_written_under_a_key_is_read_with_that_key(iam: Iam) -> None:
+    kms = Kms(iam, lambda _: RUN)
+    use = policy("roles/cloudkms.cryptoKeyEncrypterDecrypter")
+    for key in ("old", "new"):
+        kms.add_key(key)
+        iam.set_policy(key, dict(use))
+    kms.note_published("old", ["1"])
+    kms.note_version("secret", ["old"])
+    kms.note_published("new", ["2"])
+    kms.decrypt_message("1")
+    kms.decrypt_newest_version("secret")
+    iam.set_policy("old", {"bindings": []})
+    kms.decrypt_message("2")
+    with pytest.raises(Refusal, match="useToDecrypt"):
+        kms.decrypt_message("1")
+    with pytest.raises(Refusal, match="useToDecrypt"):
+        kms.decrypt_newest_version("secret")
+    kms.note_version("secret", ["new"])
+    kms.decrypt_newest_version("secret")
 
 
 def test_answers_leave_defaults_out_as_proto3_does() -> None:

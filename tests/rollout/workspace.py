@@ -89,9 +89,16 @@ class Workspace:
         }
         (self._folder / "main.tf.json").write_text(json.dumps(root), encoding="utf-8")
 
-    def apply(self, *options: str) -> None:
+    def apply(self) -> None:
         """Apply."""
-        self._run("apply", "-auto-approve", "-input=false", *options)
+        self._run("apply", "-auto-approve", "-input=false")
+
+    def taint(self, address: str) -> None:
+        """Have the next apply replace a resource of the module.
+
+        Not `-replace`: of several of those Terraform forgets what it had to replace along (hashicorp/terraform#37831).
+        """
+        self._run("taint", f"module.x_conversions.{address}")
 
     def destroy(self) -> None:
         """Destroy everything in the state."""
