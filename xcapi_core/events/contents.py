@@ -72,18 +72,17 @@ def _read_line(raw: object, dropped: list[Drop], currencies: set[str]) -> Conten
         dropped.append(Drop.INVALID_CONTENT)
         return None
     line: ContentLine = {}
-    for kind, read, name, others in _LINES.plan((raw,)):
-        value = raw[name]
-        found = read(value)
-        for other in others if found is None else ():
-            if not says_nothing(value):
-                break
-            value = raw[other]
-            found = read(value)
+    for kind, read, names in _LINES.plan((raw,)):
+        found = read(raw[names[0]])
+        if found is None:
+            name = next((name for name in names if not says_nothing(raw[name])), None)
+            if name is None:
+                continue
+            found = read(raw[name])
         if found is not None:
             line[kind] = found
         # A template's leftover in a name is no mistake of the line's; in an id it is.
-        elif not says_nothing(value) and not (kind in _FREE_TEXTS and isinstance(value, str)):
+        elif not (kind in _FREE_TEXTS and isinstance(raw[name], str)):
             dropped.append(_UNREADABLE_LINE[kind])
     if "currency" in line:
         currencies.add(str(line.pop("currency")))
@@ -97,7 +96,7 @@ def _read_price(value: object) -> str | None:
     return None if price is None else wire_amount(price)
 
 
-_Step = tuple[str, Callable[[object], str | int | None], str, tuple[str, ...]]
+_Step = tuple[str, Callable[[object], str | int | None], tuple[str, ...]]
 # How the values of each kind are read, and what it is called where something is there that cannot be read.
 _LINE_READERS: Final[Mapping[str, Callable[[object], str | int | None]]] = {
     "content_id": read_id,
@@ -115,13 +114,8 @@ _UNREADABLE_LINE: Final[Mapping[str, Drop]] = {
 
 
 def _plan_line(names: Names) -> tuple[_Step, ...]:
-    """Return for each kind of value how it is read, the name that comes first, and the others."""
-    return tuple(
-        [
-            (kind, _LINE_READERS[kind], entries[0][1], tuple([name for _, name in entries[1:]]))
-            for kind, entries in names.items()
-        ]
-    )
+    """Return for each kind of value how it is read, and the names that may hold it."""
+    return tuple([(kind, _LINE_READERS[kind], tuple([name for _, name in entries])) for kind, entries in names.items()])
 
 
 # By X's fields, in their order: X's name first, then GA4's, then what shops say, then that of RudderStack's own

@@ -152,7 +152,7 @@ def _find_tag(opened: Opened, pixel: PixelSettings) -> str | Problem | None:
     """Return the tag of a call, None where the pixel does not want it."""
     call, at = opened.places[_CALL], opened.at[_CALL]
     given = call.get("type")
-    kind = (read_text(given) or "").lower()
+    kind = given if given == "track" else (read_text(given) or "").lower()
     # What was posted to /v1/track says what it is by its address alone.
     if kind == "track" or (is_absent(given) and "event" in call):
         event = call.get("event")

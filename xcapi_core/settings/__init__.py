@@ -57,8 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def consent_categories_of(self, pixel: PixelSettings | None) -> tuple[str, ...]:
         """Return the pixel's consent categories; where the pixel is ambiguous, those of every pixel."""
-        pixels = self.pixels.values() if pixel is None else (pixel,)
-        return tuple(dict.fromkeys(category for each in pixels for category in each.consent_categories))
+        if pixel is not None:
+            return pixel.consent_categories
+        return tuple(dict.fromkeys(category for each in self.pixels.values() for category in each.consent_categories))
 
     @property
     def dead_letter_project(self) -> str | None:
