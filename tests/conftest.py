@@ -34,6 +34,7 @@ _FIRST = (
     "test_bootstrap.py",
     "e2e/test_demo.py",
     "soak/test_soak.py",
+    "cli/dlq/test_kills.py",
     "e2e",
     "rollout",
     "sandbox/services",
