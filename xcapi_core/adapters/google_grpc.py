@@ -1,14 +1,23 @@
 """What the two clients of Google's services have in common. Imports gRPC, so it is imported late."""
 
+from typing import Final
+
 import grpc
 
 __all__ = ["local_channel", "status_name"]
 
+_OPTIONS: Final = (
+    # What the clients' own channels have: an answer to a pull may have more than gRPC's 4 MB.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # Not through a proxy that the environment names: the server is on this machine.
+    ("grpc.enable_http_proxy", 0),
+)
+
 
 def local_channel(host: str) -> grpc.Channel:
     """Open a plain-text channel to the emulator at `host:port`."""
-    # Not through a proxy that the environment names: the server is on this machine.
-    return grpc.insecure_channel(host, options=[("grpc.enable_http_proxy", 0)])
+    return grpc.insecure_channel(host, options=_OPTIONS)
 
 
 def status_name(error: Exception) -> str:

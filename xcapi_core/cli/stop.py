@@ -1,9 +1,12 @@
 """How a command that runs until it is told to stop hears of that."""
 
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
-__all__ = ["Stop"]
+__all__ = ["Stop", "stopping"]
 
 
 class Stop:
@@ -32,3 +35,24 @@ class Stop:
             with suppress(Empty):
                 self._bell.get(timeout=timeout_s)
         return self._is_told
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Let Ctrl-C and SIGTERM tell a Stop, so that what is on its way is ended in order; the second one is at once."""
+    stop = Stop()
+
+    def tell(_number: int, _frame: object) -> None:
+        if stop.is_told:
+            raise KeyboardInterrupt
+        stop.tell()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

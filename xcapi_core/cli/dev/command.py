@@ -9,6 +9,7 @@ from xcapi_core.cli.configuration import config_option, require_configuration
 from xcapi_core.cli.console import new_console
 from xcapi_core.cli.dev.output import JsonOutput, Output, PeopleOutput
 from xcapi_core.cli.dev.session import Session, Wishes
+from xcapi_core.cli.event_options import check_pixel, format_option, input_option, pixel_option
 from xcapi_core.cli.files import InputFormat
 from xcapi_core.sandbox.services.errors import LocalServiceError
 from xcapi_core.sandbox.services.processes import leaving_on_signals
@@ -42,21 +43,9 @@ Exits with 0 if every event was delivered or left out on purpose, 1 otherwise, 2
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=str),
 )
 @config_option
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["x", "ga4", "segment"]),
-    help="The events' format, as a message's attribute; detected without it.",
-)
-@click.option("--pixel", help="The pixel of events that name none, as a message's attribute pixel_id.")
-@click.option(
-    "--input",
-    "input_format",
-    type=click.Choice(["auto", "json", "jsonl", "csv"]),
-    default="auto",
-    show_default=True,
-    help="How the files are written; auto goes by their names and first lines.",
-)
+@format_option
+@pixel_option
+@input_option
 @click.option("--port", type=click.IntRange(0, 65535), help="The console's port; 0 takes a free one.  [default: 8089]")
 @click.option("--watch", is_flag=True, help="Send again whenever a file is saved.")
 @click.option("--any-tag", is_flag=True, help="Accept every event tag, not only those of the configuration.")
@@ -84,8 +73,7 @@ def dev(
 ) -> None:
     """Run one's own events; see the help text above."""
     settings = require_configuration(config_file)
-    if pixel is not None and pixel not in settings.pixels:
-        raise click.BadParameter(f"none of the configured pixels: {', '.join(settings.pixels)}", param_hint="--pixel")
+    check_pixel(pixel, settings)
     if watch and (not files or "-" in files):
         raise click.UsageError("--watch needs files that can be saved.")
     output: Output = JsonOutput() if as_json else PeopleOutput(new_console())

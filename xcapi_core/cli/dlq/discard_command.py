@@ -12,10 +12,10 @@ import click
 
 from xcapi_core.cli.asking import confirmed
 from xcapi_core.cli.configuration import load_configuration
+from xcapi_core.cli.dlq.choosing import Finishable
 from xcapi_core.cli.dlq.dead_letter import DeadLetter
 from xcapi_core.cli.dlq.erasing import Erasure, Person
 from xcapi_core.cli.dlq.filters import Filters, filter_options
-from xcapi_core.cli.dlq.replaying import Finishable
 from xcapi_core.cli.dlq.session import Session, Where, open_session, where_options
 from xcapi_core.cli.google.errors import GOOGLE_ERRORS, sentence
 from xcapi_core.cli.google.publishing import publish

@@ -4,19 +4,15 @@ import base64
 import json
 import os
 import sys
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import click
 
 from xcapi_core.cli.configuration import load_configuration
+from xcapi_core.cli.dlq.choosing import Looking
 from xcapi_core.cli.dlq.dead_letter import DeadLetter, as_text
 from xcapi_core.cli.dlq.filters import Filters, filter_options
-from xcapi_core.cli.dlq.replaying import Finishable
 from xcapi_core.cli.dlq.session import Where, open_session, where_options
 from xcapi_core.cli.progress import Progressing
 
@@ -38,28 +34,6 @@ you are done. One that has something in it is not overwritten.
 Exits with 0; 1 where Pub/Sub cannot be asked or FILE cannot
 be written; 2 for wrong usage.
 """
-
-
-@dataclass(slots=True)
-class _Writer:
-    filters: Filters
-    stream: BinaryIO
-    written: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def handle(self, dead_letters: Sequence[DeadLetter], source: Finishable) -> bool:
-        now = datetime.now(UTC)
-        with self._lock:
-            for dead_letter in dead_letters:
-                if not self.filters.match(dead_letter, now):
-                    continue
-                if self.filters.limit is not None and self.written >= self.filters.limit:
-                    break
-                self.stream.write(envelope(dead_letter))
-                self.written += 1
-            if self.written == self.filters.limit:
-                source.finish()
-        return True
 
 
 def envelope(dead_letter: DeadLetter) -> bytes:
@@ -85,10 +59,10 @@ def export(*, file: str, where: Where, filters: Filters, as_json: bool) -> None:
     settings = load_configuration(where.config_file)
     stream = _opened(file)
     try:
-        writer = _Writer(filters, stream)
+        writing = Looking(filters, lambda dead_letter: _write(stream, dead_letter))
         with open_session(where, settings) as session:
-            with Progressing(lambda: (writer.written, f"{writer.written:,} written")) as progress:
-                session.sweep(writer.handle, progress.tick)
+            with Progressing(lambda: (writing.chosen, f"{writing.chosen:,} written")) as progress:
+                session.sweep(writing.handle, progress.tick)
             was_stopped = session.stop.is_told
         stream.flush()
         if file != "-":
@@ -101,10 +75,14 @@ def export(*, file: str, where: Where, filters: Filters, as_json: bool) -> None:
         if file != "-":
             stream.close()
     if as_json:
-        click.echo(json.dumps({"summary": {"chosen": writer.written}}), err=file == "-")
+        click.echo(json.dumps({"summary": {"chosen": writing.chosen}}), err=file == "-")
     else:
-        click.echo(f"{writer.written:,} dead letters written{' so far (stopped)' if was_stopped else ''}.", err=True)
+        click.echo(f"{writing.chosen:,} dead letters written{' so far (stopped)' if was_stopped else ''}.", err=True)
     sys.exit(_INTERRUPTED if was_stopped else 0)
+
+
+def _write(stream: BinaryIO, dead_letter: DeadLetter) -> None:
+    stream.write(envelope(dead_letter))
 
 
 def _opened(file: str) -> BinaryIO:

@@ -2,11 +2,10 @@
 
 import json
 import sys
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import click
@@ -14,10 +13,10 @@ from rich.text import Text
 
 from xcapi_core.cli.configuration import load_configuration
 from xcapi_core.cli.console import new_console
+from xcapi_core.cli.dlq.choosing import Looking
 from xcapi_core.cli.dlq.dead_letter import DeadLetter, as_text
 from xcapi_core.cli.dlq.filters import Filters, filter_options
 from xcapi_core.cli.dlq.masking import shown_words
-from xcapi_core.cli.dlq.replaying import Finishable
 from xcapi_core.cli.dlq.session import Where, open_session, where_options
 from xcapi_core.cli.progress import Progressing
 
@@ -53,28 +52,16 @@ class _Group:
 class _Groups:
     """Counts dead letters; no body is kept."""
 
-    def __init__(self, filters: Filters) -> None:
-        self._filters = filters
-        self._lock = threading.Lock()
+    def __init__(self) -> None:
         self.groups: dict[tuple[str, str, str], _Group] = {}
-        self.seen = 0
-        self.chosen = 0
 
-    def handle(self, dead_letters: Sequence[DeadLetter], source: Finishable) -> bool:
-        now = datetime.now(UTC)
-        with self._lock:
-            for dead_letter in dead_letters:
-                self.seen += 1
-                if not self._filters.match(dead_letter, now):
-                    continue
-                if self._filters.limit is not None and self.chosen >= self._filters.limit:
-                    source.finish()
-                    break
-                self.chosen += 1
-                self._count(dead_letter)
-        return True
+    @property
+    def count(self) -> int:
+        """How many were counted."""
+        return sum(group.count for group in self.groups.values())
 
-    def _count(self, dead_letter: DeadLetter) -> None:
+    def add(self, dead_letter: DeadLetter) -> None:
+        """Count one."""
         key = (dead_letter.reason, dead_letter.pixel_id, dead_letter.error_code)
         failed_at = dead_letter.failed_at
         group = self.groups.get(key)
@@ -112,15 +99,16 @@ class _Groups:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: each group, then the summary.")
 def list_(*, where: Where, filters: Filters, as_json: bool) -> None:
     """List dead letters; see the help text above."""
-    groups = _Groups(filters)
+    groups = _Groups()
+    looking = Looking(filters, groups.add)
     with open_session(where, load_configuration(where.config_file)) as session:
-        with Progressing(lambda: (groups.seen, f"{groups.seen:,} looked at")) as progress:
-            session.sweep(groups.handle, progress.tick)
+        with Progressing(lambda: (looking.seen, f"{looking.seen:,} looked at")) as progress:
+            session.sweep(looking.handle, progress.tick)
         was_stopped = session.stop.is_told
     if as_json:
         for row in groups.rows():
             click.echo(json.dumps(row, ensure_ascii=False))
-        summary = {"chosen": groups.chosen, "seen": groups.seen, "complete": not was_stopped}
+        summary = {"chosen": looking.chosen, "seen": looking.seen, "complete": not was_stopped}
         click.echo(json.dumps({"summary": summary}))
     else:
         _print(groups, was_stopped=was_stopped)
@@ -146,6 +134,6 @@ def _print(groups: _Groups, *, was_stopped: bool) -> None:
             console.print(Text(f"         says: {sample['error_message']}"), soft_wrap=True)
     stopped = " so far (stopped)" if was_stopped else ""
     console.print(
-        Text(f"{groups.chosen:,} dead letter{'' if groups.chosen == 1 else 's'}{stopped}."),
+        Text(f"{groups.count:,} dead letter{'' if groups.count == 1 else 's'}{stopped}."),
         soft_wrap=True,
     )

@@ -16,13 +16,13 @@ from xcapi_core.cli.dlq.filters import Filters, filter_options
 from xcapi_core.cli.dlq.mending import EditInEditor, SetFields, read_assignment
 from xcapi_core.cli.dlq.replaying import Mend, Replay, Tally
 from xcapi_core.cli.dlq.session import Where, open_session, where_options
-from xcapi_core.cli.dlq.sweeping import stopping
 from xcapi_core.cli.files import Chunk, InputError, read_chunks
 from xcapi_core.cli.google.clients import new_publisher
-from xcapi_core.cli.google.errors import google_errors, sentence
+from xcapi_core.cli.google.errors import brief_retry, google_errors, sentence
 from xcapi_core.cli.google.names import full_name
 from xcapi_core.cli.pace import Pace
 from xcapi_core.cli.progress import Progressing
+from xcapi_core.cli.stop import stopping
 from xcapi_core.origins import parse_publish_time
 from xcapi_core.settings import Settings
 
@@ -165,7 +165,7 @@ def _target(topic: str | None, where: Where, settings: Settings) -> str:
 def _check_topic(publisher: PublisherClient, topic: str) -> None:
     """Find out that a topic is not there before anything is held for it."""
     try:
-        publisher.get_topic(topic=topic, timeout=_TIMEOUT_S)
+        publisher.get_topic(topic=topic, retry=brief_retry(), timeout=_TIMEOUT_S)
     except exceptions.PermissionDenied:
         pass  # publishing needs no right to look at it
     except exceptions.GoogleAPIError as error:

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
 
 import click
 from google.pubsub_v1.services.publisher import PublisherClient
 
 from xcapi_core.cli.dlq.attributes import replayed_attributes
+from xcapi_core.cli.dlq.choosing import Finishable
 from xcapi_core.cli.dlq.dead_letter import DeadLetter
 from xcapi_core.cli.dlq.filters import Filters
 from xcapi_core.cli.dlq.judging import judge_dead_letter
@@ -22,7 +22,7 @@ from xcapi_core.cli.stop import Stop
 from xcapi_core.outcomes import DeadLetterReason
 from xcapi_core.settings import Settings
 
-__all__ = ["Finishable", "Mend", "MendingError", "Replay", "Tally"]
+__all__ = ["Mend", "MendingError", "Replay", "Tally"]
 
 _UNCONFIRMED = DeadLetterReason.UNCONFIRMED.value
 
@@ -32,13 +32,6 @@ Mend = Callable[[DeadLetter], bytes]
 
 class MendingError(Exception):
     """A dead letter cannot be mended, and why; the text quotes nothing of it."""
-
-
-class Finishable(Protocol):
-    """What can be told that enough was found."""
-
-    def finish(self) -> None:
-        """Look for no more."""
 
 
 @dataclass(slots=True, kw_only=True)

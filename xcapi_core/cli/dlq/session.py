@@ -14,12 +14,12 @@ from google.pubsub_v1.services.subscriber import SubscriberClient
 from xcapi_core.cli.configuration import config_option
 from xcapi_core.cli.dlq.dead_letter import DeadLetter
 from xcapi_core.cli.dlq.leases import LEASE_S, Leases
-from xcapi_core.cli.dlq.sweeping import Sweep, stopping
+from xcapi_core.cli.dlq.sweeping import Sweep
 from xcapi_core.cli.google.clients import new_publisher, new_subscriber
 from xcapi_core.cli.google.errors import google_errors
 from xcapi_core.cli.google.names import project_option
 from xcapi_core.cli.google.subscriptions import describe_subscription, find_dead_letter_subscription, objection
-from xcapi_core.cli.stop import Stop
+from xcapi_core.cli.stop import Stop, stopping
 from xcapi_core.settings import Settings
 
 __all__ = ["Session", "Where", "open_session", "where_options"]

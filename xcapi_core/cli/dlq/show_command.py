@@ -2,9 +2,8 @@
 
 import json
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,11 +13,11 @@ from rich.text import Text
 from xcapi_core.cli.configuration import load_configuration
 from xcapi_core.cli.console import OutputConsole, new_console
 from xcapi_core.cli.dlq.attributes import replayed_attributes
+from xcapi_core.cli.dlq.choosing import Looking
 from xcapi_core.cli.dlq.dead_letter import DeadLetter, as_text
 from xcapi_core.cli.dlq.events_in_data import events_of
 from xcapi_core.cli.dlq.filters import Filters, filter_options
 from xcapi_core.cli.dlq.masking import shown_event, shown_words
-from xcapi_core.cli.dlq.replaying import Finishable
 from xcapi_core.cli.dlq.session import Where, open_session, where_options
 from xcapi_core.cli.files import Chunk
 from xcapi_core.cli.validate.verdicts import judge
@@ -45,33 +44,19 @@ usage.
 
 @dataclass(slots=True)
 class _Shower:
-    filters: Filters
     settings: Settings | None
     reveal: bool
     as_json: bool
     console: OutputConsole
-    shown: int = 0
     events: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def handle(self, dead_letters: Sequence[DeadLetter], source: Finishable) -> bool:
-        now = datetime.now(UTC)
-        with self._lock:
-            for dead_letter in dead_letters:
-                if not self.filters.match(dead_letter, now):
-                    continue
-                if self.filters.limit is not None and self.shown >= self.filters.limit:
-                    break
-                self.shown += 1
-                for row in _rows(dead_letter, self.settings, now, reveal=self.reveal):
-                    self.events += 1
-                    if self.as_json:
-                        click.echo(json.dumps(row, ensure_ascii=False))
-                    else:
-                        _print(self.console, row)
-            if self.shown == self.filters.limit:
-                source.finish()
-        return True
+    def show(self, dead_letter: DeadLetter) -> None:
+        for row in _rows(dead_letter, self.settings, datetime.now(UTC), reveal=self.reveal):
+            self.events += 1
+            if self.as_json:
+                click.echo(json.dumps(row, ensure_ascii=False))
+            else:
+                _print(self.console, row)
 
 
 @click.command(help=_HELP, context_settings={"max_content_width": 100})
@@ -82,16 +67,17 @@ class _Shower:
 def show(*, where: Where, filters: Filters, reveal: bool, as_json: bool) -> None:
     """Show dead letters; see the help text above."""
     settings = load_configuration(where.config_file)
-    shower = _Shower(filters, settings, reveal, as_json, new_console())
+    shower = _Shower(settings, reveal, as_json, new_console())
+    showing = Looking(filters, shower.show)
     if settings is None:
         click.echo("Without a configuration nobody can say what the function would make of them now.", err=True)
     with open_session(where, settings) as session:
-        session.sweep(shower.handle)
+        session.sweep(showing.handle)
         was_stopped = session.stop.is_told
     if as_json:
-        click.echo(json.dumps({"summary": {"chosen": shower.shown, "events": shower.events}}))
+        click.echo(json.dumps({"summary": {"chosen": showing.chosen, "events": shower.events}}))
     else:
-        click.echo(f"{shower.shown:,} dead letter{'' if shower.shown == 1 else 's'}.")
+        click.echo(f"{showing.chosen:,} dead letter{'' if showing.chosen == 1 else 's'}.")
     sys.exit(_INTERRUPTED if was_stopped else 0)
 
 

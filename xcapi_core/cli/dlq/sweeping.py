@@ -1,6 +1,5 @@
 """Going through a subscription once: several pulls at a time, until nothing new has come for ten seconds."""
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ from xcapi_core.cli.dlq.leases import Leases
 from xcapi_core.cli.google.errors import transient_retry
 from xcapi_core.cli.stop import Stop
 
-__all__ = ["SILENCE_S", "Sweep", "stopping"]
+__all__ = ["SILENCE_S", "Sweep"]
 
 # A pull may come back empty although there is something: Pub/Sub promises no more than that it tries.
 SILENCE_S = 10.0
@@ -131,24 +130,3 @@ class Sweep:
                 1.0, sum(len(dead_letter.data) for dead_letter in dead_letters) / len(dead_letters)
             )
         return dead_letters
-
-
-@contextmanager
-def stopping() -> Iterator[Stop]:
-    """Let Ctrl-C and SIGTERM tell a Stop, so that what is on its way is ended in order; the second one is at once."""
-    stop = Stop()
-
-    def tell(_number: int, _frame: object) -> None:
-        if stop.is_told:
-            raise KeyboardInterrupt
-        stop.tell()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

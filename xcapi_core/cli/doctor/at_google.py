@@ -10,7 +10,7 @@ from google.pubsub_v1.types import Subscription
 
 from xcapi_core.cli.doctor.check import Check, Checks
 from xcapi_core.cli.google.clients import new_publisher, new_subscriber
-from xcapi_core.cli.google.errors import GOOGLE_ERRORS, sentence
+from xcapi_core.cli.google.errors import GOOGLE_ERRORS, brief_retry, sentence
 from xcapi_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ class ChecksAtGoogle:
         elif topic.startswith("file:"):
             yield self._checks.skipped("topic", f"{what} is a file")
         else:
-            found = self._look("topic", what, lambda: new_publisher().get_topic(topic=topic, timeout=_TIMEOUT_S))
+            found = self._look(
+                "topic", what, lambda: new_publisher().get_topic(topic=topic, retry=brief_retry(), timeout=_TIMEOUT_S)
+            )
             yield found if isinstance(found, Check) else self._checks.ok("topic", f"{what}: {topic}")
 
     def _subscription_check(self, what: str, name: str | None) -> Iterator[Check]:
@@ -153,7 +155,7 @@ class ChecksAtGoogle:
         client = new_subscriber() if "/subscriptions/" in resource else new_publisher()
 
         def policy_of() -> "Policy":
-            return client.get_iam_policy(request={"resource": resource}, timeout=_TIMEOUT_S)
+            return client.get_iam_policy(request={"resource": resource}, retry=brief_retry(), timeout=_TIMEOUT_S)
 
         policy = self._look("permissions", f"{what} {resource}", policy_of)
         if isinstance(policy, Check):
@@ -172,13 +174,17 @@ class ChecksAtGoogle:
 
     def _get_subscription(self, check: str, what: str, name: str) -> Subscription | Check:
         def subscription() -> Subscription:
-            return new_subscriber().get_subscription(subscription=name, timeout=_TIMEOUT_S)
+            return new_subscriber().get_subscription(subscription=name, retry=brief_retry(), timeout=_TIMEOUT_S)
 
         return self._look(check, what, subscription)
 
     def _subscriptions_of(self, topic: str) -> list[str] | Check:
         def names() -> list[str]:
-            return list(new_publisher().list_topic_subscriptions(request={"topic": topic}, timeout=_TIMEOUT_S))
+            return list(
+                new_publisher().list_topic_subscriptions(
+                    request={"topic": topic}, retry=brief_retry(), timeout=_TIMEOUT_S
+                )
+            )
 
         return self._look("subscription", f"the subscriptions of {topic}", names)
 

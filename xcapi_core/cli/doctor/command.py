@@ -17,6 +17,7 @@ from xcapi_core.cli.console import new_console
 from xcapi_core.cli.doctor.at_x import ChecksAtX
 from xcapi_core.cli.doctor.check import Check, Checks, Status
 from xcapi_core.cli.doctor.keys import KeyChecks
+from xcapi_core.cli.event_options import check_pixel
 from xcapi_core.cli.x.keys import file_reference
 from xcapi_core.settings import PixelSettings, Settings
 from xcapi_core.settings.reader import ConfigurationError
@@ -130,11 +131,10 @@ def _all(config_file: Path | None, pixel_id: str | None, keys_file: Path | None,
 
 
 def _pixels(settings: Settings, pixel_id: str | None, keys_file: Path | None) -> list[PixelSettings]:
+    check_pixel(pixel_id, settings)
     if pixel_id is None:
         return list(settings.pixels.values())
-    pixel = settings.pixels.get(pixel_id)
-    if pixel is None:
-        raise click.BadParameter(f"none of the configured pixels: {', '.join(settings.pixels)}", param_hint="--pixel")
+    pixel = settings.pixels[pixel_id]
     if keys_file is None:
         return [pixel]
     return [msgspec.structs.replace(pixel, credentials=file_reference(keys_file))]

@@ -3,26 +3,14 @@
 import os
 import warnings
 
-import grpc
 from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-__all__ = ["local_channel", "new_publisher", "new_subscriber"]
+from xcapi_core.adapters.google_grpc import local_channel
 
-# What the clients' own channels have: an answer to a pull may have more than gRPC's 4 MB. And a proxy of the
-# environment has no business between this process and a local server.
-_OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.enable_http_proxy", 0),
-]
-
-
-def local_channel(host: str) -> grpc.Channel:
-    """Open a plain-text channel to the emulator at `host:port`."""
-    return grpc.insecure_channel(host, options=_OPTIONS)
+__all__ = ["new_publisher", "new_subscriber"]
 
 
 def new_publisher() -> PublisherClient:

@@ -9,7 +9,7 @@ from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 
-__all__ = ["GOOGLE_ERRORS", "google_errors", "sentence", "transient_retry"]
+__all__ = ["GOOGLE_ERRORS", "brief_retry", "google_errors", "sentence", "transient_retry"]
 
 GOOGLE_ERRORS: Final = (exceptions.GoogleAPIError, GoogleAuthError)
 
@@ -25,6 +25,7 @@ _HINTS: Final[dict[type[exceptions.GoogleAPIError], str]] = {
     exceptions.InvalidArgument: "Pub/Sub refuses it",
     exceptions.FailedPrecondition: "Pub/Sub refuses it as things stand",
 }
+_BRIEFLY_S: Final = 10.0
 _TRANSIENT: Final = if_exception_type(
     exceptions.ServiceUnavailable,
     exceptions.DeadlineExceeded,
@@ -39,6 +40,11 @@ _TRANSIENT: Final = if_exception_type(
 def transient_retry(timeout_s: float) -> Retry:
     """Return a retry of what goes by itself, for at most `timeout_s`."""
     return Retry(predicate=_TRANSIENT, initial=0.1, maximum=5.0, timeout=timeout_s)
+
+
+def brief_retry() -> Retry:
+    """Return the retry of a question that somebody waits for: the clients' own goes on for a minute."""
+    return transient_retry(_BRIEFLY_S)
 
 
 def sentence(error: Exception, what: str) -> str:

@@ -7,7 +7,8 @@ from typing import Final
 from google.cloud.monitoring_v3 import MetricServiceClient
 from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
-from xcapi_core.cli.google.clients import local_channel
+from xcapi_core.adapters.google_grpc import local_channel
+from xcapi_core.cli.google.errors import brief_retry
 
 __all__ = ["OLDEST_AGE_S", "WAITING", "newest_values"]
 
@@ -27,7 +28,7 @@ def newest_values(project: str, metric: str) -> dict[str, float]:
         "interval": {"start_time": now - _LOOK_BACK, "end_time": now},
     }
     newest: dict[str, float] = {}
-    for series in _client().list_time_series(request=request, timeout=_TIMEOUT_S):
+    for series in _client().list_time_series(request=request, retry=brief_retry(), timeout=_TIMEOUT_S):
         # Points come newest first.
         for point in series.points[:1]:
             newest[series.resource.labels["subscription_id"]] = float(

@@ -6,7 +6,7 @@ from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.services.subscriber import SubscriberClient
 from google.pubsub_v1.types import Subscription
 
-from xcapi_core.cli.google.errors import google_errors, sentence
+from xcapi_core.cli.google.errors import brief_retry, google_errors, sentence
 from xcapi_core.cli.google.names import full_name
 from xcapi_core.settings import Settings
 
@@ -27,7 +27,7 @@ def find_dead_letter_subscription(
     if not topic.startswith("projects/"):
         raise click.UsageError("The configuration's dead_letter_topic is a file: give --subscription.")
     with google_errors(f"The topic {topic}"):
-        found = sorted(publisher.list_topic_subscriptions(topic=topic, timeout=_TIMEOUT_S))
+        found = sorted(publisher.list_topic_subscriptions(topic=topic, retry=brief_retry(), timeout=_TIMEOUT_S))
     if len(found) == 1:
         return found[0]
     if not found:
@@ -43,7 +43,7 @@ def find_dead_letter_subscription(
 def describe_subscription(subscriber: SubscriberClient, name: str) -> Subscription | None:
     """Return what Pub/Sub knows of it; None, with a warning, where the user may not ask."""
     try:
-        return subscriber.get_subscription(subscription=name, timeout=_TIMEOUT_S)
+        return subscriber.get_subscription(subscription=name, retry=brief_retry(), timeout=_TIMEOUT_S)
     except exceptions.PermissionDenied:
         click.echo(f"Warning: you may not see the settings of {name} (pubsub.subscriptions.get).", err=True)
         return None

@@ -15,7 +15,6 @@ from google.pubsub_v1.services.subscriber import SubscriberClient
 
 from xcapi_core.cli.configuration import config_option, require_configuration
 from xcapi_core.cli.console import new_console
-from xcapi_core.cli.dlq.sweeping import stopping
 from xcapi_core.cli.durations import DURATION
 from xcapi_core.cli.files import Chunk
 from xcapi_core.cli.google.clients import new_subscriber
@@ -23,7 +22,7 @@ from xcapi_core.cli.google.errors import google_errors
 from xcapi_core.cli.google.names import full_name, project_option
 from xcapi_core.cli.listen.temporary import temporary_subscription
 from xcapi_core.cli.progress import Progressing
-from xcapi_core.cli.stop import Stop
+from xcapi_core.cli.stop import Stop, stopping
 from xcapi_core.cli.validate.output import PeopleOutput, verdict_as_json
 from xcapi_core.cli.validate.verdicts import Verdict, judge
 from xcapi_core.settings import Settings

@@ -12,6 +12,8 @@ from typing import Final
 from google.api_core import exceptions
 from google.pubsub_v1.services.subscriber import SubscriberClient
 
+from xcapi_core.cli.google.errors import brief_retry
+
 __all__ = ["remove_leftovers", "temporary_subscription"]
 
 _RETENTION: Final = timedelta(minutes=10)
@@ -38,13 +40,14 @@ def temporary_subscription(subscriber: SubscriberClient, topic: str) -> Iterator
             "message_retention_duration": _RETENTION,
             "expiration_policy": {"ttl": _EXPIRES_AFTER},
         },
+        retry=brief_retry(),
         timeout=_TIMEOUT_S,
     )
     try:
         yield name
     finally:
         with suppress(exceptions.GoogleAPIError):
-            subscriber.delete_subscription(subscription=name, timeout=_TIMEOUT_S)
+            subscriber.delete_subscription(subscription=name, retry=brief_retry(), timeout=_TIMEOUT_S)
 
 
 def remove_leftovers(subscriber: SubscriberClient, project: str) -> int:
@@ -52,10 +55,12 @@ def remove_leftovers(subscriber: SubscriberClient, project: str) -> int:
     mine = re.compile(rf"projects/[^/]+/subscriptions/{re.escape(_prefix())}(\d+)-[0-9a-f]+")
     removed = 0
     with suppress(exceptions.GoogleAPIError):
-        for found in subscriber.list_subscriptions(project=f"projects/{project}", timeout=_TIMEOUT_S):
+        for found in subscriber.list_subscriptions(
+            project=f"projects/{project}", retry=brief_retry(), timeout=_TIMEOUT_S
+        ):
             match = mine.fullmatch(found.name)
             if match and not _is_alive(int(match[1])):
-                subscriber.delete_subscription(subscription=found.name, timeout=_TIMEOUT_S)
+                subscriber.delete_subscription(subscription=found.name, retry=brief_retry(), timeout=_TIMEOUT_S)
                 removed += 1
     return removed
 

@@ -11,6 +11,7 @@ from google.cloud.logging_v2.services.logging_service_v2.transports import Loggi
 from google.cloud.logging_v2.types import LogEntry
 
 from xcapi_core.adapters.google_grpc import local_channel
+from xcapi_core.cli.google.errors import brief_retry
 from xcapi_core.cli.log.lines import LogLine
 
 __all__ = ["CloudLog", "one_of", "since_filter"]
@@ -47,7 +48,7 @@ class CloudLog:
             "page_size": min(most or _PAGE, _PAGE),
         }
         found = 0
-        for entry in _client().list_log_entries(request=request, timeout=_TIMEOUT_S):
+        for entry in _client().list_log_entries(request=request, retry=brief_retry(), timeout=_TIMEOUT_S):
             if line := _line_of(entry):
                 yield line
                 found += 1

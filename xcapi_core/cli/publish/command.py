@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from xcapi_core.cli.configuration import config_option, load_configuration
-from xcapi_core.cli.dlq.sweeping import stopping
+from xcapi_core.cli.event_options import check_pixel, format_option, input_option
 from xcapi_core.cli.files import Chunk, InputError, InputFormat
 from xcapi_core.cli.google.clients import new_publisher
 from xcapi_core.cli.google.errors import google_errors
@@ -24,7 +24,7 @@ from xcapi_core.cli.progress import Progressing
 from xcapi_core.cli.publish.checking import Checker
 from xcapi_core.cli.publish.sending import Sender
 from xcapi_core.cli.publish.units import Pack, packs_of, units_of
-from xcapi_core.cli.stop import Stop
+from xcapi_core.cli.stop import Stop, stopping
 
 __all__ = ["publish"]
 
@@ -79,20 +79,13 @@ class _Source:
 @click.option("--topic", required=True, help="The topic, by its full or short name.")
 @project_option
 @config_option
-@click.option(
-    "--input",
-    "form",
-    type=click.Choice(["auto", "json", "jsonl", "csv"]),
-    default="auto",
-    show_default=True,
-    help="How the files are written.",
-)
+@input_option
 @click.option(
     "--events-per-message", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many."
 )
 @click.option("--rate", type=click.FloatRange(min=0.01), help="At most so many events a second.")
 @click.option("--attribute", "given", multiple=True, metavar="KEY=VALUE", help="An attribute; may be repeated.")
-@click.option("--format", "format_", type=click.Choice(["x", "ga4", "segment"]), help="The attribute format.")
+@format_option
 @click.option("--pixel-id", help="The attribute pixel_id.")
 @click.option("--from-line", type=click.IntRange(1), default=1, help="Begin at this line of the one FILE.")
 @click.option("--skip-invalid", is_flag=True, help="Leave out what cannot be sent, instead of sending nothing.")
@@ -105,7 +98,7 @@ def publish(
     topic: str,
     project: str | None,
     config_file: Path | None,
-    form: InputFormat,
+    input_format: InputFormat,
     events_per_message: int,
     rate: float | None,
     given: tuple[str, ...],
@@ -121,16 +114,14 @@ def publish(
     if from_line > 1 and len(files) > 1:
         raise click.UsageError("--from-line is about one FILE.")
     settings = load_configuration(config_file)
-    if settings is not None and pixel_id is not None and pixel_id not in settings.pixels:
-        raise click.BadParameter(
-            f"none of the configured pixels: {', '.join(settings.pixels)}", param_hint="--pixel-id"
-        )
+    if settings is not None:
+        check_pixel(pixel_id, settings, "--pixel-id")
     name = full_name("topics", topic, project, settings)
     attributes = _attributes(given, format_, pixel_id)
     checker = Checker(settings, attributes, allow_old=allow_old)
     totals = {"events": 0, "messages": 0, "confirmed_line": 0, "left_out": 0}
     with stopping() as stop, ExitStack() as opened:
-        sources = [_open(file, form, opened) for file in files]
+        sources = [_open(file, input_format, opened) for file in files]
         found, bad = _check_all(sources, checker, from_line, stop)
         if bad and not skip_invalid:
             raise click.ClickException(

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from xcapi_core.cli.google.clients import new_publisher
-from xcapi_core.cli.google.errors import GOOGLE_ERRORS, sentence
+from xcapi_core.cli.google.errors import GOOGLE_ERRORS, brief_retry, sentence
 from xcapi_core.cli.google.monitoring import OLDEST_AGE_S, WAITING, newest_values
 from xcapi_core.cli.log.cloud import OF_THE_FUNCTION, CloudLog, one_of, since_filter
 from xcapi_core.cli.log.lines import LogLine
@@ -126,7 +126,9 @@ def gather(
 
 
 def _subscriptions(topic: str) -> list[str]:
-    return sorted(new_publisher().list_topic_subscriptions(request={"topic": topic}, timeout=_TIMEOUT_S))
+    return sorted(
+        new_publisher().list_topic_subscriptions(request={"topic": topic}, retry=brief_retry(), timeout=_TIMEOUT_S)
+    )
 
 
 def _count(snapshot: Snapshot, line: LogLine, now: datetime) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 from xcapi_core.cli.asking import confirmed
 from xcapi_core.cli.configuration import config_option, require_configuration
 from xcapi_core.cli.console import new_console
+from xcapi_core.cli.event_options import check_pixel
 from xcapi_core.cli.x.accounts import EventTag, XRefusalError, account_of_pixel, accounts, create_tag, tags_of
 from xcapi_core.cli.x.client import XClient, XUnreachableError
 from xcapi_core.cli.x.keys import KeysError, file_reference, oauth_keys_of
@@ -157,8 +158,7 @@ def _as_json(tag: EventTag) -> dict[str, str]:
 
 
 def _pixel(settings: Settings, asked: str | None) -> str:
-    if asked is not None and asked not in settings.pixels:
-        raise click.BadParameter(f"none of the configured pixels: {', '.join(settings.pixels)}", param_hint="--pixel")
+    check_pixel(asked, settings)
     pixel_id = asked or settings.default_pixel
     if pixel_id is None:
         raise click.UsageError(f"Which pixel? Give --pixel: {', '.join(settings.pixels)}.")

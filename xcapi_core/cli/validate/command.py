@@ -12,6 +12,7 @@ from rich.console import Console
 
 from xcapi_core.cli.configuration import config_option, require_configuration
 from xcapi_core.cli.console import is_animated, new_console
+from xcapi_core.cli.event_options import check_pixel, format_option, input_option, pixel_option
 from xcapi_core.cli.files import Chunk, InputError, InputFormat, read_chunks
 from xcapi_core.cli.standard_output import discard_output
 from xcapi_core.cli.validate.asking import MOST_QUESTIONS, Asking
@@ -59,21 +60,9 @@ wrong usage.
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=str),
 )
 @config_option
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["x", "ga4", "segment"]),
-    help="The events' format, as a message's attribute; detected without it.",
-)
-@click.option("--pixel", help="The pixel of events that name none, as a message's attribute pixel_id.")
-@click.option(
-    "--input",
-    "input_format",
-    type=click.Choice(["auto", "json", "jsonl", "csv"]),
-    default="auto",
-    show_default=True,
-    help="How the files are written; auto goes by their names and first lines.",
-)
+@format_option
+@pixel_option
+@input_option
 @click.option("--ask-x", is_flag=True, help="Let X judge what would be sent (50 at most), without counting it.")
 @click.option("--with-value", is_flag=True, help="With --ask-x: amounts, too.")
 @click.option("--yes", is_flag=True, help="With --ask-x: do not ask.")
@@ -94,8 +83,7 @@ def validate(
 ) -> None:
     """Validate files; see the help text above."""
     settings = require_configuration(config_file)
-    if pixel is not None and pixel not in settings.pixels:
-        raise click.BadParameter(f"none of the configured pixels: {', '.join(settings.pixels)}", param_hint="--pixel")
+    check_pixel(pixel, settings)
     attributes = {key: value for key, value in (("format", format_), ("pixel_id", pixel)) if value}
     asking = Asking(settings, with_value=with_value) if ask_x else None
     console = new_console()
