@@ -282,7 +282,7 @@ async def test_delivery_that_crashed_leaves_the_way_free_for_its_redelivery(monk
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("xcapi_core.deliveries.handler.compose_dead_letters", broken)
+    monkeypatch.setattr("xcapi_core.deliveries.publications.compose_dead_letters", broken)
     rig = HandlerRig()
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):

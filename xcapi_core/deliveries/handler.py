@@ -3,24 +3,22 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
 from xcapi_core.deliveries.admission import MOST_OPEN, Admission, events_cost
-from xcapi_core.deliveries.dead_letters import MAX_DEAD_LETTERS_A_REASON, RefusedEvent, compose_dead_letters
 from xcapi_core.deliveries.deadlines import Deadlines
 from xcapi_core.deliveries.delivery import Answer, Delivery
 from xcapi_core.deliveries.intake import EVENTS_A_TURN, Intake
 from xcapi_core.deliveries.memory import DeliveryMemory
 from xcapi_core.deliveries.outbox import Outbox
-from xcapi_core.deliveries.outgoing import OutgoingMessage, request_batches
-from xcapi_core.deliveries.remainder import compose_remainder
+from xcapi_core.deliveries.publications import Publications
 from xcapi_core.deliveries.summaries import Summaries
 from xcapi_core.events.reading import EventReadings, read_events
 from xcapi_core.ledger import Ledger
-from xcapi_core.origins import first_message_id, original_event_indices
+from xcapi_core.origins import original_event_indices
 from xcapi_core.pubsub import PubsubMessage, delivery_key
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.batcher import Batcher
@@ -39,8 +37,6 @@ HUGE_MESSAGE_BYTES = 1_000_000
 # A delivery is read on only while no more of its conversions are open than so many times what may be on the wire to its
 # pixels, nor than so many in all: a message of 35,000 events would otherwise take 70 MB besides its own bytes.
 OPEN_REQUESTS_AHEAD = 2
-# So many refused events are published while reading goes on.
-MOST_REFUSED = 10_000
 # After SIGTERM, what is not read by then comes back.
 READ_ON_S = 4.0
 
@@ -63,12 +59,13 @@ class DeliveryHandler:
         self._settings = settings
         self._batchers = batchers
         self._ledger = ledger
-        self._dead_letters = dead_letters
-        self._remainder = remainder
         self._admission = admission or Admission()
         self._clock = clock
         self._wall_clock = wall_clock
         self.memory = DeliveryMemory()
+        self._publications = Publications(
+            dead_letters=dead_letters, remainder=remainder, memory=self.memory, clock=clock, wall_clock=wall_clock
+        )
         self._deadlines = Deadlines(clock)
         self._summaries = Summaries(settings, wall_clock)
         self._under_way: dict[bytes, asyncio.Future[Answer | None]] = {}
@@ -96,9 +93,7 @@ class DeliveryHandler:
         """Start nothing more: what is in flight goes on, what waits is nacked or handed over by this time."""
         self._stopping = True
         self._read_until = self._clock() + READ_ON_S
-        for outbox in (self._dead_letters, self._remainder):
-            if outbox:
-                outbox.stop(by)
+        self._publications.stop(by)
         for batcher in self._batchers.values():
             batcher.stop()
 
@@ -108,9 +103,7 @@ class DeliveryHandler:
 
     def give_up(self) -> None:
         """Wait for Pub/Sub no longer."""
-        for outbox in (self._dead_letters, self._remainder):
-            if outbox:
-                outbox.give_up()
+        self._publications.give_up()
 
     async def _settle_for_all(self, message: PubsubMessage, key: bytes, held: int) -> Answer:
         """Settle a delivery in its own request's task, and let duplicates share the answer."""
@@ -142,7 +135,7 @@ class DeliveryHandler:
         try:
             await self._read(delivery, readings)
             await self._end_all(delivery)
-            await self._hand_over(delivery)
+            await self._publications.hand_over(delivery)
         finally:
             readings.close()
             self._deadlines.forget(delivery)
@@ -198,7 +191,7 @@ class DeliveryHandler:
         batch = self._settings.batch
         ahead_a_pixel = OPEN_REQUESTS_AHEAD * batch.max_conversions * batch.max_in_flight
         while await self._read_some(intake, delivery):
-            await self._publish_many_refused(delivery)
+            await self._publications.publish_many_refused(delivery)
             most_open = min(ahead_a_pixel * intake.batchers_used, MOST_OPEN)
             if delivery.waiting > most_open:
                 intake.wake_batchers()
@@ -227,76 +220,17 @@ class DeliveryHandler:
     def _turn_of(self, message: PubsubMessage) -> asyncio.Lock:
         return self._huge_turn if len(message.data) > HUGE_MESSAGE_BYTES else self._large_turn
 
-    async def _publish_many_refused(self, delivery: Delivery) -> None:
-        """Publish what reading refused so far, where it is so much that it shares dead letters anyway."""
-        if len(delivery.refused) < MOST_REFUSED:
-            return
-        refused = delivery.take_refused()
-        many = [event for event in refused if delivery.refused_in_all(event.reason) > MAX_DEAD_LETTERS_A_REASON]
-        delivery.refused.extend(
-            event for event in refused if delivery.refused_in_all(event.reason) <= MAX_DEAD_LETTERS_A_REASON
-        )
-        await self._publish_dead_letters(delivery, many)
-
     async def _end_all(self, delivery: Delivery) -> None:
-        """Wait until every event is at its end; what reading refused is published while the rest is sent."""
+        """Wait until every event is at its end; what reading refused is published while the others are sent."""
         first = delivery.take_refused()
-        publishing = asyncio.create_task(self._publish_dead_letters(delivery, first)) if first else None
+        publishing = asyncio.create_task(self._publications.publish_refused(delivery, first)) if first else None
         try:
             await delivery.sent()
-            await self._publish_dead_letters(delivery, delivery.take_refused())
+            await self._publications.publish_refused(delivery, delivery.take_refused())
         finally:
             if publishing is not None:
                 await publishing
 
-    async def _publish_dead_letters(self, delivery: Delivery, events: Sequence[RefusedEvent]) -> None:
-        """Publish these events' dead letters within the delivery's time, and tell the delivery how it went."""
-        if not events:
-            return
-        messages = compose_dead_letters(
-            delivery.message, events, failed_at=self._wall_clock(), in_all=delivery.refused_in_all
-        )
-        note = partial(self._note_dead_letters, delivery, {event.event_index or 0: event for event in events})
-        for batch in request_batches(messages):
-            if not await self._dead_letters.publish(batch, delivery.deadline, note):
-                delivery.come_back("dead_letters_unavailable")
-                return
-            delivery.dead_lettered(_indices_of(batch))
-
-    def _note_dead_letters(
-        self, delivery: Delivery, events: Mapping[int, RefusedEvent], batch: Sequence[OutgoingMessage]
-    ) -> None:
-        now = self._clock()
-        indices = _indices_of(batch)
-        self.memory.note(delivery.key, indices, now)
-        message_id = first_message_id(delivery.message)
-        if message_id and len(indices) <= MAX_DEAD_LETTERS_A_REASON:
-            # Those that share dead letters by the thousand were refused on reading, and so are in no remainder.
-            settled = ((delivery.first_index(index), events[index].event_bytes) for index in indices)
-            self.memory.note_dead_letters(message_id, settled, now)
-
-    async def _hand_over(self, delivery: Delivery) -> None:
-        """Publish what must wait, where other events of the message are settled: then the message is done."""
-        deferred = delivery.remainder()
-        if self._remainder is None or not deferred:
-            return
-        messages = compose_remainder(delivery.message, deferred, manageable=delivery.manageable)
-        if messages is None:
-            return
-        for batch in request_batches(messages):
-            if not await self._remainder.publish(batch, delivery.deadline, partial(self._note_handed_over, delivery)):
-                delivery.come_back("remainder_unavailable")
-                return
-        delivery.hand_over()
-
-    def _note_handed_over(self, delivery: Delivery, batch: Sequence[OutgoingMessage]) -> None:
-        self.memory.note(delivery.key, _indices_of(batch), self._clock())
-
 
 async def _in_thread_if_huge(message: PubsubMessage, read: Callable[[], _Result]) -> _Result:
     return await asyncio.to_thread(read) if len(message.data) > HUGE_MESSAGE_BYTES else read()
-
-
-def _indices_of(batch: Sequence[OutgoingMessage]) -> list[int]:
-    """Return the indices of the events that these settle; a message without readable events counts as its first."""
-    return [index for message in batch for index in message.event_indices or (0,)]

@@ -1,0 +1,108 @@
+"""Publishes what a delivery leaves behind, its dead letters and its remainder, and remembers what is published."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from xcapi_core.deliveries.dead_letters import MAX_DEAD_LETTERS_A_REASON, RefusedEvent, compose_dead_letters
+from xcapi_core.deliveries.delivery import Delivery
+from xcapi_core.deliveries.memory import DeliveryMemory
+from xcapi_core.deliveries.outbox import Outbox
+from xcapi_core.deliveries.outgoing import OutgoingMessage, request_batches
+from xcapi_core.deliveries.remainder import compose_remainder
+from xcapi_core.origins import first_message_id
+
+__all__ = ["Publications"]
+
+# So many refused events are published while reading goes on.
+MOST_REFUSED = 10_000
+
+
+class Publications:
+    """Publishes to the function's topics. What is published counts as settled here, even if its delivery has ended."""
+
+    def __init__(
+        self,
+        *,
+        dead_letters: Outbox,
+        remainder: Outbox | None,
+        memory: DeliveryMemory,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], datetime],
+    ) -> None:
+        self._dead_letters = dead_letters
+        self._remainder = remainder
+        self._memory = memory
+        self._clock = clock
+        self._wall_clock = wall_clock
+
+    def stop(self, by: float) -> None:
+        """Let no publish request last beyond this time."""
+        for outbox in (self._dead_letters, self._remainder):
+            if outbox:
+                outbox.stop(by)
+
+    def give_up(self) -> None:
+        """Wait for Pub/Sub no longer."""
+        for outbox in (self._dead_letters, self._remainder):
+            if outbox:
+                outbox.give_up()
+
+    async def publish_many_refused(self, delivery: Delivery) -> None:
+        """Publish what reading refused so far, where it is so much that it shares dead letters anyway."""
+        if len(delivery.refused) < MOST_REFUSED:
+            return
+        refused = delivery.take_refused()
+        many = [event for event in refused if delivery.refused_in_all(event.reason) > MAX_DEAD_LETTERS_A_REASON]
+        delivery.refused.extend(
+            event for event in refused if delivery.refused_in_all(event.reason) <= MAX_DEAD_LETTERS_A_REASON
+        )
+        await self.publish_refused(delivery, many)
+
+    async def publish_refused(self, delivery: Delivery, events: Sequence[RefusedEvent]) -> None:
+        """Publish these events' dead letters within the delivery's time, and tell the delivery how it went."""
+        if not events:
+            return
+        messages = compose_dead_letters(
+            delivery.message, events, failed_at=self._wall_clock(), in_all=delivery.refused_in_all
+        )
+        note = partial(self._note_dead_letters, delivery, {event.event_index or 0: event for event in events})
+        for batch in request_batches(messages):
+            if not await self._dead_letters.publish(batch, delivery.deadline, note):
+                delivery.come_back("dead_letters_unavailable")
+                return
+            delivery.dead_lettered(_indices_of(batch))
+
+    async def hand_over(self, delivery: Delivery) -> None:
+        """Publish what must wait, where other events of the message are settled: then the message is done."""
+        deferred = delivery.remainder()
+        if self._remainder is None or not deferred:
+            return
+        messages = compose_remainder(delivery.message, deferred, manageable=delivery.manageable)
+        if messages is None:
+            return
+        for batch in request_batches(messages):
+            if not await self._remainder.publish(batch, delivery.deadline, partial(self._note_handed_over, delivery)):
+                delivery.come_back("remainder_unavailable")
+                return
+        delivery.hand_over()
+
+    def _note_dead_letters(
+        self, delivery: Delivery, events: Mapping[int, RefusedEvent], batch: Sequence[OutgoingMessage]
+    ) -> None:
+        now = self._clock()
+        indices = _indices_of(batch)
+        self._memory.note(delivery.key, indices, now)
+        message_id = first_message_id(delivery.message)
+        if message_id and len(indices) <= MAX_DEAD_LETTERS_A_REASON:
+            # Those that share dead letters by the thousand were refused on reading, and so are in no remainder.
+            settled = ((delivery.first_index(index), events[index].event_bytes) for index in indices)
+            self._memory.note_dead_letters(message_id, settled, now)
+
+    def _note_handed_over(self, delivery: Delivery, batch: Sequence[OutgoingMessage]) -> None:
+        self._memory.note(delivery.key, _indices_of(batch), self._clock())
+
+
+def _indices_of(batch: Sequence[OutgoingMessage]) -> list[int]:
+    """Return the indices of the events that these settle; a message without readable events counts as its first."""
+    return [index for message in batch for index in message.event_indices or (0,)]
