@@ -47,15 +47,24 @@ WORDS_FOR_NOTHING: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("0", "false"), frozenset({"id"})),
 }
 # Free text may be any word but these, as they stand: "none" is a thing to search for.
-_NO_FREE_TEXTS: Final = frozenset({"", "(not set)", "undefined", "null", "[object object]"})
+_NO_FREE_TEXTS: Final = frozenset({"", "(not set)", "undefined", "null"})
 _LONGEST_NO_FREE_TEXT: Final = max(map(len, _NO_FREE_TEXTS))
 
 _JOINTS: Final = re.compile(r"[\s,_()\[\]{}<>\"'`-]+")  # brackets and quotes among them
 _UNDEFINED_PART: Final = re.compile(r"(?<![0-9a-z])undefined(?![0-9a-z])|\[object ")
 # A template's leftover: anywhere in a text, and as all of it. A GUID in braces is none.
 _LEFTOVER: Final = re.compile(r"\{\{.*?\}\}|\$\{.*?\}", re.DOTALL)
-_NAME: Final = r"(?![0-9a-fA-F]{8}-)[^\W\d][\w.:-]*"
-_WHOLE_LEFTOVER: Final = re.compile(rf"%%?{_NAME}%%?|__{_NAME}__|\[+{_NAME}\]+|<+{_NAME}>+|\{{{_NAME}\}}")
+_GUID_BEGINS: Final = "(?![0-9a-fA-F]{8}-)"
+
+
+def _whole_leftover(further: str) -> re.Pattern[str]:
+    name = rf"{_GUID_BEGINS}[^\W\d](?:{further})*"
+    return re.compile(rf"%%?{name}%%?|__{name}__|\[+{name}\]+|<+{name}>+|\{{{name}\}}")
+
+
+# In an id the name may have several words; free text in brackets may just be that.
+_WHOLE_LEFTOVER: Final = _whole_leftover(r"[\w.:-]| (?=\w)")
+_WHOLE_LEFTOVER_OF_TEXT: Final = _whole_leftover(r"[\w.:-]")
 _OPENINGS: Final = frozenset("%_[<{")
 # What nearly every id is, and what no word for nothing and no leftover is: no "und", no bracket, a digit but 0.
 _ORDINARY_ID: Final = re.compile(r"(?!__|.*[uU][nN][dD])[0A-Za-z.:#_-]*[1-9][0-9A-Za-z.:#_-]*")
@@ -106,7 +115,10 @@ def read_text(value: object) -> str | None:
             text = _without_lone_surrogates(text)
         if len(text) <= _LONGEST_NO_FREE_TEXT and text.lower() in _NO_FREE_TEXTS:
             return None
-        return None if ("{" in text or text[:1] in _OPENINGS) and _is_leftover(text) else text
+        if "%" in text and _is_leftover(unquote(text), _WHOLE_LEFTOVER_OF_TEXT):
+            return None
+        is_leftover = ("{" in text or text[:1] in _OPENINGS) and _is_leftover(text, _WHOLE_LEFTOVER_OF_TEXT)
+        return None if is_leftover else text
     return _integer_as_text(value) if isinstance(value, int) else None
 
 
@@ -167,15 +179,19 @@ def _says_nothing(text: str, words: re.Pattern[str]) -> bool:
     """Tell whether an id or amount says nothing, as it stands or URL-decoded."""
     for form in {text, unquote(text)} if "%" in text else (text,):
         lowered = form.lower()
-        if words.fullmatch(_JOINTS.sub(" ", lowered).strip()) or _UNDEFINED_PART.search(lowered) or _is_leftover(form):
+        if (
+            words.fullmatch(_JOINTS.sub(" ", lowered).strip())
+            or _UNDEFINED_PART.search(lowered)
+            or _is_leftover(form, _WHOLE_LEFTOVER)
+        ):
             return True
     return False
 
 
-def _is_leftover(text: str) -> bool:
-    if "{{" in text or "${" in text:
-        return _LEFTOVER.search(text) is not None or _WHOLE_LEFTOVER.fullmatch(text) is not None
-    return text[:1] in _OPENINGS and _WHOLE_LEFTOVER.fullmatch(text) is not None
+def _is_leftover(text: str, whole: re.Pattern[str]) -> bool:
+    if ("{{" in text or "${" in text) and _LEFTOVER.search(text) is not None:
+        return True
+    return text[:1] in _OPENINGS and whole.fullmatch(text) is not None
 
 
 def _without_lone_surrogates(text: str) -> str:

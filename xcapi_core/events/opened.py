@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from xcapi_core.events.envelopes import Envelope
-from xcapi_core.events.fields import is_absent, kind_of
+from xcapi_core.events.fields import kind_of
 from xcapi_core.events.names import Places
 from xcapi_core.problems import Problem
 from xcapi_core.records import Record
@@ -49,7 +49,7 @@ def first_pixel_id(*places: Mapping[str, object]) -> object:
     """Return the first `pixel_id` that is there, usable or not."""
     for place in places:
         pixel_id = place.get("pixel_id")
-        if pixel_id is not None and not is_absent(pixel_id):
+        if pixel_id is not None:
             return pixel_id
     return None
 

@@ -1,6 +1,6 @@
 """One pixel an event: its own `pixel_id`, else the message's attribute, else the default."""
 
-from xcapi_core.events.fields import is_absent, kind_of, read_text
+from xcapi_core.events.fields import cut_invisible, is_absent, kind_of, read_text
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, Settings
 
@@ -8,13 +8,18 @@ __all__ = ["choose_pixel"]
 
 
 def choose_pixel(own: object, message_pixel_id: str | None, settings: Settings) -> PixelSettings | Problem:
-    """Return the pixel of an event that says `own` of it, or the problem where none can be told."""
+    """Return the pixel of an event that says `own` of it, or the problem where none can be told.
+
+    Anything but null that names no pixel is a problem, so that no sale goes to the default by mistake. Only a blank
+    attribute is none: it has no null.
+    """
     if own is None and message_pixel_id is None and (pixel := settings.pixels.get(settings.default_pixel or "")):
         return pixel
-    if own is not None and not is_absent(own):
-        return _configured(read_text(own), kind_of(own), "pixel_id", settings)
+    if own is not None:
+        pixel_id = read_text(cut_invisible(own) if isinstance(own, str) else own)
+        return _configured(pixel_id, kind_of(own), "pixel_id", settings)
     if message_pixel_id is not None and not is_absent(message_pixel_id):
-        return _configured(read_text(message_pixel_id), "text", "attributes.pixel_id", settings)
+        return _configured(read_text(cut_invisible(message_pixel_id)), "text", "attributes.pixel_id", settings)
     if settings.default_pixel is not None:
         return _configured(settings.default_pixel, "text", "default_pixel", settings)
     if len(settings.pixels) == 1:

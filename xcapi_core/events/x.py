@@ -64,7 +64,7 @@ def open_x(event: Mapping[str, object], envelope: Envelope | None) -> Opened:
     user, data = event.get("user"), event.get("user_data")
     places = (event, NOTHING if user is None else _inner(user), NOTHING if data is None else _inner(data))
     own = event.get("pixel_id")
-    if envelope is not None and is_absent(own):
+    if envelope is not None and own is None:
         own = first_pixel_id(envelope.fields)
     return Opened(places=places, at=_AT, pixel_id=own)
 
