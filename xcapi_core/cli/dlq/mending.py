@@ -13,7 +13,8 @@ from xcapi_core.cli.dlq.dead_letter import DeadLetter
 from xcapi_core.cli.dlq.events_in_data import events_of, rewritten, unpacked
 from xcapi_core.cli.dlq.replaying import MendingError
 from xcapi_core.cli.files import json_problem
-from xcapi_core.events.consent_signals import is_signal, squeezed
+from xcapi_core.events.consent_signals import is_signal
+from xcapi_core.events.consent_values import squeezed
 
 __all__ = ["EditInEditor", "SetFields", "guarded_values", "read_assignment"]
 
