@@ -13,6 +13,7 @@ from tests.fuzz.mutation import Words
 from tests.fuzz.planted import PERSONAL, Leaked, assert_discreet
 from tests.fuzz.session import Session
 from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets.deliveries import Deliveries
 from tests.virtual_time import Hanging, VirtualLoop
 
 INPUTS = 1_000
@@ -40,6 +41,12 @@ def test_an_input_behaves_alike_each_time(target: str, log: LogTap) -> None:
     entry = TARGETS[target]()
     for data in entry.seeds()[:20]:
         assert entry.run(data, log) == entry.run(data, log)
+
+
+def test_messages_are_handed_over_in_part_while_fuzzing(log: LogTap) -> None:
+    target = Deliveries()
+    behaviours = [target.run(seed, log) for seed in target.seeds()[-6:]]
+    assert any(behaviour[1] for behaviour in behaviours if isinstance(behaviour, tuple))
 
 
 def test_every_corpus_is_a_target_s() -> None:

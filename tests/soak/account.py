@@ -145,13 +145,13 @@ def _repetitions(
         carriers = sorted((by_id[one.request_id] for one in times), key=lambda request: request.received_at)
         for earlier, later in pairwise(carriers):
             cause = _lost_answer(earlier, lines.get(earlier.request_id), evidence.request_timeout_s) or _restart(
-                evidence, earlier.received_at, later.received_at
+                evidence, key, earlier.received_at, later.received_at
             )
             yield Repetition(key, "delivered again", cause)
     for key, posted in dead_letters.items():
         moments = sorted(dead_letter.failed_at for dead_letter in posted)
         for before, after in pairwise(moments):
-            yield Repetition(key, "dead-lettered again", _restart(evidence, before, after))
+            yield Repetition(key, "dead-lettered again", _restart(evidence, key, before, after))
 
 
 def _lost_answer(request: SeenRequest, line: LoggedRequest | None, timeout_s: float) -> str:
@@ -164,12 +164,17 @@ def _lost_answer(request: SeenRequest, line: LoggedRequest | None, timeout_s: fl
     return ""
 
 
-def _restart(evidence: Evidence, before: float, after: float) -> str:
-    """Name what ended the instance of the earlier time, where the later one is another's: its memory is gone."""
-    instance = instance_at(evidence.instances, before)
-    if instance < 0 or instance == instance_at(evidence.instances, after):
+def _restart(evidence: Evidence, key: EventKey, before: float, after: float) -> str:
+    """Name the cause where another instance saw the event again; what the contract does not name is none."""
+    at = instance_at(evidence.instances, before)
+    if at < 0 or at == instance_at(evidence.instances, after):
         return ""
-    return f"{evidence.instances[instance].ended_by} took the memory of it"
+    if key[0] in evidence.duplicated:
+        return "Pub/Sub delivered a duplicate to another instance"
+    instance = evidence.instances[at]
+    if instance.ended_by == "kill -9" and instance.ended_at - before <= evidence.settle_timeout_s:
+        return "its delivery was open when kill -9 came"
+    return ""
 
 
 def _problems(

@@ -113,6 +113,8 @@ class Evidence:
 
     `skipped` counts, by message, the events that the log says were left out for want of consent; `alarms` counts the
     log's entries that nothing but a bug explains, and `leaks` its lines with something of a person in them.
+    `duplicated` are the messages that Pub/Sub delivers once too often; no delivery is open longer than
+    `settle_timeout_s`.
     """
 
     ends: Mapping[int, Sequence[End]]
@@ -127,5 +129,7 @@ class Evidence:
     rate_events: int
     rate_window_s: float
     request_timeout_s: float
+    settle_timeout_s: float
+    duplicated: frozenset[int] = frozenset()
     alarms: Mapping[str, int] = field(default_factory=dict)
     leaks: int = 0

@@ -51,6 +51,8 @@ class MixReport:
     answers: dict[str, int]
     x_answers: dict[str, int]
     restarts: int
+    remainders: int
+    handed_over: int
 
 
 def run_mix(
@@ -103,7 +105,8 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
         # function alone.
         to_come = [one for one in to_come if one.for_the_emulator]
     give_up_at = time.time() + 300 + 240 * scale + plan.events / 50
-    while not running.done() and time.time() < give_up_at:
+    # What the driver's messages left to wait is pushed by Pub/Sub.
+    while (not running.done() or stage.remainders_waiting) and time.time() < give_up_at:
         if to_come and driver.acked_events >= to_come[0].at_share * plan.events:
             incident = to_come.pop(0)
             watcher.says(f"{incident.name}" + (f", for {incident.lasts_s:.0f} s" if incident.lasts_s > 1 else ""))
@@ -142,6 +145,8 @@ async def _drive(plan: Plan, stage: Stage, watcher: Watcher) -> MixReport:
         answers=dict(sorted(drive.answers.items())),
         x_answers=dict(sorted(answers.items())),
         restarts=len(stage.instances) - 1,
+        remainders=stage.log.remainders,
+        handed_over=stage.log.handed_over,
     )
 
 
@@ -150,8 +155,10 @@ def _evidence(
 ) -> Evidence:
     """Put everything together; `numbers` are the messages' by the ids that the emulator gave them."""
     skipped = {number: stage.log.skipped[int(message_id)] for message_id, number in numbers.items()}
+    messages = {number: plan.message(number) for number in drive.published}
     return Evidence(
-        ends={number: plan.message(number).ends for number in drive.published},
+        ends={number: message.ends for number, message in messages.items()},
+        duplicated=frozenset(number for number, message in messages.items() if message.again),
         drive=drive,
         requests=stage.x.seen,
         acceptances=stage.x.acceptances,
@@ -163,6 +170,7 @@ def _evidence(
         rate_events=RATE_EVENTS,
         rate_window_s=RATE_WINDOW_S,
         request_timeout_s=REQUEST_TIMEOUT_S,
+        settle_timeout_s=_SETTLE_TIMEOUT_S,
         alarms=stage.log.alarms,
         leaks=stage.log.leaks,
     )

@@ -76,7 +76,13 @@ def as_json(report: MixReport) -> Mapping[str, object]:
             for one in account.repetitions
         ],
         "requests_during_a_pause": sum(not one.forgiven for one in account.early),
+        "early_requests": [
+            {"request_id": one.request_id, "pixel_id": one.pixel_id, "early_s": round(one.early_s, 3)}
+            for one in account.early
+            if not one.forgiven
+        ],
         "requests_of_a_new_instance_during_a_pause": sum(one.forgiven for one in account.early),
+        "remainders": {"messages": report.remainders, "events": report.handed_over},
         "budget": {"events": RATE_EVENTS, "window_s": RATE_WINDOW_S},
         "fullest_window": {one.pixel_id: one.of_one_instance for one in account.peaks},
         "fullest_window_over_restarts": {one.pixel_id: one.in_all for one in account.peaks},
@@ -197,6 +203,7 @@ def _course_rows(report: MixReport) -> Rows:
     return [
         ("messages, through", f"{account.messages:,}, {report.through}"),
         ("seconds, instances", f"{report.seconds:.0f}, {report.restarts + 1}"),
+        ("remainders, and the events in them", f"{report.remainders:,}, {report.handed_over:,}"),
         (
             "a message's wait: median, longest",
             f"{_at(report.waits_s, 0.5):.1f} s, {max(report.waits_s, default=0):.1f} s",

@@ -66,6 +66,8 @@ class Log:
         self.skipped: Counter[int] = Counter()
         self.requests: list[LoggedRequest] = []
         self.events: Counter[str] = Counter()
+        self.remainders = 0
+        self.handed_over = 0
         self.leaks = 0
 
     @property
@@ -87,6 +89,9 @@ class Log:
             self.events[str(entry.get("event", ""))] += 1
             if request := logged_request(entry):
                 self.requests.append(request)
+            if entry.get("event") == "remainder.published":
+                self.remainders += int(entry["messages"])
+                self.handed_over += int(entry["events"])
             count = entry.get("skipped_no_consent")
             message_id = str(entry.get("message_id", ""))
             if count and message_id.isdigit():
@@ -163,6 +168,11 @@ class Stage:
         if isinstance(self.pubsub, EmbeddedPubsub):
             self.pubsub.set_down(down=away)
 
+    @property
+    def remainders_waiting(self) -> int:
+        """How many remainders are not acked; Google's emulator does not tell."""
+        return self.pubsub.unacked if isinstance(self.pubsub, EmbeddedPubsub) else 0
+
     def dead_letters(self) -> list[SeenDeadLetter]:
         """Return what came into the dead-letter topic since the last call."""
         found: list[SeenDeadLetter] = []
@@ -219,14 +229,16 @@ def open_stage(
         stage = Stage(watched, secrets, topics, keep_log=keep_log)
         port = free_port()
         endpoint = f"http://{LOOPBACK}:{port}/"
-        # Google's emulator stops pushing for good after a while where a back-off is set and many pushes are nacked.
-        topics.provision(
-            replace(PATH, push_endpoint=endpoint, ack_deadline_s=ack_deadline_s, min_backoff_s=0, max_backoff_s=0)
-        )
+        path = replace(PATH, push_endpoint=endpoint, ack_deadline_s=ack_deadline_s, min_backoff_s=1, max_backoff_s=4)
+        if not isinstance(topics, EmbeddedPubsub):
+            # Google's emulator stops pushing for good after a while where a back-off is set and many pushes are nacked.
+            path = replace(path, min_backoff_s=0, max_backoff_s=0)
+        topics.provision(path)
+        topics.provision(path.remainder())
         stage.begin(
             lambda: FunctionProcess(
                 venv,
-                deployed_configuration(watched.url, **settings),
+                deployed_configuration(watched.url, remainder_topic=PATH.remainder().topic, **settings),
                 source=root,
                 pubsub_address=topics.address,
                 secret_manager_address=secrets.address,

@@ -35,6 +35,7 @@ GOOD = Evidence(
     rate_events=10,
     rate_window_s=5.0,
     request_timeout_s=3.0,
+    settle_timeout_s=12.0,
 )
 
 
@@ -112,6 +113,11 @@ IMBALANCES = {
         again(replace(LATER, answered_at=18.0)),
         "twice without a cause: (0, 0)",
     ),
+    "SIGTERM between, and no duplicate": (again(AFTER_RESTART), "twice without a cause: (0, 0)"),
+    "kill -9 long after its delivery": (
+        replace(again(AFTER_RESTART), instances=(Instance(0.0, 100.0, "kill -9"), *GOOD.instances[1:])),
+        "twice without a cause: (0, 0)",
+    ),
     "a dead letter is written twice": (
         replace(GOOD, dead_letters=(*DEAD_LETTERS, replace(DEAD_LETTERS[0], failed_at=11.0))),
         "twice without a cause: (1, 2)",
@@ -156,7 +162,14 @@ EXPLAINED = {
         replace(again(LATER), logged=(replace(lines(FIRST)[0], ended_at=10.05, status=0), *lines(SECOND, LATER))),
         "the time-out was over on the way, as the log says",
     ),
-    "a restart between": (again(AFTER_RESTART), "SIGTERM took the memory of it"),
+    "a duplicate after a restart": (
+        replace(again(AFTER_RESTART), duplicated=frozenset({0})),
+        "Pub/Sub delivered a duplicate to another instance",
+    ),
+    "kill -9 while it was open": (
+        replace(again(AFTER_RESTART), instances=(Instance(0.0, 15.0, "kill -9"), *GOOD.instances[1:])),
+        "its delivery was open when kill -9 came",
+    ),
 }
 
 

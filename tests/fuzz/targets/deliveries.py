@@ -1,14 +1,14 @@
-"""An HTTP request → the whole path: read, batch, send, bisect, dead-letter, ack; then what Pub/Sub delivers again."""
+"""An HTTP request → the whole path: read, batch, send, bisect, dead-letter, hand over, ack; then what comes again."""
 
 import base64
 import json
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from tests.fakes import failed, ok
+from tests.fakes import FakePublisher, delivery, failed, ok
 from tests.fuzz.inputs import chosen, joined, parted, texts
 from tests.fuzz.logged import LogTap
 from tests.fuzz.mutation import Words
@@ -21,8 +21,10 @@ from xcapi_core.deliveries.delivery import Answer
 from xcapi_core.deliveries.outgoing import OutgoingMessage
 from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.ledger import Ledger
+from xcapi_core.origins import original_event_indices
 from xcapi_core.outcomes import Skipped
 from xcapi_core.pubsub import NotADelivery, PubsubMessage, read_delivery
+from xcapi_core.settings import BatchSettings
 from xcapi_core.x_api.credentials import Credentials
 from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailure
 
@@ -30,11 +32,16 @@ __all__ = ["Deliveries"]
 
 _WRAPS = ("push", "binary", "structured", "base64", "raw", "raw structured")
 # What X does at first; "judging" ones do it for ever, the others recover before the message comes back.
-_MOODS = ("ok", "some", "some unnamed", "all", "429", "429 soon", "503", "401", "short", "html", "drop", "late")
+_MOODS = (
+    *("ok", "some", "some unnamed", "all", "429", "429 soon", "503", "503 now and then"),
+    *("401", "short", "html", "drop", "late"),
+)
 _STEADY = frozenset({"ok", "some", "some unnamed", "all"})
 # Where X may hold what it does not own up to, a second sending is nobody's mistake.
 _UNCLEAR = frozenset({"late"})
 _TOPIC_MOODS = ("up", "down")
+# With batches of one, part of a message is settled and the other must wait.
+_BATCHES = (500, 1)
 _DRY = (False, True)
 _REPEATED = (False, True)
 _CONSENT = ("respect", "require", "ignore")
@@ -56,6 +63,7 @@ _MAX_VALUE_BYTES = 1_024
 _MAX_REQUEST_BYTES = 10_000_000
 _SETTLE_TIMEOUT_S = 50.0
 _MOST_REDELIVERIES = 16
+_MOST_REMAINDERS = 64
 # Two of them end every pause; after an hour the instance forgets what it knows of a message.
 _HALF_AN_HOUR_S = 1_850.0
 _EVENT_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
@@ -97,6 +105,8 @@ class _X:
                 return failed(429, {"code": "TOO_MANY_REQUESTS"}, retry_after="20")
             case "503":
                 return failed(503)
+            case "503 now and then" if self.requests % 2 == 0:
+                return failed(503)
             case "401":
                 return failed(401, {"code": "UNAUTHORIZED_ACCESS", "message": "This request is not authenticated"})
             case "short":
@@ -135,6 +145,8 @@ class Deliveries:
             "wrap": _WRAPS,
             "x": _MOODS,
             "dead_letters": _TOPIC_MOODS,
+            "remainder": _TOPIC_MOODS,
+            "batch": _BATCHES,
             "dry": _DRY,
             "repeated": _REPEATED,
             "consent": _CONSENT,
@@ -156,6 +168,12 @@ class Deliveries:
         seeds = [joined(heads[at % len(heads)], msgspec.json.encode(group)) for at, group in enumerate(groups)]
         purchase = {"event": "purchase", "twclid": "c1", "order_id": "A-1"}
         seeds += [joined(head, msgspec.json.encode([purchase, purchase, {"event": "sign_up"}])) for head in heads]
+        several = [{"event": "purchase", "twclid": f"c{number}", "order_id": f"A-{number}"} for number in range(5)]
+        in_part = {"x": "503 now and then", "batch": 1, "repeated": True}
+        seeds += [
+            joined({**in_part, "remainder": topic}, msgspec.json.encode([*several, "no event"]))
+            for topic in _TOPIC_MOODS
+        ]
         message = {"data": "eyJldmVudCI6InB1cmNoYXNlIiwidHdjbGlkIjoiYyJ9", "attributes": {"a": "b"}, "messageId": "1"}
         envelope = {"message": message, "subscription": "projects/p/subscriptions/s", "deliveryAttempt": 3}
         encoded = msgspec.json.encode(envelope)
@@ -179,8 +197,11 @@ class Deliveries:
             # Pub/Sub makes the ids, which are logged; chance has put a planted word where no publisher can.
             message = msgspec.structs.replace(message, message_id="17")
         x = _X(chosen(head, "x", _MOODS))
+        remainders = FakePublisher()
         rig = HandlerRig(
             transport=x,
+            remainder=remainders,
+            batch=BatchSettings(max_conversions=chosen(head, "batch", _BATCHES)),
             ledger=Ledger(capacity=256),
             clock=self._loop.time,
             dry_run=chosen(head, "dry", _DRY),
@@ -189,27 +210,46 @@ class Deliveries:
         )
         if chosen(head, "dead_letters", _TOPIC_MOODS) == "down":
             rig.dead_letters.cause = "UNAVAILABLE"
+        if chosen(head, "remainder", _TOPIC_MOODS) == "down":
+            remainders.cause = "UNAVAILABLE"
         mood = x.mood
         self._facts.clear()
+        messages, answers = [message], list[Answer]()
+        for number, one in enumerate(messages):
+            assert number <= _MOST_REMAINDERS, "remainders without end"
+            answers += self._until_acked(rig, remainders, one, x, log)
+            messages += [_pushed(remainder, at) for at, remainder in enumerate(remainders.messages, len(messages))]
+            for remainder in remainders.messages:
+                _assert_publishable(remainder)
+            remainders.messages.clear()
+        if message.message_id or len(answers) == len(messages):
+            _assert_account(rig, messages, x, unclear=mood in _UNCLEAR)
+            if chosen(head, "repeated", _REPEATED):
+                self._repeat(rig, remainders, messages, x, log)
+        return mood, len(messages) > 1, *(answer.cause or answer.status for answer in answers), *sorted(self._facts)
+
+    def _until_acked(
+        self, rig: HandlerRig, remainders: FakePublisher, message: PubsubMessage, x: _X, log: LogTap
+    ) -> list[Answer]:
         answers = [self._deliver(rig, message, log)]
         while not answers[-1].is_ack:
             assert len(answers) <= _MOST_REDELIVERIES, f"never acked: {answers}"
             self._loop.advance(_HALF_AN_HOUR_S)
-            rig.dead_letters.cause = None
-            x.mood = mood if mood in _STEADY else "ok"
+            rig.dead_letters.cause = remainders.cause = None
+            x.mood = x.mood if x.mood in _STEADY else "ok"
             answers.append(self._deliver(rig, message, log))
-        if message.message_id or not answers[1:]:
-            _assert_account(rig, message, x, unclear=mood in _UNCLEAR)
-            if chosen(head, "repeated", _REPEATED):
-                self._repeat(rig, message, x, log)
-        return mood, *(answer.cause or answer.status for answer in answers), *sorted(self._facts)
+        return answers
 
-    def _repeat(self, rig: HandlerRig, message: PubsubMessage, x: _X, log: LogTap) -> None:
+    def _repeat(
+        self, rig: HandlerRig, remainders: FakePublisher, messages: Sequence[PubsubMessage], x: _X, log: LogTap
+    ) -> None:
         """Deliver once more what was acked: Pub/Sub does so, at least once is its promise."""
-        before = x.requests, len(rig.dead_letters.messages)
-        assert self._deliver(rig, message, log).is_ack, "what was settled is nacked"
-        if message.message_id:
-            assert (x.requests, len(rig.dead_letters.messages)) == before, "a duplicate is sent or dead-lettered again"
+        before = x.requests, len(rig.dead_letters.messages), len(remainders.messages)
+        for message in messages:
+            assert self._deliver(rig, message, log).is_ack, "what was settled is nacked"
+            if message.message_id:
+                after = x.requests, len(rig.dead_letters.messages), len(remainders.messages)
+                assert after == before, "a duplicate is sent, dead-lettered or handed over again"
 
     def _deliver(self, rig: HandlerRig, message: PubsubMessage, log: LogTap) -> Answer:
         started = self._loop.time()
@@ -250,8 +290,20 @@ def _identity(pixel_id: str, sent: Mapping[str, Any]) -> tuple[str, str, str]:
     return pixel_id, sent["event_id"].removeprefix(f"tw-{pixel_id}-"), sent["conversion_id"]
 
 
-def _assert_account(rig: HandlerRig, message: PubsubMessage, x: _X, *, unclear: bool) -> None:
-    """Every event is with X, in a dead letter or skipped, and nothing is there twice."""
+def _pushed(remainder: OutgoingMessage, number: int) -> PubsubMessage:
+    """Return a remainder as its subscription pushes it."""
+    return delivery(
+        remainder.data,
+        dict(remainder.attributes),
+        message_id=f"remainder-{number}",
+        publish_time="2026-04-20T13:00:00Z",
+        subscription="projects/p/subscriptions/remainder",
+    )
+
+
+def _assert_account(rig: HandlerRig, messages: Sequence[PubsubMessage], x: _X, *, unclear: bool) -> None:
+    """Every event is with X, in a dead letter or skipped, and nothing is there twice; `messages[0]` is the first."""
+    message = messages[0]
     dead_letters = rig.dead_letters.messages
     events = list(read_events(message, rig.settings, received_at=RECEIVED, settled=frozenset()))
     # An event with an envelope has it around it, and nothing else of what the message holds; data that is the text of
@@ -261,12 +313,14 @@ def _assert_account(rig: HandlerRig, message: PubsubMessage, x: _X, *, unclear: 
     for dead_letter in dead_letters:
         _assert_publishable(dead_letter)
         assert not is_verbatim or dead_letter.data in message.data, "a dead letter's data is not the message's"
-    mailed = Counter(index for dead_letter in dead_letters for index in dead_letter.event_indices)
+    mailed = Counter(index for dead_letter in dead_letters for index in _first_indices(dead_letter))
     whole = [dead_letter for dead_letter in dead_letters if not dead_letter.event_indices]
     assert max(mailed.values(), default=1) == 1, "two dead letters for one event"
     assert len(whole) <= 1, "two dead letters for one message"
     if not unclear:
         assert max(x.taken.values(), default=1) == 1, "X took one conversion twice"
+    named = original_event_indices(message)
+    places = named if named is not None and len(named) == len(events) else range(len(events))
     expected: set[int] = set()
     for event in events:
         assert isinstance(event, ReadEvent)
@@ -282,13 +336,22 @@ def _assert_account(rig: HandlerRig, message: PubsubMessage, x: _X, *, unclear: 
             if rig.settings.dry_run:
                 continue
             is_taken = x.taken[event.result.identity] > 0
-            assert is_taken or event.event_index in mailed, "a conversion is lost"
-            if event.event_index in mailed:
-                expected.add(event.event_index)
+            assert is_taken or places[event.event_index] in mailed, "a conversion is lost"
+            if places[event.event_index] in mailed:
+                expected.add(places[event.event_index])
         elif not isinstance(event.result, Skipped):
-            expected.add(event.event_index)
+            expected.add(places[event.event_index])
     assert not whole, "a dead letter for a whole message that was read"
     assert expected == set(mailed), "an event that needs a dead letter has none, or the other way round"
+
+
+def _first_indices(dead_letter: OutgoingMessage) -> Sequence[int]:
+    """Return where a dead letter's events stood in the first message, whichever message brought them."""
+    if not dead_letter.event_indices:
+        return ()
+    index = dead_letter.attributes.get("xcapi_event_index")
+    named = original_event_indices(delivery(b"", dict(dead_letter.attributes))) if index is None else (int(index),)
+    return dead_letter.event_indices if named is None else named
 
 
 def _assert_publishable(dead_letter: OutgoingMessage) -> None:
