@@ -11,6 +11,7 @@ from xcapi_core import logs
 from xcapi_core.conversions import Conversion
 from xcapi_core.deliveries.dead_letters import RefusedEvent
 from xcapi_core.deliveries.indices import IndexSet
+from xcapi_core.deliveries.refused import RefusedEvents
 from xcapi_core.deliveries.remainder import DeferredEvent
 from xcapi_core.events.reading import ReadEvent
 from xcapi_core.events.splitting import Unreadable
@@ -25,13 +26,12 @@ from xcapi_core.outcomes import (
     Rejected,
     Skipped,
 )
+from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.x_api.status_table import loggable_code
 
 __all__ = ["ACK", "Answer", "Delivery"]
 
-# A message of 20,000 bad events is one mistake: so many lines show it, the summary counts the rest.
-MAX_EVENT_LINES = 20
 # Then a delivery could not settle more than it did: remainders of that size are done in one delivery each.
 _RAN_OUT = frozenset({"no_time_left", "bisection_unfinished", "rate_budget_spent"})
 
@@ -69,6 +69,7 @@ class Delivery:
         self.deadline = deadline
         self.settled = IndexSet()
         self.unconfirmed = IndexSet()
+        self.refused = RefusedEvents(message, naming)
         # (pixel_id, conversion_id) of what the log names in the summary.
         self.named: list[tuple[str, str]] = []
         self.first_indices: tuple[int, ...] | None = None
@@ -76,10 +77,7 @@ class Delivery:
         # Of a fresh message 0; from 1 on its events go in small batches, from 2 on each in one of its own.
         self.suspicion = unfinished + (message.attributes.get("xcapi_suspect") == "true")
         self.handed_over = 0
-        self._naming: logs.HowToName = naming
         self._counts: defaultdict[str, int] = defaultdict(int)
-        self._refused: list[RefusedEvent] = []
-        self._refused_in_all: defaultdict[DeadLetterReason, int] = defaultdict(int)
         self._waiting: deque[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = deque()
         self._deferred: list[DeferredEvent] = []
         self._gravest: Deferred | None = None
@@ -87,7 +85,6 @@ class Delivery:
         self._ran_out = False
         self._has_unfinished = False
         self._is_incomplete = False
-        self._lines = 0
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -118,11 +115,11 @@ class Delivery:
             case Skipped() as skipped:
                 self.settle(event.event_index, skipped)
             case Invalid(problem):
-                self._refuse(event, DeadLetterReason.INVALID_EVENT, parameter=problem.path, words=str(problem))
+                self._refuse(event, DeadLetterReason.INVALID_EVENT, problem)
             case Expired(problem):
-                self._refuse(event, DeadLetterReason.EXPIRED, parameter=problem.path, words=str(problem))
+                self._refuse(event, DeadLetterReason.EXPIRED, problem)
             case Unreadable(problem):
-                self._refuse(event, DeadLetterReason.INVALID_MESSAGE, parameter=problem.path, words=str(problem))
+                self._refuse(event, DeadLetterReason.INVALID_MESSAGE, problem)
 
     def settle_unconfirmed(self, event: ReadEvent, conversion: Conversion) -> None:
         """Take an event that an earlier delivery sent without a clear answer: only its dead letter is due."""
@@ -198,20 +195,6 @@ class Delivery:
         self._is_incomplete = True
         self._note_cause(Deferred(nack_status=503, cause=cause))
 
-    @property
-    def refused(self) -> list[RefusedEvent]:
-        """The events whose dead letters are due."""
-        return self._refused
-
-    def take_refused(self) -> list[RefusedEvent]:
-        """Return the events whose dead letters are due, and forget them."""
-        due, self._refused = self._refused, []
-        return due
-
-    def refused_in_all(self, reason: DeadLetterReason) -> int:
-        """How many events were refused for one reason so far."""
-        return self._refused_in_all[reason]
-
     def dead_lettered(self, event_indices: Iterable[int]) -> None:
         """Record that the dead letters of these events are published."""
         event_indices = tuple(event_indices)
@@ -251,69 +234,48 @@ class Delivery:
     def _reject(self, event: ReadEvent, conversion: Conversion, rejected: Rejected) -> None:
         if rejected.reason is DeadLetterReason.UNCONFIRMED and event.event_index is not None:
             self.unconfirmed.add(event.event_index)
+        refused = msgspec.structs.replace(
+            self._refused_event(event, rejected.reason),
+            http_status=rejected.http_status,
+            error_code=rejected.error_code,
+            error_parameter=rejected.error_parameter,
+            error_message=rejected.error_message,
+            pixel_id=conversion.pixel_id,
+            conversion_id=conversion.conversion_id,
+        )
         self._add_refused(
-            event,
-            RefusedEvent(
-                event_index=event.event_index,
-                first_index=self._named_index(event),
-                event_bytes=event.event_bytes,
-                envelope=event.envelope,
-                reason=rejected.reason,
-                http_status=rejected.http_status,
-                error_code=rejected.error_code,
-                error_parameter=rejected.error_parameter,
-                error_message=rejected.error_message,
-                pixel_id=conversion.pixel_id,
-                conversion_id=conversion.conversion_id,
-                format=event.format,
-            ),
+            refused,
             pixel_id=conversion.pixel_id,
             http_status=rejected.http_status,
             error_code=loggable_code(rejected.error_code),
         )
 
-    def _refuse(self, event: ReadEvent, reason: DeadLetterReason, *, parameter: str, words: str) -> None:
-        self._add_refused(
-            event,
-            RefusedEvent(
-                event_index=event.event_index,
-                first_index=self._named_index(event),
-                event_bytes=event.event_bytes,
-                envelope=event.envelope,
-                reason=reason,
-                error_parameter=parameter,
-                error_message=words,
-                pixel_id=event.pixel_id,
-                conversion_id=event.conversion_id,
-                format=event.format,
-            ),
-            # A problem names places and kinds, never values.
-            problem=words,
+    def _refuse(self, event: ReadEvent, reason: DeadLetterReason, problem: Problem) -> None:
+        # A problem names places and kinds, never values.
+        words = str(problem)
+        refused = msgspec.structs.replace(
+            self._refused_event(event, reason),
+            error_parameter=problem.path,
+            error_message=words,
+            pixel_id=event.pixel_id,
+            conversion_id=event.conversion_id,
         )
+        self._add_refused(refused, problem=words)
 
-    def _add_refused(self, event: ReadEvent, refused: RefusedEvent, **facts: str | int) -> None:
-        reason = refused.reason
-        self._refused.append(refused)
-        self._refused_in_all[reason] += 1
-        self._counts[reason.value] += 1
-        names = [(refused.pixel_id, refused.conversion_id)] if refused.conversion_id else []
-        if self._lines >= MAX_EVENT_LINES:
-            self.named += names
-            return
-        self._lines += 1
-        logs.emit_naming(
-            "WARNING",
-            f"event.{reason.value.removesuffix('_event').removesuffix('_message')}",
-            names,
-            self._naming,
-            reason=reason.value,
-            message_id=self.message.loggable_id,
-            event_index=-1 if event.event_index is None else event.event_index,
-            **facts,
+    def _add_refused(self, refused: RefusedEvent, **facts: str | int) -> None:
+        self._counts[refused.reason.value] += 1
+        if not self.refused.add(refused, **facts) and refused.conversion_id:
+            self.named.append((refused.pixel_id, refused.conversion_id))
+
+    def _refused_event(self, event: ReadEvent, reason: DeadLetterReason) -> RefusedEvent:
+        return RefusedEvent(
+            event_index=event.event_index,
+            first_index=None if event.event_index is None else self.first_index(event.event_index),
+            event_bytes=event.event_bytes,
+            envelope=event.envelope,
+            reason=reason,
+            format=event.format,
         )
-
-    def _named_index(self, event: ReadEvent) -> int | None:
-        return None if event.event_index is None else self.first_index(event.event_index)
 
     def _note_cause(self, deferred: Deferred) -> None:
         if self._gravest is None or deferred.nack_status > self._gravest.nack_status:

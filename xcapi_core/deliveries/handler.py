@@ -222,11 +222,11 @@ class DeliveryHandler:
 
     async def _end_all(self, delivery: Delivery) -> None:
         """Wait until every event is at its end; what reading refused is published while the others are sent."""
-        first = delivery.take_refused()
+        first = delivery.refused.take()
         publishing = asyncio.create_task(self._publications.publish_refused(delivery, first)) if first else None
         try:
             await delivery.sent()
-            await self._publications.publish_refused(delivery, delivery.take_refused())
+            await self._publications.publish_refused(delivery, delivery.refused.take())
         finally:
             if publishing is not None:
                 await publishing

@@ -50,12 +50,12 @@ class Publications:
 
     async def publish_many_refused(self, delivery: Delivery) -> None:
         """Publish what reading refused so far, where it is so much that it shares dead letters anyway."""
-        if len(delivery.refused) < MOST_REFUSED:
+        if len(delivery.refused.due) < MOST_REFUSED:
             return
-        refused = delivery.take_refused()
-        many = [event for event in refused if delivery.refused_in_all(event.reason) > MAX_DEAD_LETTERS_A_REASON]
-        delivery.refused.extend(
-            event for event in refused if delivery.refused_in_all(event.reason) <= MAX_DEAD_LETTERS_A_REASON
+        refused = delivery.refused.take()
+        many = [event for event in refused if delivery.refused.in_all(event.reason) > MAX_DEAD_LETTERS_A_REASON]
+        delivery.refused.due.extend(
+            event for event in refused if delivery.refused.in_all(event.reason) <= MAX_DEAD_LETTERS_A_REASON
         )
         await self.publish_refused(delivery, many)
 
@@ -64,7 +64,7 @@ class Publications:
         if not events:
             return
         messages = compose_dead_letters(
-            delivery.message, events, failed_at=self._wall_clock(), in_all=delivery.refused_in_all
+            delivery.message, events, failed_at=self._wall_clock(), in_all=delivery.refused.in_all
         )
         note = partial(self._note_dead_letters, delivery, {event.event_index or 0: event for event in events})
         for batch in request_batches(messages):
