@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -221,3 +223,36 @@ def test_nobody_at_the_other_end_does_not_disturb_the_preparation() -> None:
     connection = PubsubConnection({"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{free_port()}"})
     connection.prepare()
     assert connection.client() is not None
+
+
+_FIRST_PUBLISHES = """
+import asyncio, sys, time
+import google.api_core.exceptions, google.api_core.retry, google.auth.exceptions, grpc
+from xcapi_core.adapters.publisher import PubsubConnection, PubsubPublisher
+
+class BusyMachine:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("google.pubsub_v1"):
+            time.sleep(0.02)
+
+async def publish_at_once():
+    connection = PubsubConnection({"PUBSUB_EMULATOR_HOST": sys.argv[1]})
+    publisher = PubsubPublisher(sys.argv[2], connection)
+    async def publish(number):
+        await asyncio.sleep(number * 0.004)
+        return connection.prepare() if number == 1 else await publisher.publish([], 30)
+    print(await asyncio.gather(*map(publish, range(7))))
+
+sys.meta_path.insert(0, BusyMachine())
+asyncio.run(publish_at_once())
+"""
+
+
+async def test_first_publishes_come_at_once_and_none_meets_a_client_that_is_half_imported(
+    pubsub: EmbeddedPubsub,
+) -> None:
+    # In a process of its own: here everything is imported already. Nothing to publish is an INVALID_ARGUMENT.
+    command = [sys.executable, "-c", _FIRST_PUBLISHES, pubsub.address, PATH.topic]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.count("INVALID_ARGUMENT") == 6

@@ -45,7 +45,11 @@ class PubsubConnection:
         self.threads.submit(self._connect)
 
     def client(self) -> "PublisherClient":
-        """Return the client; it blocks where that is not made yet. Raises google-auth's errors."""
+        """Return the client; it blocks where that is not made yet. Raises google-auth's errors.
+
+        Nobody imports `google.pubsub_v1` before: modules of it import each other, and what two threads import of such a
+        package at a time is an ImportError for one of them.
+        """
         with self._lock:
             if self._client is None:
                 self._client = _new_client(self._environ)
@@ -54,10 +58,11 @@ class PubsubConnection:
     def _connect(self) -> None:
         import grpc  # noqa: PLC0415
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-        from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport  # noqa: PLC0415
 
         try:
             transport = self.client().transport
+            from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport  # noqa: PLC0415
+
             if isinstance(transport, PublisherGrpcTransport):
                 grpc.channel_ready_future(transport.grpc_channel).result(timeout=_CONNECT_TIMEOUT_S)
         except (GoogleAuthError, OSError, ValueError, grpc.FutureTimeoutError):
@@ -103,7 +108,6 @@ class PubsubPublisher:
         from google.api_core import exceptions  # noqa: PLC0415
         from google.api_core.retry import Retry, if_exception_type  # noqa: PLC0415
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-        from google.pubsub_v1.types import PublishRequest, PubsubMessage  # noqa: PLC0415
 
         from xcapi_core.adapters.google_grpc import status_name  # noqa: PLC0415
 
@@ -114,11 +118,14 @@ class PubsubPublisher:
             exceptions.Aborted,
             exceptions.InternalServerError,
         )
-        # protobuf's own messages: proto-plus takes seven times as long to make one, and there may be a thousand.
-        new_message, new_request = PubsubMessage.pb(), PublishRequest.pb()
-        encoded = [new_message(data=message.data, attributes=message.attributes) for message in messages]
         try:
-            self._connection.client().publish(
+            client = self._connection.client()
+            from google.pubsub_v1.types import PublishRequest, PubsubMessage  # noqa: PLC0415
+
+            # protobuf's own messages: proto-plus takes seven times as long to make one, and there may be a thousand.
+            new_message, new_request = PubsubMessage.pb(), PublishRequest.pb()
+            encoded = [new_message(data=message.data, attributes=message.attributes) for message in messages]
+            client.publish(
                 PublishRequest.wrap(new_request(topic=self._topic, messages=encoded)),
                 retry=Retry(predicate=transient, initial=0.1, maximum=1.0, timeout=timeout_s),
                 timeout=min(PUBLISH_ATTEMPT_TIMEOUT_S, timeout_s),
