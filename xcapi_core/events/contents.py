@@ -9,7 +9,15 @@ from xcapi_core.events.money import read_amount, read_count, read_currency, wire
 from xcapi_core.events.names import Names, Table, says_nothing, spread
 from xcapi_core.events.shapes import as_list, as_object
 
-__all__ = ["LARGEST_SUM", "PRICE_NAMES", "ContentLine", "read_content_ids", "read_contents", "sum_of_counts"]
+__all__ = [
+    "LARGEST_SUM",
+    "LINE_NAMES",
+    "PRICE_NAMES",
+    "ContentLine",
+    "read_content_ids",
+    "read_contents",
+    "sum_of_counts",
+]
 
 ContentLine = dict[str, str | int]
 
@@ -135,3 +143,5 @@ _LINES: Final = Table(
     ),
     _plan_line,
 )
+# All that is read of a line.
+LINE_NAMES: Final = _LINES.known(0)

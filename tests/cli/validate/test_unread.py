@@ -9,6 +9,7 @@ import pytest
 from xcapi_core.cli.files import Chunk
 from xcapi_core.cli.validate.output import verdict_as_json
 from xcapi_core.cli.validate.tally import Tally
+from xcapi_core.cli.validate.unread import in_words, worth_a_look
 from xcapi_core.cli.validate.verdicts import Verdict, judge
 from xcapi_core.settings import PixelSettings, Settings
 
@@ -34,7 +35,18 @@ def _judged(event: dict[str, Any]) -> Verdict:
         ({**_SALE, "user": {"e_mail": "x"}}, [("user.e_mail", "email")]),
         ({**_SALE, "favourite_colour": "red"}, [("favourite_colour", None)]),
         ({**_SALE, "optOut": False, "consent": {"ad_storage": "granted"}}, []),
-        ({"event_name": "purchase", "client_id": "1", "user_data": {"email": "jane@example.com"}, "session_id": 1}, []),
+        (
+            {**_SALE, "items": [{"sku": "A1", "prise": 5, "colour": "red"}]},
+            [("items[0].prise", "price"), ("items[0].colour", None)],
+        ),
+        (
+            {"event_name": "purchase", "client_id": "1", "user_data": {"email": "jane@example.com"}, "session_id": 1},
+            [("session_id", None)],
+        ),
+        (
+            {"name": "purchase", "params": {"items": [{"item_idd": "A1"}]}, "user_data": {"email": "jane@example.com"}},
+            [("params.items[0].item_idd", "item_id")],
+        ),
         (
             {"name": "purchase", "params": {"transaction_idd": "1"}, "user_data": {"email": "jane@example.com"}},
             [("params.transaction_idd", "transaction_id")],
@@ -54,6 +66,16 @@ def test_fields_that_nothing_reads_are_named_with_what_was_meant(
     event: dict[str, Any], unread: list[tuple[str, str | None]]
 ) -> None:
     assert list(_judged(event).unread) == unread
+
+
+def test_of_a_stream_s_own_fields_people_see_the_slips() -> None:
+    event = {"event_name": "purchase", "client_id": "1", "user_data": {"emial": "jane@example.com"}, "session_id": 1}
+    verdict = _judged(event)
+    assert in_words(worth_a_look(verdict.unread, verdict.format)) == "user_data.emial (did you mean email?)"
+    assert verdict_as_json(verdict)["unread"] == [
+        {"field": "session_id", "did_you_mean": None},
+        {"field": "user_data.emial", "did_you_mean": "email"},
+    ]
 
 
 def test_a_field_s_name_that_may_be_personal_is_not_shown() -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from xcapi_core.cli.dev.run import SentEvent
 from xcapi_core.cli.validate.output import verdict_as_json
+from xcapi_core.cli.validate.unread import in_words, worth_a_look
 from xcapi_core.cli.validate.verdicts import Verdict
 from xcapi_core.sandbox.console.details import details
 
@@ -158,6 +159,7 @@ class PeopleOutput:
         for exchange in _list(shown["exchanges"]):
             self._line("request", f"{exchange['request']}  ({exchange['place']})")
             self._line("answer", f"{exchange['status']} {_words(exchange['answer'])}" if exchange["status"] else "none")
+        self._line("unread", in_words(worth_a_look(event.verdict.unread, event.verdict.format)))
         if not event.entry.attempts:
             self._line("why", str(shown["detail"]))
         for advice in _list(shown["advice"]):

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xcapi_core.cli.validate.tally import Tally
+from xcapi_core.cli.validate.unread import in_words, worth_a_look
 from xcapi_core.cli.validate.verdicts import DROPPED, End, Verdict
 from xcapi_core.events.drops import Drop
 
@@ -155,9 +156,8 @@ def _more(verdict: Verdict) -> str:
         lines += f"  dropped {code}: {DROPPED[Drop(code)]}\n"
     for warning in verdict.warnings:
         lines += f"  warning: {warning}\n"
-    if verdict.unread:
-        fields = (f"{field} (did you mean {meant}?)" if meant else field for field, meant in verdict.unread)
-        lines += f"  nothing reads {', '.join(fields)}\n"
+    if unread := worth_a_look(verdict.unread, verdict.format):
+        lines += f"  nothing reads {in_words(unread)}\n"
     return lines
 
 

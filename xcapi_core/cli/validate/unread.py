@@ -2,15 +2,17 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from xcapi_core.events import ga4, segment, x
+from xcapi_core.events import contents, ga4, segment, x
 from xcapi_core.events.consent_signals import is_signal
 from xcapi_core.events.detection import Format
+from xcapi_core.events.fields import is_object
 from xcapi_core.events.opened import Opened
+from xcapi_core.events.shapes import as_list, as_object
 
-__all__ = ["unread_fields"]
+__all__ = ["in_words", "unread_fields", "worth_a_look"]
 
 _TABLES: Final = {"x": x.table_of, "ga4": ga4.table_of, "segment": segment.table_of}
 # The places in which people write fields themselves, by their index, with what else is read there, or tells a dialect.
@@ -54,6 +56,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("quantity", "numitems", "itemcount"), "number_items"),
     **dict.fromkeys(("eventname", "eventtype", "action"), "event"),
 }
+_GOODS: Final = ("contents", "items", "products")
 _CLOSE: Final = 0.75
 # A name as people give them; anything else may be personal.
 _NAME: Final = re.compile(r"[A-Za-z_][\w.$:-]{0,63}", re.ASCII)
@@ -64,19 +67,39 @@ _SQUEEZED: Final = str.maketrans("", "", "_- ")
 def unread_fields(
     opened: Opened, form: Format, conversion_id_from: tuple[str, ...] | None
 ) -> tuple[tuple[str, str | None], ...]:
-    """Return the path of each field that nothing reads, with the name that was meant, None where nobody can tell.
-
-    Events of other sources have dozens of fields of their own: of these only what looks like a slip is named.
-    """
+    """Return the path of each field that nothing reads, with the name that was meant, None where nobody can tell."""
     table = _TABLES[form](conversion_id_from)
     found: list[tuple[str, str | None]] = []
     for place, others in _PLACES[form].items():
         known = table.known(place) | others
-        for name in _candidates(opened.places[place], known):
-            meant = _meant(name, known, form)
-            if meant is not None or form == "x":
-                found.append((f"{opened.at[place]}{name}", meant))
+        names = _candidates(opened.places[place], known)
+        found += [(f"{opened.at[place]}{name}", _meant(name, known)) for name in names]
+    for at, line in _first_lines(opened, form):
+        known = contents.LINE_NAMES
+        found += [(f"{at}{name}", _meant(name, known)) for name in _candidates(line, known)]
     return tuple(found[:_MOST])
+
+
+def worth_a_look(unread: Sequence[tuple[str, str | None]], form: str) -> Sequence[tuple[str, str | None]]:
+    """Return what to show to a person.
+
+    Events of other sources have dozens of fields of their own: of these only what looks like a slip.
+    """
+    return unread if form == "x" else [(field, meant) for field, meant in unread if meant is not None]
+
+
+def in_words(unread: Sequence[tuple[str, str | None]]) -> str:
+    """Return the fields in a line."""
+    return ", ".join([f"{field} (did you mean {meant}?)" if meant else field for field, meant in unread])
+
+
+def _first_lines(opened: Opened, form: Format) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield the first line of each list of goods: its author writes all of them alike."""
+    for place in _PLACES[form]:
+        for name in _GOODS:
+            lines = as_list(opened.places[place].get(name))
+            if isinstance(lines, list) and lines and is_object(line := as_object(lines[0])):
+                yield f"{opened.at[place]}{name}[0].", line
 
 
 def _candidates(fields: Mapping[str, object], known: frozenset[str]) -> Iterator[str]:
@@ -85,10 +108,10 @@ def _candidates(fields: Mapping[str, object], known: frozenset[str]) -> Iterator
             yield name
 
 
-def _meant(name: str, known: frozenset[str], form: Format) -> str | None:
+def _meant(name: str, known: frozenset[str]) -> str | None:
     squeezed = {one.lower().translate(_SQUEEZED): one for one in sorted(known)}
     wanted = name.lower().translate(_SQUEEZED)
-    if form == "x" and (meant := _MEANINGS.get(wanted)) in known:
+    if (meant := _MEANINGS.get(wanted)) in known:
         return meant
     close = difflib.get_close_matches(wanted, list(squeezed), n=1, cutoff=_CLOSE)
     return squeezed[close[0]] if close else None

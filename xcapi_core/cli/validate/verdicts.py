@@ -199,7 +199,8 @@ def _verdict(event: ReadEvent, file: str, chunk: Chunk, settings: Settings) -> V
 
 def _unread(event: ReadEvent, opened: Opened | None, pixel: PixelSettings | None) -> tuple[tuple[str, str | None], ...]:
     form = next((known for known in FORMATS if known == event.format), None)
-    if form is None or opened is None or isinstance(event.result, Skipped):
+    is_silent = isinstance(event.result, Skipped) and event.result.reason is not SkipReason.NO_IDENTIFIER
+    if form is None or opened is None or is_silent:
         return ()
     return unread_fields(opened, form, pixel.conversion_id_from if pixel else None)
 
