@@ -192,6 +192,13 @@ NO_DELIVERIES: dict[str, tuple[dict[str, str], bytes, str]] = {
     ),
     "only a time": (JSON, b'{"message": {"publishTime": "t"}}', "neither data nor attributes nor messageId"),
     "event with an object message": (JSON, body(EVENT_WITH_A_MESSAGE), "neither data nor attributes nor messageId"),
+    "event with an object message, unwrapped without metadata": (JSON, body(EVENT_WITH_A_MESSAGE), "write_metadata"),
+    "batch of CloudEvents": (
+        {"content-type": "application/cloudevents-batch+json"},
+        body([ATTRIBUTES | {"data": PUSH}]),
+        "envelope",
+    ),
+    "structured CloudEvent in an array": (STRUCTURED_EVENT, body([ATTRIBUTES | {"data": PUSH}]), "CloudEvent"),
     "event, unwrapped without metadata": (JSON, b'{"event": "purchase"}', "write_metadata"),
     "array, unwrapped without metadata": (JSON, b'[{"event": "purchase"}]', "write_metadata"),
     "text, unwrapped without metadata": ({}, b"hello", "write_metadata"),

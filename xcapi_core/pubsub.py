@@ -183,7 +183,7 @@ def _message(envelope: _Envelope) -> PubsubMessage:
     message_id = message.message_id if message.message_id is not None else message.message_id_snake
     if message.data is None and message.attributes is None and message_id is None:
         # An event that has an object `message` in it, for example: an ack would lose it.
-        raise NotADelivery("the body's message has neither data nor attributes nor messageId")
+        raise NotADelivery(f"the body's message has neither data nor attributes nor messageId; {_UNWRAPPED_HINT}")
     attempt = envelope.delivery_attempt
     return PubsubMessage(
         message_id=message_id or message.message_id_snake or "",
