@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tests.benchmarks.details import bisecting, ledger, posting, progress, splitting
 from tests.benchmarks.rows import (
+    cost,
     deliveries,
     dialects,
     end_to_end,
@@ -26,6 +27,7 @@ ROWS: Mapping[str, Measure] = {
     "dialects": dialects.measure,
     "end-to-end": end_to_end.measure,
     "first-version": first_version.measure,
+    "cost": cost.measure,
     "starting": starting.measure,
     "memory": memory.measure,
     "floods": floods.measure,

@@ -90,6 +90,6 @@ def _built(build: Callable[[], _Built]) -> tuple[_Built, int]:
 
 
 def _resident_bytes() -> int:
-    """Return the process's resident memory: the ledger's tables are mapped, and no allocator knows of them."""
+    """Return the process's resident memory, which is what an instance is limited by."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
