@@ -1,6 +1,6 @@
 """May this event be sent? An event's consent signals, judged as a whole."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -47,7 +47,7 @@ def judge(*places: object, categories: Sequence[str], event_bytes: bytes = b"") 
     said = signals.read()
     if Consent.NO not in said and signals.names:
         written = _as_json(event_bytes)
-        if any(_may_stand_twice(name, written) for name in signals.names):
+        if _may_stand_twice(signals.names, written):
             said += [signals.add_all_of(written), *signals.read()]
     says = Consent.NO if Consent.NO in said else Consent.YES if Consent.YES in said else Consent.UNSAID
     if says is Consent.UNSAID and not signals.codes:
@@ -63,8 +63,11 @@ def _as_json(event_bytes: bytes) -> bytes:
     return b"" if isinstance(unpacked, Problem) else text_within(unpacked)
 
 
-def _may_stand_twice(name: str, event_bytes: bytes) -> bool:
-    return b"\\u" in event_bytes or event_bytes.count(b'"%b"' % name.encode("utf-8", "replace")) > 1
+def _may_stand_twice(names: Collection[str], event_bytes: bytes) -> bool:
+    # One byte is found in a hundredth of the time of two, and most events have none.
+    if b"\\" in event_bytes and b"\\u" in event_bytes:
+        return True
+    return any(event_bytes.count(f'"{name}"'.encode("utf-8", "replace")) > 1 for name in names)
 
 
 def allows(judgement: Judgement, policy: Policy) -> bool:

@@ -108,7 +108,7 @@ def _places_in(signals: Signals, value: object) -> Consent:
             unopened += part
         elif is_object(part):
             signals.add_place(part)
-            if isinstance(key := part.get("key"), str):
+            if isinstance(key := part.get("key"), str) and _plan_of((key,)):
                 signals.add_place({key: part.get("value")})
     return Consent.UNSAID
 

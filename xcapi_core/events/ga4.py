@@ -147,14 +147,25 @@ def _exported(rows: object, path: str) -> Mapping[str, object] | Problem:
     if not isinstance(rows, list):
         return _not(rows, path, "a list of keys and values")
     params: dict[str, object] = {}
-    for row in map(as_object, rows):
-        if is_object(row) and isinstance(key := row.get("key"), str):
-            value = as_object(row.get("value"))
-            if is_object(value):
-                value = next((value[kind] for kind in _TYPED_VALUES if value.get(kind) is not None), None)
+    for given in rows:
+        row = given if isinstance(given, dict) else as_object(given)
+        if isinstance(row, dict) and isinstance(key := row.get("key"), str):
+            value = row.get("value")
+            value = _typed(value if isinstance(value, dict) else as_object(value))
             if value is not None:
                 params[key] = value
     return params
+
+
+def _typed(value: object) -> object:
+    """Return the value in the column of its type; a value without columns as it is."""
+    if not isinstance(value, dict):
+        return value
+    for kind in _TYPED_VALUES:
+        typed = value.get(kind)
+        if typed is not None:
+            return typed
+    return None
 
 
 def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> list[dict[str, str]] | Invalid | Skipped:
