@@ -1,10 +1,9 @@
 """What the ledger of digests costs, beside the dict that one would write first."""
 
 import gc
-import os
 import random
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import tracemalloc
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from tests.benchmarks.details.measuring import detail, medians_s
@@ -30,8 +29,8 @@ def measure(_run: Run) -> list[Result]:
     ids = [("o8z6j", "tw-o8z6j-o8z21", f"order-{place}") for place in chosen]
     no_ids = [("o8z6j", "tw-o8z6j-o8z21", f"nothing-{place}") for place in chosen]
 
-    ledger, ledger_bytes = _built(lambda: _ledger_of(digests))
-    # Its keys must be its own, as a process would hold them: copies of the integers, and texts made anew.
+    # Keys must be each one's own, as a process would hold them: copies of the integers, and texts made anew.
+    ledger, ledger_bytes = _built(lambda: _ledger_of(int(str(key)) for key in digests))
     by_digest, by_digest_bytes = _built(lambda: {int(str(key)): NOW for key in digests})
     by_id, by_id_bytes = _built(
         lambda: {("o8z6j", "tw-o8z6j-o8z21", f"order-{place}"): NOW for place in range(CAPACITY)}
@@ -74,22 +73,18 @@ def _row(title: str, size: int, taken: dict[str, float], name: str) -> tuple[str
     return (title, f"{size / 1e6:.0f}", f"{size / CAPACITY:.0f}", f"{known:.2f}", f"{new:.2f}", f"{ratio:.1f}")
 
 
-def _ledger_of(digests: Sequence[int]) -> Ledger:
+def _ledger_of(digests: Iterable[int]) -> Ledger:
     ledger = Ledger()
     ledger.add(digests, NOW)
     return ledger
 
 
 def _built(build: Callable[[], _Built]) -> tuple[_Built, int]:
+    """Return what was built, and the bytes that it takes."""
     gc.collect()
-    gc.collect()
-    before = _resident_bytes()
-    built = build()
-    size = _resident_bytes() - before
-    return built, size
-
-
-def _resident_bytes() -> int:
-    """Return the process's resident memory, which is what an instance is limited by."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    tracemalloc.start()
+    try:
+        built = build()
+        return built, tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
