@@ -180,27 +180,38 @@ INCIDENTS: Mapping[str, Incident] = {
 }
 
 
-def alerts_of_the_module(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Plan what the module makes of its defaults, by itself: conditions need no provider."""
-    for name in ("variables.tf", "phone_regions.tf", "configuration.tf", "alerts.tf", "metrics.tf"):
+def queries_of_the_module(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Plan what the module makes of its defaults, by itself: queries need no provider."""
+    for name in ("variables.tf", "phone_regions.tf", "configuration.tf", "alerts.tf", "dashboard.tf", "metrics.tf"):
         text = (MODULE / name).read_text(encoding="utf-8")
         (folder / name).write_text(re.sub(r"(?ms)^(resource|moved|removed) .*?^\}\n", "", text))
     (folder / "outputs.tf").write_text(
         f"locals {{ repository = {json.dumps(str(repository_root()))} }}\n"
         'output "alerts" { value = { for key, one in local.alerts : key => [one.query, one.duration] } }\n'
+        'output "numbers" { value = local.numbers[*][1] }\n'
+        'output "charts" { value = flatten([for chart in local.charts : values(chart.plots)]) }\n'
     )
     variables = {"project_id": "my-project", "region": "europe-west1", "pixels": {"o8z6j": {}}}
     (folder / "terraform.tfvars.json").write_text(json.dumps(variables))
     run_terraform(folder, "init", "-input=false", environment=environment)
     run_terraform(folder, "plan", "-input=false", "-no-color", "-out=plan", environment=environment)
     shown = json.loads(run_terraform(folder, "show", "-json", "plan", environment=environment))
-    found: dict[str, Any] = shown["planned_values"]["outputs"]["alerts"]["value"]
-    return found
+    return {name: one["value"] for name, one in shown["planned_values"]["outputs"].items()}
+
+
+@pytest.fixture(name="planned", scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory, terraform_environment: Mapping[str, str]) -> dict[str, Any]:
+    return queries_of_the_module(tmp_path_factory.mktemp("alerts"), terraform_environment)
 
 
 @pytest.fixture(name="alerts", scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory, terraform_environment: Mapping[str, str]) -> dict[str, Any]:
-    return alerts_of_the_module(tmp_path_factory.mktemp("alerts"), terraform_environment)
+def queries_and_durations(planned: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    return {key: (query, duration) for key, (query, duration) in planned["alerts"].items()}
+
+
+@pytest.fixture(name="dashboard", scope="module")
+def queries_of_charts(planned: Mapping[str, Any]) -> list[str]:
+    return [query.replace("${__interval}", "5m") for query in (*planned["numbers"], *planned["charts"])]
 
 
 def counted(pieces: Sequence[Piece]) -> list[float]:
@@ -236,19 +247,23 @@ def firing(minutes: Sequence[int], duration: str) -> list[int]:
     return found
 
 
+def run_promql(tool: Tool, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, list[int]]]:
+    """Return, for each task, at which minutes each query has an answer; fails where one is no PromQL."""
+    lines = "\n".join(json.dumps(task) for task in tasks)
+    done = subprocess.run([tool("promql")], input=lines, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 @pytest.fixture(name="fired", scope="module")
 def evaluated(alerts: Mapping[str, Any], tool: Tool) -> dict[str, dict[str, list[int]]]:
     """Say for every incident when each alert fires, as Prometheus's own engine evaluates the queries."""
     queries = {key: query for key, (query, _) in alerts.items()}
     tasks = [
-        json.dumps({"queries": queries, "series": recorded(incident), "from": DAY - 60, "to": END - 1})
+        {"queries": queries, "series": recorded(incident), "from": DAY - 60, "to": END - 1}
         for incident in INCIDENTS.values()
     ]
-    done = subprocess.run(
-        [tool("promql")], input="\n".join(tasks), capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    answers = run_promql(tool, tasks)
     return {
         name: {key: firing(minutes, alerts[key][1]) for key, minutes in answer.items()}
         for name, answer in zip(INCIDENTS, answers, strict=True)
@@ -270,9 +285,26 @@ def test_every_alert_has_its_incident(alerts: Mapping[str, Any]) -> None:
     assert set(alerts) == {key for incident in INCIDENTS.values() for key in incident.fires}
 
 
-def test_queries_name_metrics_labels_and_values_of_googles(alerts: Mapping[str, Any]) -> None:
+def test_every_chart_has_something_to_show(dashboard: Sequence[str], tool: Tool) -> None:
+    """Each query, over series of the names and labels that it asks for."""
+    tasks = []
+    for query in dashboard:
+        selectors = re.findall(r"(\w+:\w+)\{([^}]*)\}", query)
+        labels = [(name, re.sub(r'=~"([^"|]*)[^"]*"', r'="\1"', given)) for name, given in selectors]
+        grouped = "".join(f',{one}="one"' for one in re.findall(r"by \((\w+)\)", query) if one != "le")
+        buckets = [',le="1"', ',le="+Inf"'] if "histogram_quantile" in query else [""]
+        names = [f"{name}{{{given}{grouped}{bucket}}}" for name, given in labels for bucket in buckets]
+        values = [float(minute) for minute in range(60)]
+        tasks.append({"queries": {query: query}, "series": dict.fromkeys(names, values), "from": 30, "to": 50})
+    answers = [answer for one in run_promql(tool, tasks) for answer in one.items()]
+    assert {query: minutes for query, minutes in answers if minutes != [*range(30, 51)]} == {}
+
+
+def test_queries_name_metrics_labels_and_values_of_googles(
+    alerts: Mapping[str, tuple[str, str]], dashboard: Sequence[str]
+) -> None:
     """Monitoring answers a misspelt one with silence."""
-    text = " ".join(query for query, _ in alerts.values()) + (MODULE / "dashboard.tf").read_text(encoding="utf-8")
+    text = " ".join([*(query for query, _ in alerts.values()), *dashboard])
     google = r"((?:pubsub|run)_googleapis_com:\w+)"
     used = re.findall(rf"\b{google}\{{([^}}]*)\}}", text)
     assert {name for name, _ in used} == set(GOOGLE_METRICS), "none unknown, none listed in vain"

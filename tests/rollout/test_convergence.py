@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.deployment import oauth_payload
 from tests.e2e.push import event, new_id
 from tests.e2e.stack import wait_for
+from tests.release import make_release
 from tests.rollout.control_plane.plane import PROJECT
 from tests.rollout.rollout import EXISTING_SECRET, Rollout, rolled_out
 from tests.rollout.workspace import TerraformError
@@ -38,10 +40,16 @@ REPLACED = (
 )
 
 
+@pytest.fixture(name="release", scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Make a release: a plan that packs a checkout instead takes five times as long."""
+    return str(make_release(tmp_path_factory.mktemp("release")))
+
+
 def test_a_failed_first_build_late_grants_and_late_agents_converge(
-    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str]
+    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str], release: str
 ) -> None:
-    with rolled_out(emulator, tmp_path, terraform_environment, apply=False) as rollout:
+    with rolled_out(emulator, tmp_path, terraform_environment, apply=False, source_archive=release) as rollout:
         rollout.plane.missing_agents.add(rollout.plane.agent("gcp-sa-pubsub"))
         rollout.plane.iam.delays_grants = True
         with pytest.raises(TerraformError) as failed:
@@ -69,12 +77,11 @@ def test_a_failed_first_build_late_grants_and_late_agents_converge(
 
 
 def test_another_key_reads_what_the_one_before_it_wrote(
-    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str]
+    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str], release: str
 ) -> None:
     keys = (OLD_KEY, NEW_KEY)
-    with rolled_out(
-        emulator, tmp_path, terraform_environment, keys=keys, kms_key_name=OLD_KEY, delivery=PATIENT
-    ) as rollout:
+    variables: dict[str, Any] = {"kms_key_name": OLD_KEY, "delivery": PATIENT, "source_archive": release}
+    with rolled_out(emulator, tmp_path, terraform_environment, keys=keys, **variables) as rollout:
         rollout.shell(f"gcloud secrets versions add {NAME}-o8z6j --data-file=keys.json", tmp_path)
         rollout.sandbox.inject({"status": 503})
         waiting = new_id()
@@ -131,10 +138,14 @@ def test_an_upgrade_loses_and_replaces_nothing_that_holds_data(
 # The tests below share a rollout, and stand last: two cannot live in one emulator.
 @pytest.fixture(name="rollout", scope="module")
 def unprotected(
-    emulator: PubsubEmulator, tmp_path_factory: pytest.TempPathFactory, terraform_environment: Mapping[str, str]
+    emulator: PubsubEmulator,
+    tmp_path_factory: pytest.TempPathFactory,
+    terraform_environment: Mapping[str, str],
+    release: str,
 ) -> Iterator[Rollout]:
     folder = tmp_path_factory.mktemp("convergence")
-    with rolled_out(emulator, folder, terraform_environment, deletion_protection=False) as rollout:
+    variables: dict[str, Any] = {"deletion_protection": False, "source_archive": release}
+    with rolled_out(emulator, folder, terraform_environment, **variables) as rollout:
         yield rollout
 
 

@@ -54,9 +54,13 @@ def test_it_is_valid_and_its_own_tests_pass(
     copied: Path, folder: Path, terraform_environment: Mapping[str, str]
 ) -> None:
     at = copied / folder.relative_to(MODULE)
+    options = []
+    if folder == MODULE:  # packing the checkout takes five times as long as all else in a plan, and others look at it
+        (at / "source-0.0.0.zip").touch()
+        options = ["-var", "source_archive=source-0.0.0.zip"]
     run_terraform(at, "init", "-backend=false", "-input=false", environment=terraform_environment)
     run_terraform(at, "validate", "-no-color", environment=terraform_environment)
-    told = run_terraform(at, "test", "-no-color", environment=terraform_environment)
+    told = run_terraform(at, "test", "-no-color", *options, environment=terraform_environment)
     assert re.search(r"Success! [1-9]\d* passed, 0 failed", told), told
 
 
