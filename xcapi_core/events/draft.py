@@ -44,19 +44,21 @@ class Draft(Record, frozen=True, gc=False):
     settings: Settings
     dropped: list[Drop] = msgspec.field(default_factory=list)
 
-    def first(self, kind: str, is_nothing: Callable[[str], bool] | None = None) -> tuple[int, str, object] | None:
+    def first(self, kind: str, is_nothing: Callable[[object], bool] | None = None) -> tuple[int, str, object] | None:
         """Return the first value of a kind that says something, with its place and name; None where none does.
 
         Null, blank text and an empty list, which is what PHP makes of an empty object, say nothing; `is_nothing` judges
-        other texts.
+        other values.
         """
         places = self.places
         for place, name in self.names.get(kind, ()):
             value = places[place][name]
             if isinstance(value, str):
-                if not value or value.isspace() or (is_nothing is not None and is_nothing(value)):
+                if not value or value.isspace():
                     continue
             elif value is None or (isinstance(value, list) and not value):
+                continue
+            if is_nothing is not None and is_nothing(value):
                 continue
             return place, name, value
         return None
