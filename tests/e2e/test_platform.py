@@ -1,9 +1,7 @@
-"""What Cloud Run and callers do to the function: no CPU between requests, bodies that stop, memory by events."""
+"""What callers do to the function: bodies that stop, memory by events."""
 
 import asyncio
 import json
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,7 +17,7 @@ MAX_WORKER_MB = 420
 
 @pytest.fixture(scope="module")
 def stack(function_venv: FunctionVenv) -> Iterator[Stack]:
-    with running(function_venv, extra_environment={"CLOUD_RUN_TIMEOUT_SECONDS": "2"}) as one:
+    with running(function_venv) as one:
         yield one
 
 
@@ -32,26 +30,6 @@ def _worker(stack: Stack) -> int:
 def _peak_mb(pid: int) -> float:
     with open(f"/proc/{pid}/status") as status:  # noqa: PTH123 - procfs
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-
-
-@pytest.mark.parametrize("seconds", [6, pytest.param(75, marks=pytest.mark.slow)])
-async def test_instance_without_cpu_lives_on_with_all_it_knows(stack: Stack, seconds: int) -> None:
-    known = event()
-    assert (await push(stack.url, known)).status == 204
-    worker = _worker(stack)
-    group = os.getpgid(stack.function.pid)
-    os.killpg(group, signal.SIGSTOP)
-    try:
-        await asyncio.sleep(seconds)
-        waking = asyncio.create_task(push(stack.url, event()))
-        await asyncio.sleep(0.2)
-    finally:
-        os.killpg(group, signal.SIGCONT)
-    assert (await waking).status == 204
-    await asyncio.sleep(3)
-    assert (await push(stack.url, known)).status == 204
-    assert _worker(stack) == worker
-    assert stack.accepted_ids().count(str(known["conversion_id"])) == 1, "the ledger is still there"
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])

@@ -40,7 +40,7 @@ def logged_request(entry: Mapping[str, object]) -> LoggedRequest | None:
 def pair(requests: Iterable[SeenRequest], logged: Sequence[LoggedRequest]) -> Mapping[int, LoggedRequest]:
     """Return each request's line by the request's id; none for those of an instance that died before it wrote one.
 
-    First come those whose answer was heard: only what is left can have been given up.
+    First come those whose answer was heard: only what is left can have been given up, or tried afresh.
     """
     lines: defaultdict[tuple[str, int], list[LoggedRequest]] = defaultdict(list)
     for line in sorted(logged, key=_ended_at):
@@ -58,6 +58,13 @@ def pair(requests: Iterable[SeenRequest], logged: Sequence[LoggedRequest]) -> Ma
             its = next((line for line in nearest if id(line) not in taken and is_about(request, line)), None)
             if its is not None:
                 taken.add(id(its))
+                found[request.request_id] = its
+    for request in in_order:
+        # Dropped without a byte of answer, it was tried once more: two requests at X, and one line.
+        if request.status == 0 and request.request_id not in found:
+            of_pixel = (line for (pixel_id, _), some in lines.items() if pixel_id == request.pixel_id for line in some)
+            its = next((line for line in of_pixel if _was_under_way(request, line)), None)
+            if its is not None:
                 found[request.request_id] = its
     return found
 

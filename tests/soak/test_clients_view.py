@@ -1,5 +1,7 @@
 """What X saw and what the function wrote are put together: each line belongs to one request."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.soak.clients_view import logged_request, pair
@@ -62,3 +64,9 @@ def test_answer_of_which_the_log_knows_nothing_was_given_up() -> None:
 def test_what_x_did_not_count_may_have_been_of_any_size() -> None:
     refused = line(9.95, status=429, conversions=7)
     assert pair([seen(1, 10.0, status=429, conversions=0)], [refused]) == {1: refused}
+
+
+def test_request_that_was_dropped_and_tried_once_more_has_the_line_of_both() -> None:
+    its = line(9.95, seconds=0.4)
+    dropped = replace(seen(1, 10.0, status=0), answered_at=10.1)
+    assert pair([dropped, seen(2, 10.15)], [its]) == {1: its, 2: its}

@@ -18,6 +18,14 @@ def test_a_refused_batch_halves_the_next_and_an_accepted_full_one_doubles_it() -
     assert size.conversions == 500
 
 
+def test_larger_batch_that_x_took_meanwhile_counts_as_a_full_one() -> None:
+    size = BatchSize(500)
+    size.refused(500)
+    size.refused(250)
+    size.accepted(400)
+    assert size.conversions == 250
+
+
 def test_refused_small_batch_makes_for_smaller_ones_and_never_for_none() -> None:
     size = BatchSize(500)
     size.refused(20)
@@ -57,6 +65,9 @@ def test_bytes_are_halved_and_doubled_again_an_hour_later() -> None:
     assert size.bytes_at(3599.0) == 150_000
     assert size.bytes_at(3600.0) == 300_000
     assert size.bytes_at(7199.0) == 300_000
+    size.too_large(300_000, 7_200.0)
+    assert size.bytes_at(12_345.0) == 300_000, "somewhat more than an hour later, too"
+    size.too_large(600_000, 12_345.0)
     for hour in range(2, 10):
         size.bytes_at(3600.0 * hour)
     assert size.bytes_at(3600.0 * 11) == MAX_BATCH_BYTES
