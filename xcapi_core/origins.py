@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from xcapi_core.pubsub import PubsubMessage
 
@@ -19,6 +20,7 @@ __all__ = [
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+_LONGEST_TIME = len("2026-04-20T12:34:56.123456789+00:00")
 # Attributes that carry the first publish time of a message that comes back: ours, and what Pub/Sub itself adds to
 # what it forwards to a dead-letter topic.
 _ORIGINAL_PUBLISH_TIME = ("xcapi_publish_time", "CloudPubSubDeadLetterSourceTopicPublishTime")
@@ -46,7 +48,8 @@ def original_publish_time(message: PubsubMessage) -> str:
     differently in an envelope and in a dead letter's attribute. A time that cannot be read is returned as received.
     """
     for name in _ORIGINAL_PUBLISH_TIME:
-        time = parse_publish_time(message.attributes.get(name, ""))
+        text = message.attributes.get(name)
+        time = parse_publish_time(text) if text else None
         if time is not None:
             return _canonical(time)
     time = parse_publish_time(message.publish_time)
@@ -71,6 +74,8 @@ def original_event_indices(message: PubsubMessage) -> tuple[int, ...] | None:
     Read from `xcapi_event_index`, or `xcapi_event_indices` ("0-3,7"), continued in `xcapi_event_indices_2` and so on.
     """
     attributes = message.attributes
+    if not attributes:
+        return None
     text = attributes.get("xcapi_event_indices") or attributes.get("xcapi_event_index", "")
     for number in range(2, len(attributes) + 1):
         more = attributes.get(f"xcapi_event_indices_{number}")
@@ -90,6 +95,11 @@ def original_event_indices(message: PubsubMessage) -> tuple[int, ...] | None:
 
 def parse_publish_time(text: str) -> datetime | None:
     """Return an RFC 3339 time in UTC, cut to microseconds, or None."""
+    return _parsed(text) if len(text) <= _LONGEST_TIME else None
+
+
+@lru_cache(maxsize=256)  # a message's is asked for several times while it is read and settled
+def _parsed(text: str) -> datetime | None:
     if not _RFC_3339.fullmatch(text):
         return None
     try:
