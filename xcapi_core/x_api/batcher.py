@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -20,8 +21,8 @@ from xcapi_core.x_api.batch_size import BatchSize
 from xcapi_core.x_api.bisection import settle_batch
 from xcapi_core.x_api.client import BatchAnswer, SendWindow, XClient
 from xcapi_core.x_api.pause import Pause
-from xcapi_core.x_api.queue import Waiting, WaitingQueue
-from xcapi_core.x_api.rate_limiter import RateLimiter, Reservation
+from xcapi_core.x_api.queue import Flight, Waiting, WaitingQueue
+from xcapi_core.x_api.rate_limiter import RateLimiter
 
 __all__ = ["Batcher"]
 
@@ -64,9 +65,7 @@ class Batcher:
         self._fresh = WaitingQueue()
         self._suspect = WaitingQueue()
         self._open: dict[int, Waiting] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._requests: list[tuple[Sequence[Waiting], SendWindow]] = []
-        self._suspect_in_flight = 0
+        self._in_flight: set[Flight] = set()
         self._last_start = -math.inf
         self._last_was_suspect = False
         self._stopping = False
@@ -106,7 +105,7 @@ class Batcher:
     def stop(self) -> None:
         """Nack everything that is not in a request to X with 503 and start nothing more; requests in flight go on."""
         self._stopping = True
-        on_wire = {waiting.key for batch, window in self._requests if window.on_wire for waiting in batch}
+        on_wire = {waiting.key for flight in self._in_flight if flight.window.on_wire for waiting in flight.in_request}
         for waiting in tuple(self._open.values()):
             if waiting.key not in on_wire:
                 self._settle(waiting, _SHUTTING_DOWN)
@@ -129,13 +128,13 @@ class Batcher:
         while self._may_open_another() and (room := self._limiter.allowance(now)) > 0:
             limit = min(room, self._size.conversions, self._pause.probe_size or room)
             # One small batch goes beside the fresh ones, however many there are, or it would never be sent.
-            if self._suspect and (not self._suspect_in_flight or not self._fresh) and self._suspects_turn():
+            if self._suspect and self._suspects_turn():
                 self._launch(self._suspect.take(min(SUSPECT_BATCH, limit), self._size.bytes_at(now)), is_suspect=True)
             elif self._fresh and self._fresh_may_open(now):
                 self._launch(self._fresh.take(limit, self._size.bytes_at(now)), is_suspect=False)
             else:
                 break
-        if not (self._tasks or self._fresh or self._suspect):
+        if not (self._in_flight or self._fresh or self._suspect):
             self._size.idle()
         if self._fresh or self._suspect:
             self._timer = asyncio.get_running_loop().call_later(self._next_wake_s(now), self._pump)
@@ -144,7 +143,11 @@ class Batcher:
         """Tell whether a small batch may start: one slot stays for fresh ones; of a single slot they take turns."""
         if self._max_in_flight == 1:
             return not self._fresh or not self._last_was_suspect
-        return self._suspect_in_flight < self._max_in_flight - 1
+        return self._suspects_in_flight < (1 if self._fresh else self._max_in_flight - 1)
+
+    @property
+    def _suspects_in_flight(self) -> int:
+        return sum(flight.is_suspect for flight in self._in_flight)
 
     def _defer_hopeless(self, now: float) -> None:
         """Defer at once what cannot be sent in its time: where a pause, or the spent budget, ends only after it."""
@@ -153,14 +156,14 @@ class Batcher:
             next_start, outcome = pause_ends_at, self._pause.reason
         if (capacity_at := self._limiter.next_capacity_at(now)) > next_start:
             next_start, outcome = capacity_at, Deferred(nack_status=429, cause="rate_budget_spent")
+        if self._stopping:
+            next_start, outcome = math.inf, _SHUTTING_DOWN
         for queue in (self._fresh, self._suspect):
-            if self._stopping:
-                next_start, outcome = math.inf, _SHUTTING_DOWN
             for waiting in queue.take_hopeless(next_start):
                 self._settle(waiting, outcome)
 
     def _may_open_another(self) -> bool:
-        return len(self._tasks) < (1 if self._pause.probing else self._max_in_flight) and self._may_start()
+        return len(self._in_flight) < (1 if self._pause.probing else self._max_in_flight) and self._may_start()
 
     def _may_start(self) -> bool:
         now = self._clock()
@@ -168,7 +171,7 @@ class Batcher:
 
     def _fresh_may_open(self, now: float) -> bool:
         return (
-            len(self._tasks) == self._suspect_in_flight
+            len(self._in_flight) == self._suspects_in_flight
             or len(self._fresh) * SHARE_TO_OPEN >= self._size.conversions
             or now - self._last_start >= PATIENCE_S
         )
@@ -185,25 +188,19 @@ class Batcher:
         return min((moment - now for moment in moments if moment > now), default=PATIENCE_S) + _TIMER_SLACK_S
 
     def _launch(self, batch: list[Waiting], *, is_suspect: bool) -> None:
+        now = self._clock()
         self._last_was_suspect = is_suspect
-        if is_suspect:
-            self._suspect_in_flight += 1
-        else:
-            self._last_start = self._clock()
+        if not is_suspect:
+            self._last_start = now
         # Reserved here and not when the task runs: the next turn of the pump must find the budget gone.
-        reservation = self._limiter.reserve(self._clock(), len(batch))
-        task = asyncio.create_task(self._run(batch, reservation, is_suspect=is_suspect))
-        self._tasks.add(task)
+        flight = Flight(batch, is_suspect, self._limiter.reserve(now, len(batch)), SendWindow(now, self._may_start))
+        self._in_flight.add(flight)
+        flight.task = asyncio.create_task(self._run(flight))
 
-    async def _run(self, batch: list[Waiting], reservation: Reservation | None, *, is_suspect: bool) -> None:
-        reserved = [reservation]
-
-        async def send(items: Sequence[Waiting]) -> BatchAnswer | None:
-            return await self._send(items, reserved.pop() if reserved else None)
-
-        unsettled = dict.fromkeys(batch)
+    async def _run(self, flight: Flight) -> None:
+        unsettled = dict.fromkeys(flight.batch)
         try:
-            async for waiting, outcome in settle_batch(batch, send, self._size):
+            async for waiting, outcome in settle_batch(flight.batch, partial(self._send, flight), self._size):
                 del unsettled[waiting]
                 self._settle(waiting, outcome)
         except Exception as error:  # noqa: BLE001 - a bug here must not leave deliveries hanging
@@ -212,27 +209,21 @@ class Batcher:
                 self._settle(waiting, Deferred(nack_status=503, cause="internal_error"))
             unsettled.clear()
         finally:
-            task = asyncio.current_task()
-            if task:
-                self._tasks.discard(task)
-            self._suspect_in_flight -= is_suspect
-            (self._suspect if is_suspect else self._fresh).put_back(list(unsettled))
+            self._in_flight.discard(flight)
+            (self._suspect if flight.is_suspect else self._fresh).put_back(list(unsettled))
             self.wake()
 
-    async def _send(self, batch: Sequence[Waiting], reservation: Reservation | None) -> BatchAnswer | None:
+    async def _send(self, flight: Flight, batch: Sequence[Waiting]) -> BatchAnswer | None:
+        reservation, flight.reservation = flight.reservation, None
         if reservation is None:
             if not self._may_start():
                 return None
             reservation = self._limiter.reserve(self._clock(), len(batch))
             if reservation is None:
                 return None
-        window = SendWindow(min(waiting.latest_start for waiting in batch), self._may_start)
-        request = (batch, window)
-        self._requests.append(request)
-        try:
-            return await self._client.send([waiting.conversion for waiting in batch], reservation, window)
-        finally:
-            self._requests.remove(request)
+        flight.in_request = batch
+        flight.window = SendWindow(min(waiting.latest_start for waiting in batch), self._may_start)
+        return await self._client.send([waiting.conversion for waiting in batch], reservation, flight.window)
 
     def _settle(self, waiting: Waiting, outcome: Outcome) -> None:
         """Give one conversion its outcome, record a delivery in the ledger, and settle or send its duplicates."""

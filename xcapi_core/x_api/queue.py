@@ -1,15 +1,18 @@
-"""Conversions that wait for their request."""
+"""Conversions that wait for their request, and those that are on their way."""
 
 import asyncio
 import math
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
 from xcapi_core.conversions import Conversion
 from xcapi_core.outcomes import Outcome
+from xcapi_core.x_api.client import SendWindow
+from xcapi_core.x_api.rate_limiter import Reservation
 
-__all__ = ["Waiting", "WaitingQueue"]
+__all__ = ["Flight", "Waiting", "WaitingQueue"]
 
 
 class Waiting(msgspec.Struct, eq=False):
@@ -26,6 +29,20 @@ class Waiting(msgspec.Struct, eq=False):
     suspect: bool = False
     alone: bool = False
     duplicates: "list[Waiting]" = msgspec.field(default_factory=list)
+
+
+class Flight(msgspec.Struct, eq=False):
+    """A batch on its way, in one request after the other: `in_request` are those that the present one carries.
+
+    `reservation` is the first request's share of the budget. The event loop keeps no task that nobody else keeps.
+    """
+
+    batch: list[Waiting]
+    is_suspect: bool
+    reservation: Reservation | None
+    window: SendWindow
+    in_request: Sequence[Waiting] = ()
+    task: asyncio.Task[None] | None = None
 
 
 class WaitingQueue:
