@@ -58,7 +58,7 @@ def hash_email(value: object) -> str | Drop:
     if isinstance(value, str) and len(value) <= _LONGEST_EMAIL and _ORDINARY_EMAIL.fullmatch(value):
         return sha256(value.lower().encode()).hexdigest()
     address = cut_invisible(read_text(value) or "").strip().lower()
-    if len(address) == _DIGEST_LENGTH and is_digest(address):
+    if is_digest(address):
         return read_digest(address, Drop.INVALID_EMAIL)
     if len(address) > _LONGEST_EMAIL or not _EMAIL.fullmatch(address):
         return Drop.INVALID_EMAIL
@@ -75,7 +75,7 @@ def hash_phone(value: object, region: str | None) -> str | Drop:
     if isinstance(value, str) and is_e164(value):
         return sha256(value.encode()).hexdigest()
     text = cut_invisible(read_text(value) or "").strip()
-    if len(text) == _DIGEST_LENGTH and is_digest(text):
+    if is_digest(text):
         return read_digest(text, Drop.INVALID_PHONE)
     number = e164_of(text, region)
     return number if isinstance(number, Drop) else sha256(number.encode()).hexdigest()
