@@ -103,3 +103,9 @@ def test_modules_named_in_the_layout_exist() -> None:
     named = {ROOT / folder / f"{word}.py" for folder, text in rows for word in re.findall(r"`([a-z_0-9]+)`", text)}
     assert len(named) > 15
     assert not [path for path in named if not path.exists()]
+
+
+def test_every_decision_is_in_the_list_of_decisions() -> None:
+    folder = ROOT / "docs" / "adr"
+    listed = re.findall(r"(?m)^\| \[[0-9]{4}\]\(([^)]+)\)", (folder / "README.md").read_text(encoding="utf-8"))
+    assert listed == sorted(path.name for path in folder.glob("[0-9]*.md"))
