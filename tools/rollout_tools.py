@@ -120,7 +120,9 @@ def _prepare(wanted: list[str]) -> None:
                 _install_checkov()
             else:
                 program = next(one for one in PROGRAMS if one.name == name)
-                _build(program, CACHE / "bin" / program.binary)
+                target = CACHE / "bin" / program.binary
+                if not target.exists():
+                    _build(program, target)
                 _link(program)
 
 
@@ -132,7 +134,9 @@ def _is_there(name: str) -> bool:
     if name == "checkov":
         return (CACHE / f"checkov-{CHECKOV}" / ".finished").exists()
     program = next(one for one in PROGRAMS if one.name == name)
-    return (CACHE / "bin" / program.binary).exists()
+    # Another checkout of another version may have been here: the name leads to what was asked for last.
+    link, binary = CACHE / "bin" / program.name, CACHE / "bin" / program.binary
+    return binary.exists() and link.resolve() == binary.resolve()
 
 
 def _environment_file() -> Path:

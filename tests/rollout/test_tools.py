@@ -1,5 +1,6 @@
 """The tools' preparation on other machines than this one: with a registry, without one, without Terraform or Go."""
 
+import hashlib
 import json
 import stat
 import subprocess
@@ -60,6 +61,23 @@ def test_without_a_registry_providers_are_built_once_into_a_mirror_and_it_is_sai
     assert again.returncode == 0
     assert again.stderr == ""
     assert again.stdout.partition('"PATH"')[0] == done.stdout.partition('"PATH"')[0]
+
+
+def test_what_evaluates_queries_is_built_from_this_repository_and_again_when_its_source_is_another(
+    tmp_path: Path,
+) -> None:
+    done = prepare(tmp_path, "--only", "promql", terraform=WITH_REGISTRY, go=GO)
+    assert done.returncode == 0, done.stderr
+    source = b"".join((TOOLS.parent / "promql" / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
+    link = tmp_path / "xcapi-rollout" / "bin" / "promql"
+    assert link.readlink().name == f"promql-{hashlib.sha256(source).hexdigest()[:12]}"
+    assert prepare(tmp_path, "--installed", "--only", "promql").returncode == 0
+    link.unlink()
+    link.symlink_to("promql-another")
+    assert prepare(tmp_path, "--installed", "--only", "promql").returncode == 1
+    again = prepare(tmp_path, "--only", "promql", terraform=WITH_REGISTRY)
+    assert again.returncode == 0, "it is there, and needs no Go"
+    assert link.readlink().name != "promql-another"
 
 
 @pytest.mark.parametrize(
