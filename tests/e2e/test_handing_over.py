@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import NewConfig, NewPath, StartFunction
 from tests.e2e.nasty_x import NastyX, Received, well
-from tests.e2e.push import event, new_id, push_all
+from tests.e2e.push import event, new_id, push, push_all
 from tests.e2e.stack import wait_for
 from xcapi_core.sandbox.server import SandboxServer
 from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
@@ -161,3 +161,40 @@ async def test_sigterm_hands_over_hundreds_of_open_deliveries_before_the_instanc
         entry["messages"] for entry in map(json.loads, function.lines) if entry["event"] == "remainder.published"
     ]
     assert len(requests) < OPEN_DELIVERIES / 10, "deliveries share publish requests"
+
+
+async def test_sigterm_in_the_middle_of_a_large_message_hands_over_what_is_left_of_it(
+    secret_manager: LocalSecretManager,
+    embedded_pubsub: EmbeddedPubsub,
+    new_config: NewConfig,
+    new_path: NewPath,
+    start_function: StartFunction,
+) -> None:
+    """10,000 events at 500 a request: some are with X, some in flight, some not even read."""
+
+    async def slow(request: Received, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.5)
+        await well(request, writer)
+
+    path = new_path()
+    reader = Reader(embedded_pubsub, path)
+    with NastyX() as x:
+        x.behave = slow
+        function = start_function(
+            new_config(
+                api_base_url=x.url, dead_letter_topic=path.dead_letter_topic, remainder_topic=path.remainder().topic
+            ),
+            pubsub_address=embedded_pubsub.address,
+            secret_manager_address=secret_manager.address,
+        )
+        events = [ours() for _ in range(10_000)]
+        pushed = asyncio.create_task(push(function.url, events))
+        await asyncio.to_thread(wait_for, lambda: len(x.received) >= 6, timeout_s=60)
+        async with asyncio.timeout(CLOUD_RUN_KILLS_AFTER_S):
+            await asyncio.to_thread(function.stop)
+        assert (await pushed).status == 204
+        sent = [str(one["conversion_id"]) for request in x.received for one in request.conversions]
+    waiting = [one["conversion_id"] for remainder in reader.read() for one in json.loads(remainder.data)]
+    assert 0 < len(sent) < len(events)
+    assert sorted([*sent, *waiting]) == sorted(str(one["conversion_id"]) for one in events), "each once, here or there"
+    assert max(len(json.loads(remainder.data)) for remainder in reader.seen) == 500
