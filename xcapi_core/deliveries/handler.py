@@ -2,9 +2,8 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -51,15 +50,15 @@ class DeliveryHandler:
         batchers: Mapping[str, Batcher],
         ledger: Ledger,
         dead_letters: Outbox,
-        remainder: Outbox | None = None,
-        admission: Admission | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        remainder: Outbox | None,
+        admission: Admission,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._batchers = batchers
         self._ledger = ledger
-        self._admission = admission or Admission()
+        self._admission = admission
         self._clock = clock
         self._wall_clock = wall_clock
         self.memory = DeliveryMemory()

@@ -1,6 +1,5 @@
 """One message's events, portion by portion: each settled at once, or handed to its pixel's batcher."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
@@ -36,7 +35,7 @@ class Intake:
         readings: Iterator[ReadEvent | int],
         latest_start: float,
         is_stopping: Callable[[], bool],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._delivery = delivery
         self._settings = settings

@@ -7,7 +7,6 @@ opens beside those in flight when a quarter of a full batch waits, or when X tak
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -52,7 +51,7 @@ class Batcher:
         pause: Pause,
         size: BatchSize,
         ledger: Ledger,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._pixel_id = pixel_id
         self._max_in_flight = max_in_flight
