@@ -13,7 +13,7 @@ from xcapi_core.events.draft import Draft
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import is_absent, is_object, kind_of, read_text
-from xcapi_core.events.identity import Identity
+from xcapi_core.events.match_keys import MatchKeys
 from xcapi_core.events.names import CLICK_IDS, OVERRIDES, PERSON, Names, Table, merged, spread
 from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id, is_scanner, not_a_body, path_within
 from xcapi_core.events.person import (
@@ -174,14 +174,14 @@ def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> lis
         lone = lone_identifier(places, plan, phone_region)
         if lone is not None:
             return [lone]
-    identity = Identity(phone_region, draft.dropped)
+    match_keys = MatchKeys(phone_region, draft.dropped)
     if places[_USER] is NOTHING:
         user = next((value for at in _INHERITED if not is_absent(value := places[at].get("user_data"))), None)
         if as_object(user) not in (None, {}):
             draft.dropped.append(Drop.INVALID_USER)
-    add_kinds(identity, places, names, _PEOPLE)
+    add_kinds(match_keys, places, names, _PEOPLE)
     for kind in _FIRST_OF:
-        add_first(identity, places, names, kind)
-    if not identity.twclid:
-        add_click_id(identity, places, names)
-    return identifiers_of(identity)
+        add_first(match_keys, places, names, kind)
+    if not match_keys.twclid:
+        add_click_id(match_keys, places, names)
+    return identifiers_of(match_keys)

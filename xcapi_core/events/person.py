@@ -7,14 +7,14 @@ from typing import Final
 
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.identifiers import hash_email, hash_phone, read_twclid
-from xcapi_core.events.identity import (
-    Identity,
+from xcapi_core.events.ip_addresses import read_ip_address
+from xcapi_core.events.match_keys import (
+    MatchKeys,
     read_hashed_email,
     read_hashed_phone,
     read_user_agent,
     stands_alone,
 )
-from xcapi_core.events.ip_addresses import read_ip_address
 from xcapi_core.events.names import Names, Places
 from xcapi_core.events.pages import click_id_of_query, click_id_of_url
 from xcapi_core.events.shapes import as_list
@@ -34,14 +34,14 @@ __all__ = [
     "plan_event",
 ]
 
-ADDERS: Final[Mapping[str, Callable[[Identity, object], None]]] = {
-    "email": Identity.add_email,
-    "phone": Identity.add_phone,
-    "hashed_email": Identity.add_hashed_email,
-    "hashed_phone_number": Identity.add_hashed_phone_number,
-    "twclid": Identity.add_twclid,
-    "ip_address": Identity.add_ip_address,
-    "user_agent": Identity.add_user_agent,
+ADDERS: Final[Mapping[str, Callable[[MatchKeys, object], None]]] = {
+    "email": MatchKeys.add_email,
+    "phone": MatchKeys.add_phone,
+    "hashed_email": MatchKeys.add_hashed_email,
+    "hashed_phone_number": MatchKeys.add_hashed_phone_number,
+    "twclid": MatchKeys.add_twclid,
+    "ip_address": MatchKeys.add_ip_address,
+    "user_agent": MatchKeys.add_user_agent,
 }
 # In X's order: what a value that stands alone becomes, and how it is read; the click id of a page's address comes last
 # of those that stand for one.
@@ -113,30 +113,30 @@ def lone_identifier(places: Places, plan: EventPlan, phone_region: str | None) -
     return identifier if stands_alone(identifier) else None
 
 
-def add_kinds(identity: Identity, places: Places, names: Names, kinds: Collection[str], prefix: str = "") -> None:
+def add_kinds(match_keys: MatchKeys, places: Places, names: Names, kinds: Collection[str], prefix: str = "") -> None:
     """Add every value of these kinds that the places have; the plan has them under `prefix` and the kind."""
     for kind in kinds:
         for place, name in names.get(prefix + kind, ()):
             value = places[place][name]
             if value is not None:
-                ADDERS[kind](identity, _values(value, name))
+                ADDERS[kind](match_keys, _values(value, name))
 
 
-def add_first(identity: Identity, places: Places, names: Names, kind: str) -> None:
+def add_first(match_keys: MatchKeys, places: Places, names: Names, kind: str) -> None:
     """Add the first usable value of a kind of which there is one a person."""
     for place, name in names.get(kind, ()):
         value = places[place][name]
         if value is not None:
-            ADDERS[kind](identity, _values(value, name))
-            if getattr(identity, kind):
+            ADDERS[kind](match_keys, _values(value, name))
+            if getattr(match_keys, kind):
                 return
 
 
-def add_click_id(identity: Identity, places: Places, names: Names) -> None:
+def add_click_id(match_keys: MatchKeys, places: Places, names: Names) -> None:
     """Add the click id that a page's address or query brings, from the first that has one."""
     for click_id in _click_ids(places, names):
-        identity.add_twclid(click_id)
-        if identity.twclid:
+        match_keys.add_twclid(click_id)
+        if match_keys.twclid:
             return
 
 
@@ -148,18 +148,18 @@ def _click_ids(places: Places, names: Names) -> Iterator[str]:
             yield click_id
 
 
-def identifiers_of(identity: Identity) -> list[dict[str, str]] | Invalid | Skipped:
+def identifiers_of(match_keys: MatchKeys) -> list[dict[str, str]] | Invalid | Skipped:
     """Return X's identifier objects, or the end of an event of another source that has none.
 
     Without anything to match by it is skipped: most of such a stream is anonymous. Where something is there and is
     unusable, its author should hear of it.
     """
-    identifiers = [identifier for identifier in identity.objects() if stands_alone(identifier)]
+    identifiers = [identifier for identifier in match_keys.objects() if stands_alone(identifier)]
     if identifiers:
         return identifiers
-    if _NOBODY.issuperset(identity.dropped):
+    if _NOBODY.issuperset(match_keys.dropped):
         return Skipped(SkipReason.NO_IDENTIFIER)
-    return Invalid(no_identifier(identity.dropped))
+    return Invalid(no_identifier(match_keys.dropped))
 
 
 def no_identifier(dropped: Collection[Drop]) -> Problem:

@@ -16,7 +16,7 @@ from xcapi_core.events.draft import Draft
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import is_absent, is_no_amount, is_object, kind_of, read_text
-from xcapi_core.events.identity import Identity
+from xcapi_core.events.match_keys import MatchKeys
 from xcapi_core.events.money import read_amount, read_count
 from xcapi_core.events.names import CLICK_IDS, OVERRIDES, PERSON, Names, Table, merged, spread
 from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id, is_scanner, not_a_body, path_within
@@ -222,15 +222,15 @@ def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> lis
         lone = lone_identifier(places, plan, phone_region)
         if lone is not None:
             return [lone]
-    identity = Identity(phone_region, draft.dropped)
-    add_kinds(identity, places, names, _PEOPLE)
+    match_keys = MatchKeys(phone_region, draft.dropped)
+    add_kinds(match_keys, places, names, _PEOPLE)
     # An address among an event's properties may be somebody else's, as of "Invite Sent": only for want of a better one.
-    if not (identity.emails or identity.digests_of_emails):
-        add_kinds(identity, places, names, ("email", "hashed_email"), "other_")
-    if not (identity.phones or identity.digests_of_phones):
-        add_kinds(identity, places, names, ("phone", "hashed_phone_number"), "other_")
+    if not (match_keys.emails or match_keys.digests_of_emails):
+        add_kinds(match_keys, places, names, ("email", "hashed_email"), "other_")
+    if not (match_keys.phones or match_keys.digests_of_phones):
+        add_kinds(match_keys, places, names, ("phone", "hashed_phone_number"), "other_")
     for kind in _FIRST_OF:
-        add_first(identity, places, names, kind)
-    if not identity.twclid:
-        add_click_id(identity, places, names)
-    return identifiers_of(identity)
+        add_first(match_keys, places, names, kind)
+    if not match_keys.twclid:
+        add_click_id(match_keys, places, names)
+    return identifiers_of(match_keys)

@@ -10,7 +10,7 @@ from xcapi_core.events.draft import Draft
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import is_absent, is_object
-from xcapi_core.events.identity import Identity, stands_alone
+from xcapi_core.events.match_keys import MatchKeys, stands_alone
 from xcapi_core.events.names import OVERRIDES, PERSON, Names, Table, merged, spread
 from xcapi_core.events.opened import NOTHING, Opened, first_pixel_id
 from xcapi_core.events.person import (
@@ -104,7 +104,7 @@ def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> lis
         lone = lone_identifier(draft.places, plan, phone_region)
         if lone is not None:
             return [lone]
-    merged_ = Identity(phone_region, draft.dropped)
+    merged_ = MatchKeys(phone_region, draft.dropped)
     add_kinds(merged_, draft.places, plan.names, ADDERS)
     for name, found in zip(("user", "user_data"), draft.places[1:], strict=True):
         given = event.get(name)
@@ -125,7 +125,7 @@ def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> lis
     return [identifier for identifier in _distinct(objects) if stands_alone(identifier)]
 
 
-def _read_elements(given: object, phone_region: str | None, dropped: list[Drop]) -> list[Identity]:
+def _read_elements(given: object, phone_region: str | None, dropped: list[Drop]) -> list[MatchKeys]:
     """Return what each element of `identifiers` holds, leaving out the elements that hold nothing usable."""
     given = as_list(given)
     if not isinstance(given, list | dict):
@@ -140,7 +140,7 @@ def _read_elements(given: object, phone_region: str | None, dropped: list[Drop])
         if not is_object(fields):
             dropped.append(Drop.INVALID_IDENTIFIER)
             continue
-        element = Identity(phone_region, dropped)
+        element = MatchKeys(phone_region, dropped)
         add_kinds(element, (fields,), _ELEMENT.plan((fields,)), ADDERS)
         if element.objects()[0]:
             elements.append(element)

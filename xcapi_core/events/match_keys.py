@@ -1,4 +1,4 @@
-"""The identifiers of one conversion: gathered from wherever an event has them, merged as X wants them."""
+"""What X can match one conversion by: gathered from wherever an event has it, merged as X wants it."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from xcapi_core.events.fields import cut_invisible, is_absent, read_text
 from xcapi_core.events.identifiers import hash_email, hash_phone, read_digest, read_twclid
 from xcapi_core.events.ip_addresses import read_ip_address
 
-__all__ = ["Identity", "read_hashed_email", "read_hashed_phone", "read_user_agent", "stands_alone"]
+__all__ = ["MatchKeys", "read_hashed_email", "read_hashed_phone", "read_user_agent", "stands_alone"]
 
 # A person has a few addresses. What a list holds beyond this is another kind of list.
 _MOST_PER_KIND = 10
@@ -23,8 +23,8 @@ def stands_alone(identifier: dict[str, str]) -> bool:
     )
 
 
-class Identity:
-    """What is known of one person, filled field by field and read out once with `objects`.
+class MatchKeys:
+    """The match keys of one person, filled field by field and read out once with `objects`.
 
     Every `add_…` takes a raw JSON value, or a list of them, and notes in `dropped` what it had to leave out. It
     holds personal data and therefore has no `repr` of its own.
@@ -47,7 +47,7 @@ class Identity:
         self._phone_region = phone_region
         self.emails: list[str] = []
         self.phones: list[str] = []
-        # Apart from the plain ones: a plain value beats a digest that somebody else made.
+        # Apart from the plain ones: a plain value beats a digest that the publisher made.
         self.digests_of_emails: list[str] = []
         self.digests_of_phones: list[str] = []
         self.twclid = self.ip_address = self.user_agent = ""
@@ -95,7 +95,7 @@ class Identity:
             else:
                 self.user_agent = self._only(self.user_agent, user_agent, Drop.EXTRA_USER_AGENT)
 
-    def absorb(self, other: "Identity") -> None:
+    def absorb(self, other: "MatchKeys") -> None:
         """Take over what `other` holds; what is here already comes first."""
         self.emails += other.emails
         self.phones += other.phones
