@@ -39,7 +39,7 @@ class Bisection:
         # Sets that X refused as a whole: at least one of each is bad.
         self._bad_sets: list[list[int]] = []
         self._untried: set[int] = set()
-        self._remainder_tried = False
+        self._others_tried = False
         self._trial: list[int] = []
         # X refused the batch and named none, or refused what was left of it as well.
         self.calls_for_smaller = False
@@ -68,8 +68,8 @@ class Bisection:
         elif self._bad_sets:
             bad = self._bad_sets[-1]
             self._trial = bad[: (len(bad) + 1) // 2]
-        elif not self._remainder_tried:
-            self._remainder_tried = True
+        elif not self._others_tried:
+            self._others_tried = True
             self._trial = sorted(self._untried)
         else:
             self._trial = []
@@ -112,11 +112,11 @@ class Bisection:
             self._refuse([refused[index]], named)
         self._shared += [(pair, [refused[index] for index in members]) for pair, members in accusation.shared]
         names_any = bool(accusation.named or accusation.shared)
-        if names_any or self._remainder_tried:
+        if names_any or self._others_tried:
             self._untried.update(refused)
         else:
             self._bad_sets.append(refused)
-        self.calls_for_smaller = is_whole and (self._remainder_tried or not names_any)
+        self.calls_for_smaller = is_whole and (self._others_tried or not names_any)
 
     def _refuse(self, positions: Sequence[int], errors: tuple[XError, ...]) -> None:
         for position in positions:
