@@ -39,8 +39,16 @@ def name_of(folder: Path) -> str:
 
 
 def test_there_are_the_promised_examples() -> None:
-    promised = ["existing-secrets-and-topic-publishers", "hardened", "minimal", "several-pixels"]
-    assert [folder.name for folder in EXAMPLES] == promised
+    assert [folder.name for folder in EXAMPLES] == [
+        "bigquery-export",
+        "cloud-storage-files",
+        "existing-secrets-and-topic-publishers",
+        "hardened",
+        "minimal",
+        "several-pixels",
+        "sgtm",
+        "two-environments",
+    ]
 
 
 def test_everything_is_formatted() -> None:
@@ -62,6 +70,41 @@ def test_it_is_valid_and_its_own_tests_pass(
     run_terraform(at, "validate", "-no-color", environment=terraform_environment)
     told = run_terraform(at, "test", "-no-color", *options, environment=terraform_environment)
     assert re.search(r"Success! [1-9]\d* passed, 0 failed", told), told
+
+
+def _hcl_blocks() -> list[str]:
+    root = repository_root()
+    pages = [root / "README.md", *sorted((root / "docs").glob("*.md")), *sorted(MODULE.rglob("README.md"))]
+    blocks = [block for page in pages for block in re.findall(r"(?ms)^```hcl\n(.*?)^```", page.read_text("utf-8"))]
+    return [re.sub(r"(?ms)^terraform \{\n.*?^\}\n", "", block) for block in blocks]
+
+
+def test_the_documents_blocks_plan(copied: Path, terraform_environment: Mapping[str, str]) -> None:
+    """Whole configurations under one roof, each under a number of its own; pieces have to name variables."""
+    modules = [block for block in _hcl_blocks() if 'module "' in block]
+    pieces = [block for block in _hcl_blocks() if 'module "' not in block]
+    assert len(modules) >= 3
+    at = copied / "examples" / "of-the-documents"
+    (at / "tests").mkdir(parents=True)
+    for number, block in enumerate(modules):
+        numbered = re.sub(r'(module[ .]"?|output ")(\w+)', rf"\g<1>\g<2>_{number}", block)
+        numbered = re.sub(r'(?m)^( +source +=) ".*"', r'\1 "../.."', numbered)
+        (at / f"block_{number}.tf").write_text(numbered, encoding="utf-8")
+    shutil.copy(copied / "examples" / "minimal" / "versions.tf", at)
+    (at / "variables.tf").write_text('variable "project_id" {\n  type = string\n}\n', encoding="utf-8")
+    (at / "tests" / "plan.tftest.hcl").write_text(
+        'mock_provider "google" {\n  source = "../../tests/mocks"\n}\n\n'
+        'variables {\n  project_id = "my-project"\n}\n\n'
+        'run "they_plan" {\n  command = plan\n}\n',
+        encoding="utf-8",
+    )
+    run_terraform(at, "init", "-backend=false", "-input=false", environment=terraform_environment)
+    told = run_terraform(at, "test", "-no-color", environment=terraform_environment)
+    assert "Success! 1 passed, 0 failed" in told, told
+    for piece in pieces:
+        named = set(re.findall(r"(?m)^ +(\w+) +=", piece))
+        assert named
+        assert named <= {"source", *declared("variable")}, piece
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
