@@ -238,3 +238,18 @@ def test_keys_are_removed_only_when_they_are_stored() -> None:
     for snippet in SHELL:
         for line in snippet.text.replace("\\\n", " ").splitlines():
             assert not line.strip().startswith("rm "), f"{snippet}: {line}"
+
+
+# --- The walkthrough ------------------------------------------------------------------------------------------------
+
+
+def test_the_walkthrough_has_the_commands_of_the_deployment_page() -> None:
+    pages = {page: [one for one in SHELL if one.page == f"docs/{page}"] for page in ("cloudshell.md", "deploy.md")}
+    deploying = {" ".join(words) for one in pages["deploy.md"] for words in commands_in(one.text)}
+    walked = [
+        " ".join(words)
+        for one in pages["cloudshell.md"]
+        for words in commands_in(one.text.replace("<walkthrough-project-id/>", "my-project"))
+    ]
+    assert len(walked) >= 9
+    assert [command for command in walked if command not in deploying] == []
