@@ -35,20 +35,36 @@ def test_refused_small_batch_makes_for_smaller_ones_and_never_for_none() -> None
     assert size.conversions == 1
 
 
-def test_an_idle_time_leaves_at_least_a_fifth_of_a_full_batch() -> None:
+def test_an_idle_time_leaves_at_least_a_sixth_of_a_full_batch_where_many_were_bad() -> None:
     size = BatchSize(500)
     size.refused(20)
+    size.found_bad(10)
     size.idle()
-    assert size.conversions == 100
-    size.accepted(100)
+    assert size.conversions == 83
+    size.accepted(83)
     size.idle()
-    assert size.conversions == 200, "what turned out to pass is kept"
+    assert size.conversions == 166, "what turned out to pass is kept"
 
 
 def test_an_idle_time_of_batches_of_one_leaves_one() -> None:
     size = BatchSize(1)
+    size.found_bad(100)
     size.idle()
     assert size.conversions == 1
+
+
+def test_a_few_bad_ones_or_many_long_ago_leave_full_batches() -> None:
+    size = BatchSize(500)
+    size.refused(20)
+    size.found_bad(4)
+    size.idle()
+    assert size.conversions == 500
+    size.refused(20)
+    size.found_bad(4)
+    size.accepted(500)
+    size.accepted(500)
+    size.idle()
+    assert size.conversions == 500
 
 
 def test_what_is_no_matter_of_conversions_leaves_no_reason_for_small_batches() -> None:

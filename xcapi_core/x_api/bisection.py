@@ -41,6 +41,8 @@ class Bisection:
         self._untried: set[int] = set()
         self._others_tried = False
         self._trial: list[int] = []
+        # How many X refused alone, and had not named.
+        self.found_unnamed = 0
         # X refused the batch and named none, or refused what was left of it as well.
         self.calls_for_smaller = False
         self._examine(list(range(len(wires))), tuple(errors), is_whole=True)
@@ -105,6 +107,7 @@ class Bisection:
     def _examine(self, refused: list[int], errors: tuple[XError, ...], *, is_whole: bool = False) -> None:
         """Settle what can be settled about a refused set without a request."""
         if len(refused) == 1:
+            self.found_unnamed += 1
             self._refuse(refused, errors)
             return
         accusation = accuse(errors, [self._wires[position] for position in refused])
@@ -197,6 +200,7 @@ async def _bisect(
         bisection.trial_settled()
         if not (isinstance(answer.outcome, Delivered) or answer.outcome.reason is DeadLetterReason.UNCONFIRMED):
             break
+    size.found_bad(bisection.found_unnamed)
     suspects = bisection.suspects
     _log(batch[0].conversion.pixel_id, conversions=len(batch), requests=requests, suspects=len(suspects))
     unfinished = msgspec.structs.replace(ended or _UNFINISHED, suspect=True)
