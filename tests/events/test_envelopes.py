@@ -266,6 +266,30 @@ def test_shared_dead_letter_of_many_events_of_one_body_is_read_event_by_event() 
     assert ids == before
 
 
+def test_large_envelope_is_not_repeated_for_each_of_its_refused_events() -> None:
+    body = {**BODY, "padding": "p" * 1_000_000, "events": [purchase(str(n)) for n in range(100)]}
+    before = read(body)
+    refused = [
+        RefusedEvent(
+            event_index=event.event_index,
+            event_bytes=event.event_bytes,
+            envelope=event.envelope,
+            reason=DeadLetterReason.REJECTED,
+        )
+        for event in before
+    ]
+    dead_letters = compose_dead_letters(message(body), refused, failed_at=NOW)
+    assert sum(len(dead_letter.data) for dead_letter in dead_letters) < 2_000_000
+    again = [
+        event
+        for dead_letter in dead_letters
+        for event in read_events(replayed(dead_letter), SETTINGS, received_at=NOW, settled=frozenset())
+    ]
+    assert [e.result for e in again if isinstance(e, ReadEvent)] == [e.result for e in before]
+    # A few of them stay apart, each with its reason.
+    assert len(compose_dead_letters(message(body), refused[:20], failed_at=NOW)) == 20
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

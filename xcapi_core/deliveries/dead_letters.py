@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import ClassVar
 
 from xcapi_core import __version__
@@ -25,6 +26,8 @@ __all__ = ["MAX_DEAD_LETTERS_A_REASON", "RefusedEvent", "compose_dead_letters"]
 
 # More than this of one message and one reason share dead letters: a message of 20,000 bad events is one mistake.
 MAX_DEAD_LETTERS_A_REASON = 1000
+# So do they where what stands around them would be repeated to more bytes than these: of 10 MB, a thousand times.
+_MAX_REPEATED_BYTES = 32_000_000
 # "123456-123459," is 14 characters: as many runs fit an attribute's 1,024 bytes.
 _MAX_RUNS = 70
 _LEAST = frozenset({"xcapi_reason", "xcapi_publish_time", "xcapi_conversion_id"})
@@ -71,7 +74,8 @@ def compose_dead_letters(
     """Make the dead letters of one message's refused events.
 
     One an event, its bytes as received, so that republishing it replays it; above `MAX_DEAD_LETTERS_A_REASON` for one
-    reason arrays of events up to the size limit. `in_all` says how many of a reason there were so far.
+    reason, or where their envelopes are large, arrays of events up to the size limit. `in_all` says how many of a
+    reason there were so far.
     """
     by_reason: dict[DeadLetterReason, list[RefusedEvent]] = {}
     for event in events:
@@ -79,7 +83,8 @@ def compose_dead_letters(
     common = _dead_letter_attributes(message, failed_at)
     dead_letters: list[OutgoingMessage] = []
     for reason, members in by_reason.items():
-        if max(len(members), in_all(reason)) > MAX_DEAD_LETTERS_A_REASON:
+        are_many = max(len(members), in_all(reason)) > MAX_DEAD_LETTERS_A_REASON
+        if are_many or _repeated_bytes(members) > _MAX_REPEATED_BYTES:
             dead_letters.extend(_shared(message, common, reason, members))
         else:
             dead_letters.extend(_single(message, common, event) for event in members)
@@ -142,6 +147,16 @@ def _packed(events: Sequence[RefusedEvent], room: int) -> Iterator[list[RefusedE
         size += bytes_
         previous = index
     yield share
+
+
+def _repeated_bytes(events: Sequence[RefusedEvent]) -> int:
+    """Return how many bytes of envelopes that they share dead letters of one event each would repeat."""
+    repeated = 0
+    for previous, event in pairwise(events):
+        envelope = event.envelope
+        if envelope is not None and envelope is previous.envelope:
+            repeated += len(envelope.head) + len(envelope.tail)
+    return repeated
 
 
 def _size_of(event: RefusedEvent, previous: RefusedEvent | None) -> int:
