@@ -95,17 +95,18 @@ def _placed(refusal: _Object) -> st.SearchStrategy[_Object]:
     def shapes(part: object) -> list[object]:
         return [part, [part], {"0": part}, json.dumps(part), json.dumps([part]), json.dumps(json.dumps(part))]
 
-    def rows(part: _Object) -> list[object]:
+    def rows(part: _Object, key_name: str, value_name: str, column: str) -> list[object]:
         typed = [
-            {"key": key, "value": {"string_value": value if isinstance(value, str) else json.dumps(value)}}
+            {key_name: key, value_name: {column: value if isinstance(value, str) else json.dumps(value)}}
             for key, value in part.items()
             if value not in ([], {}, "", [True])  # in a column of text these are other values
         ]
         return [typed, {str(number): row for number, row in enumerate(typed)}] if typed else [part]
 
     inner = st.sampled_from(["user", "user_data", "params", "properties", "traits", "context", "device", "userData"])
+    columns = [("key", "value", "string_value"), ("Key", "Value", "stringValue"), ("KEY ", "VALUE", "STRING_VALUE")]
     one_deep = st.builds(lambda name, shape: {name: shape}, inner, st.sampled_from(shapes(refusal))) | st.sampled_from(
-        rows(refusal)
+        [part for names in columns for part in rows(refusal, *names)]
     ).map(lambda part: {"event_params": part})
     two_deep = st.builds(
         lambda name, event: {name: event},

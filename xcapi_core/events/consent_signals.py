@@ -60,17 +60,28 @@ class Signals:
         while self._places:
             place, plan = self._places.pop()
             for name, read in plan:
-                self.names.add(name)
                 value = place[name]
+                if read is _key_of_row:
+                    self._add_row(value, place)
+                    continue
+                self.names.add(name)
                 if value is None:
                     continue
                 if read is not _places_in:
                     said += [read(self, typed) for typed in typed_values(value)]
-                elif is_object(value) and "key" not in value:
+                elif is_object(value):
                     self.add_place(value)
                 else:
                     said.append(_places_in(self, value))
         return said
+
+    def _add_row(self, key: object, row: Mapping[str, object]) -> None:
+        """Add what a row of keys and values says, as the BigQuery export's `event_params` have them."""
+        for name in typed_values(key):
+            if isinstance(name, str) and _plan_of((name,)):
+                for column, value in row.items():
+                    if squeezed(column) == "value":
+                        self.add_place({name: value})
 
     def add_all_of(self, event: bytes) -> Consent:
         """Add the places of an event with every value of what it names twice."""
@@ -108,8 +119,6 @@ def _places_in(signals: Signals, value: object) -> Consent:
             unopened += part
         elif is_object(part):
             signals.add_place(part)
-            if isinstance(key := part.get("key"), str) and _plan_of((key,)):
-                signals.add_place({key: part.get("value")})
     return Consent.UNSAID
 
 
@@ -189,6 +198,10 @@ def _privacy_info(signals: Signals, value: object) -> Consent:
     return Consent.UNSAID
 
 
+def _key_of_row(_signals: Signals, _key: object) -> Consent:
+    return Consent.UNSAID  # it takes the row to tell what is said of it
+
+
 def _uninterpreted(signals: Signals, value: object) -> Consent:
     return Consent.UNSAID if is_absent(value) or value in ([], {}) else signals.note(_UNREAD)
 
@@ -237,6 +250,7 @@ _PLACES: Final = (
 )
 _READERS: Final[Mapping[str, _SignalReader]] = {
     **dict.fromkeys((*_PLACES, *TYPED_COLUMNS - {"value"}), _places_in),
+    "key": _key_of_row,
     **_SIGNALS,
 }
 # What a readable consent object holds at least one of.

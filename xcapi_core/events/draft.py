@@ -252,7 +252,7 @@ class Draft(Record, frozen=True, gc=False):
         text = read_text(found[2])
         if text is not None:
             wire[field] = text
-        elif not isinstance(found[2], str):
+        else:
             self.dropped.append(code)
 
 

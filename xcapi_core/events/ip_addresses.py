@@ -15,9 +15,9 @@ _IPV4: Final = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}", re.ASCII)
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)(?:%\w+)?\](?::[0-9]{0,5})?|([0-9.]+):[0-9]{0,5}", re.ASCII)
 _AROUND: Final = " \t\"'`"
 
-# What IANA's special-purpose registry calls not globally reachable, multicast and reserved space. The documentation
-# blocks (RFC 5737) are left in: they are nobody's, and every example is written with them. Not `is_private`:
-# it caches its addresses, which are personal.
+# What IANA's special-purpose registry calls not globally reachable, multicast and reserved space, the first of the
+# documentation blocks (RFC 5737) included. The other two are left in: they are nobody's, and every example is written
+# with them. Not `is_private`: it caches its addresses, which are personal.
 _NOT_PUBLIC: Final = tuple(
     map(
         IPv4Network,
@@ -29,6 +29,7 @@ _NOT_PUBLIC: Final = tuple(
             "169.254.0.0/16",
             "172.16.0.0/12",
             "192.0.0.0/24",
+            "192.0.2.0/24",
             "192.168.0.0/16",
             "198.18.0.0/15",
             "224.0.0.0/3",
@@ -48,15 +49,23 @@ def _ranges_by_first_octet() -> dict[str, list[tuple[int, int]]]:
 
 
 _NOT_PUBLIC_BY_FIRST_OCTET: Final = _ranges_by_first_octet()
-# Unspecified, loopback, unique local, link-local and multicast (RFC 4291, RFC 4193), by their first 16 bits.
-_NOT_PUBLIC_IPV6: Final = ((0x0000, 0x0000), (0xFC00, 0xFDFF), (0xFE80, 0xFEBF), (0xFF00, 0xFFFF))
+# Global unicast addresses (IANA's IPv6 address space), and what of them the special-purpose registry calls not globally
+# reachable: protocol assignments with Teredo, documentation, 6to4. By their first 32 bits, first and last.
+_GLOBAL_IPV6: Final = (0x2000_0000, 0x3FFF_FFFF)
+_NOT_PUBLIC_IPV6: Final = (
+    (0x2001_0000, 0x2001_01FF),
+    (0x2001_0DB8, 0x2001_0DB8),
+    (0x2002_0000, 0x2002_FFFF),
+    (0x3FFF_0000, 0x3FFF_0FFF),
+)
 
 
-def read_ip_address(text: str) -> str | Drop:
+def read_ip_address(text: str, passed_over: list[Drop] | None = None) -> str | Drop:
     """Return a public IPv4 address in dotted decimal, X's only form.
 
     Of a list, as `X-Forwarded-For` is one, the first public address is the client's: where that is IPv6, there is none,
-    as a later one is a proxy's. An IPv4 address mapped into IPv6 is one. A port and quotes are left out.
+    as a later one is a proxy's. An IPv4 address mapped into IPv6 is one. A port and quotes are left out. Why
+    addresses in front of it are none of the client's is added to `passed_over`.
     """
     if (octets := _IPV4.fullmatch(text)) is not None:
         return Drop.PRIVATE_IP_ADDRESS if _is_private(octets) else text
@@ -64,12 +73,13 @@ def read_ip_address(text: str) -> str | Drop:
     for part in text.split(","):
         address = _address_in(part)
         if isinstance(address, IPv6Address):
-            first = int(address) >> 112
             end = Drop.IPV6_ADDRESS
-            if not any(low <= first <= high for low, high in _NOT_PUBLIC_IPV6):
+            if _is_public(address):
                 return end
         elif address is not None:
             if not _is_private(address):
+                if passed_over is not None and end is not Drop.INVALID_IP_ADDRESS:
+                    passed_over.append(end)
                 return address[0]
             end = Drop.PRIVATE_IP_ADDRESS
     return end
@@ -87,6 +97,13 @@ def _address_in(part: str) -> re.Match[str] | IPv6Address | None:
     except ValueError:
         return None
     return address if address.ipv4_mapped is None else _IPV4.fullmatch(str(address.ipv4_mapped))
+
+
+def _is_public(address: IPv6Address) -> bool:
+    first = int(address) >> 96
+    return _GLOBAL_IPV6[0] <= first <= _GLOBAL_IPV6[1] and not any(
+        low <= first <= high for low, high in _NOT_PUBLIC_IPV6
+    )
 
 
 def _is_private(octets: re.Match[str]) -> bool:

@@ -36,6 +36,7 @@ class MatchKeys:
         "digests_of_phones",
         "dropped",
         "emails",
+        "empty",
         "ip_address",
         "phones",
         "twclid",
@@ -44,6 +45,8 @@ class MatchKeys:
 
     def __init__(self, phone_region: str | None, dropped: list[Drop]) -> None:
         self.dropped = dropped
+        # Fields that are there and hold nothing: they say as little of a person as a field that is missing.
+        self.empty: list[Drop] = []
         self._phone_region = phone_region
         self.emails: list[str] = []
         self.phones: list[str] = []
@@ -54,23 +57,23 @@ class MatchKeys:
 
     def add_email(self, value: object) -> None:
         """Add plain e-mail addresses."""
-        self._add(self.emails, value, hash_email)
+        self._add(self.emails, value, hash_email, Drop.INVALID_EMAIL)
 
     def add_hashed_email(self, value: object) -> None:
         """Add SHA-256 hex digests of e-mail addresses."""
-        self._add(self.digests_of_emails, value, read_hashed_email)
+        self._add(self.digests_of_emails, value, read_hashed_email, Drop.INVALID_HASHED_EMAIL)
 
     def add_phone(self, value: object) -> None:
         """Add plain phone numbers, E.164 or national."""
-        self._add(self.phones, value, self._hash_phone)
+        self._add(self.phones, value, self._hash_phone, Drop.INVALID_PHONE)
 
     def add_hashed_phone_number(self, value: object) -> None:
         """Add SHA-256 hex digests of E.164 numbers."""
-        self._add(self.digests_of_phones, value, read_hashed_phone)
+        self._add(self.digests_of_phones, value, read_hashed_phone, Drop.INVALID_HASHED_PHONE_NUMBER)
 
     def add_twclid(self, value: object) -> None:
         """Add a click id, or the `_twclid` cookie."""
-        for item in self._items(value):
+        for item in self._items(value, Drop.INVALID_TWCLID):
             twclid = read_twclid(item)
             if isinstance(twclid, Drop):
                 self.dropped.append(twclid)
@@ -79,8 +82,8 @@ class MatchKeys:
 
     def add_ip_address(self, value: object) -> None:
         """Add a public IPv4 address."""
-        for item in self._items(value):
-            address = read_ip_address(item.strip() if isinstance(item, str) else "")
+        for item in self._items(value, Drop.INVALID_IP_ADDRESS):
+            address = read_ip_address(item.strip() if isinstance(item, str) else "", self.dropped)
             if isinstance(address, Drop):
                 self.dropped.append(address)
             else:
@@ -88,7 +91,7 @@ class MatchKeys:
 
     def add_user_agent(self, value: object) -> None:
         """Add a user agent, as the browser sent it."""
-        for item in self._items(value):
+        for item in self._items(value, Drop.INVALID_USER_AGENT):
             user_agent = read_user_agent(item)
             if isinstance(user_agent, Drop):
                 self.dropped.append(user_agent)
@@ -132,19 +135,24 @@ class MatchKeys:
     def _hash_phone(self, value: object) -> str | Drop:
         return hash_phone(value, self._phone_region)
 
-    def _add(self, digests: list[str], value: object, read: Callable[[object], str | Drop]) -> None:
-        for item in self._items(value):
+    def _add(self, digests: list[str], value: object, read: Callable[[object], str | Drop], empty: Drop) -> None:
+        for item in self._items(value, empty):
             digest = read(item)
             if isinstance(digest, Drop):
                 self.dropped.append(digest)
             else:
                 digests.append(digest)
 
-    def _items(self, value: object) -> list[object]:
-        """Return the values of a list, or a lone value as a list; without those that say nothing."""
+    def _items(self, value: object, empty: Drop) -> list[object]:
+        """Return the values of a list, or a lone value as a list; without those that say nothing.
+
+        A list of nothing is noted as `empty`.
+        """
         if not isinstance(value, list):
             return [] if is_absent(value) else [value]
         items = [item for item in value if not is_absent(item)]
+        if not items:
+            self.empty.append(empty)
         if len(items) > _MOST_PER_KIND:
             self.dropped.append(Drop.TOO_MANY_IDENTIFIERS)
         return items[:_MOST_PER_KIND]

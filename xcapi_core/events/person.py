@@ -43,6 +43,12 @@ ADDERS: Final[Mapping[str, Callable[[MatchKeys, object], None]]] = {
     "ip_address": MatchKeys.add_ip_address,
     "user_agent": MatchKeys.add_user_agent,
 }
+
+
+def _read_lone_address(text: str) -> str | Drop:
+    return Drop.INVALID_IP_ADDRESS if "," in text else read_ip_address(text)
+
+
 # In X's order: what a value that stands alone becomes, and how it is read; the click id of a page's address comes last
 # of those that stand for one.
 _LONE: Final[tuple[tuple[str, str, Callable[..., str | Drop]], ...]] = (
@@ -52,7 +58,7 @@ _LONE: Final[tuple[tuple[str, str, Callable[..., str | Drop]], ...]] = (
     ("hashed_email", "hashed_email", read_hashed_email),
     ("phone", "hashed_phone_number", hash_phone),
     ("hashed_phone_number", "hashed_phone_number", read_hashed_phone),
-    ("ip_address", "ip_address", read_ip_address),
+    ("ip_address", "ip_address", _read_lone_address),
     ("user_agent", "user_agent", read_user_agent),
 )
 # Google's tags write these digests in Base64 as well as in hex.
@@ -156,6 +162,7 @@ def identifiers_of(match_keys: MatchKeys) -> list[dict[str, str]] | Invalid | Sk
     """
     identifiers = [identifier for identifier in match_keys.objects() if stands_alone(identifier)]
     if identifiers:
+        match_keys.dropped += match_keys.empty
         return identifiers
     if _NOBODY.issuperset(match_keys.dropped):
         return Skipped(SkipReason.NO_IDENTIFIER)

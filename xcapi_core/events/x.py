@@ -110,6 +110,7 @@ def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> lis
         given = event.get(name)
         if given is not None and found is NOTHING and not is_absent(given):
             draft.dropped.append(Drop.INVALID_USER)
+    draft.dropped.extend(merged_.empty)
     if not merged_.twclid and "click_url" in plan.names:
         add_click_id(merged_, draft.places, plan.names)
     given = event.get("identifiers")
@@ -142,6 +143,7 @@ def _read_elements(given: object, phone_region: str | None, dropped: list[Drop])
             continue
         element = MatchKeys(phone_region, dropped)
         add_kinds(element, (fields,), _ELEMENT.plan((fields,)), ADDERS)
+        dropped += element.empty
         if element.objects()[0]:
             elements.append(element)
     return elements
