@@ -102,3 +102,10 @@ def test_deliveries_that_a_bisection_took_up_are_counted_until_one_settles_somet
     assert memory.unfinished_of(b"message", REMEMBERED_S + 2) == 0
     memory.note(b"message", [0], 3.0)
     assert memory.unfinished_of(b"message", 3.0) == 0
+
+
+def test_what_was_noted_late_is_known_for_an_hour_from_then() -> None:
+    memory = DeliveryMemory()
+    memory.note(b"message", [0], now=10_000.0)
+    assert 0 in memory.settled_of(b"message", 10_000.0 + REMEMBERED_S)
+    assert 0 not in memory.settled_of(b"message", 10_001.0 + REMEMBERED_S)

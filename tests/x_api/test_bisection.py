@@ -308,3 +308,17 @@ def test_the_last_of_a_refused_set_is_sent_alone_before_it_is_refused() -> None:
     bisection.trial_refused([UNNAMED])
     assert bisection.take_refused() == {1: (UNNAMED,)}
     assert bisection.next_trial() == []
+
+
+def test_only_those_that_x_did_not_name_are_counted_as_found() -> None:
+    wires = [json.dumps({"event_id": tag}).encode() for tag in ("good", "odd", "wrong")]
+    bisection = Bisection(wires, [set_error("wrong")])
+    assert bisection.found_unnamed == 0
+    assert bisection.next_trial() == [0, 1]
+    bisection.trial_refused([UNNAMED])
+    assert bisection.found_unnamed == 0, "two of them, nobody knows which"
+    assert bisection.take_refused() == {2: (set_error("wrong"),)}
+    alone = Bisection([b"{}", b"{}"], [UNNAMED])
+    alone.next_trial()
+    alone.trial_refused([UNNAMED])
+    assert alone.found_unnamed == 1
