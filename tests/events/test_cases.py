@@ -3,7 +3,8 @@
 A line is {"name", "event"} with, as needed, "settings" (keys of the configuration document), "source" (fields of
 EventSource), "format", and one expectation: "conversion" (the whole wire object; with "dropped" and "pixel"),
 "invalid" or "expired" (the problem's path; with "found" or "expected", a part of the problem's text), or "skipped"
-(the reason). Expected digests are sha256sum's.
+(the reason). Expected digests are sha256sum's. "reference" is where such an event stands in public: a bug report, a
+vendor's page, a peer's code or test data.
 """
 
 import json
@@ -45,6 +46,7 @@ class _Case(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     found: str = ""
     expected: str = ""
     skipped: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True)
