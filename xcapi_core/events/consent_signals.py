@@ -68,6 +68,8 @@ class Signals:
                 if value is None:
                     continue
                 if read is not _places_in:
+                    if is_object(value):
+                        self.names.update(value)
                     said += [read(self, typed) for typed in typed_values(value)]
                 elif is_object(value):
                     self.add_place(value)
@@ -79,6 +81,7 @@ class Signals:
         """Add what a row of keys and values says, as the BigQuery export's `event_params` have them."""
         for name in typed_values(key):
             if isinstance(name, str) and _plan_of((name,)):
+                self.names.update(row)
                 for column, value in row.items():
                     if squeezed(column) == "value":
                         self.add_place({name: value})

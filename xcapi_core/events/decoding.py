@@ -69,7 +69,9 @@ def _with_lost_values(members: list[tuple[str, object]]) -> object:
     last = dict(members)
     if len(last) == len(members):
         return last
-    lost: list[object] = [{name: value} for name, value in members if value != last[name]]
+    # In a row of keys and values it takes the key to tell what the value is.
+    row = {name: value for name, value in last.items() if name.strip().lower() == "key"}
+    lost: list[object] = [{**row, name: value} for name, value in members if value != last[name]]
     return [last, *lost] if lost else last
 
 

@@ -61,7 +61,7 @@ _NAMES: Final[Names] = merged(
 )
 _PEOPLE: Final = ("email", "phone", "hashed_email", "hashed_phone_number")
 _FIRST_OF: Final = ("ip_address", "user_agent", "twclid")
-_PAGES: Final = ("page_location", "page_hostname")
+_PAGES: Final = ("page_location", "page_hostname", "event_source_url")
 _BODIES: Final = ("events", "conversions")
 _TYPED_VALUES: Final = ("string_value", "int_value", "double_value", "float_value")
 _SYNONYMS: Final = SYNONYMS["ga4"]

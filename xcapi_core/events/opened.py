@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
+from urllib.parse import unquote
 
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.fields import kind_of
@@ -42,7 +43,9 @@ def path_within(envelope: Envelope | None) -> str:
 
 def is_scanner(address: object) -> bool:
     """Tell whether a page's address, or its host's name, is one of Google's scanner."""
-    return isinstance(address, str) and "appspot" in address.lower() and _SCANNER.fullmatch(address) is not None
+    return (
+        isinstance(address, str) and "appspot" in address.lower() and _SCANNER.fullmatch(unquote(address)) is not None
+    )
 
 
 def first_pixel_id(*places: Mapping[str, object]) -> object:

@@ -110,7 +110,8 @@ def open_segment(call: Mapping[str, object], envelope: Envelope | None) -> Opene
         at=(f"{at}properties.", at, f"{at}context.", *([""] * 4)) if at else _AT,
         name=call.get("event") or call.get("type"),
         pixel_id=first_pixel_id(properties, call, batch),
-        is_unwanted=is_scanner(page.get("url")) or keeps_from_x(call, batch, own),
+        is_unwanted=any(map(is_scanner, (page.get("url"), properties.get("url"), properties.get("event_source_url"))))
+        or keeps_from_x(call, batch, own),
     )
 
 
