@@ -79,7 +79,7 @@ class Signals:
 
     def _add_row(self, key: object, row: Mapping[str, object]) -> None:
         """Add what a row of keys and values says, as the BigQuery export's `event_params` have them."""
-        for name in typed_values(key):
+        for name in (key,) if key.__class__ is str else typed_values(key):
             if isinstance(name, str) and _plan_of((name,)):
                 self.names.update(row)
                 for column, value in row.items():
