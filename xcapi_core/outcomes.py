@@ -57,17 +57,26 @@ class Skipped(msgspec.Struct, frozen=True, gc=False):
     codes: tuple[str, ...] = ()
 
 
-class Invalid(msgspec.Struct, frozen=True, gc=False):
-    """The event can never be sent as it is: dead-lettered as `invalid_event` with the problem, the first of all."""
+class Invalid(Record, frozen=True, gc=False):
+    """The event can never be sent as it is: dead-lettered as `invalid_event` with the problem, the first of all.
+
+    `conversion_id` is the dedup key that its publisher gave it, "" where none could be read.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("problem", "others")
 
     problem: Problem
     others: tuple[Problem, ...] = ()
+    conversion_id: str = ""
 
 
-class Expired(msgspec.Struct, frozen=True, gc=False):
-    """The event is older than `max_event_age_hours`: dead-lettered as `expired`."""
+class Expired(Record, frozen=True, gc=False):
+    """The event is older than `max_event_age_hours`: dead-lettered as `expired`. `conversion_id` as in `Invalid`."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("problem",)
 
     problem: Problem
+    conversion_id: str = ""
 
 
 class Rejected(Record, frozen=True, kw_only=True, gc=False):

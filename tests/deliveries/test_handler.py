@@ -66,6 +66,23 @@ async def test_each_event_of_a_message_ends_where_it_should(capfd: pytest.Captur
     assert [rig.has(name) for name in ("c1", "c5", "bad")] == [True, True, False]
 
 
+async def test_what_is_invalid_or_too_old_can_be_found_by_its_id(capfd: pytest.CaptureFixture[str]) -> None:
+    rig = HandlerRig(max_event_age_hours=24)
+    await rig.handle(
+        event("c1", event_id=None),
+        event("c2", conversion_time="2026-04-01T00:00:00Z"),
+        event("jane@example.com", value="much"),
+        {**event("c4", value="much"), "conversion_id": None},
+    )
+    attributes = [dead_letter.attributes for dead_letter in rig.dead_letters.messages]
+    ids = {one["xcapi_event_index"]: one.get("xcapi_conversion_id") for one in attributes}
+    assert ids == {"0": "c1", "1": "c2", "2": "jane@example.com", "3": None}
+    named = {line["event_index"]: line for line in logged(capfd) if line["event"] in ("event.invalid", "event.expired")}
+    digests = [hashlib.sha256(f"{PIXEL}|{one}".encode()).hexdigest()[:16] for one in ("c1", "c2")]
+    assert [named[index].get("conversion_digests") for index in range(4)] == [[digests[0]], [digests[1]], None, None]
+    assert "jane" not in json.dumps(list(named.values()))
+
+
 async def test_dead_letter_holds_its_event_byte_for_byte() -> None:
     rig = HandlerRig()
     data = b'[ {"event_id" : "tw-o8z6j-o8z21", "value":1.10 } ,{"a":1,"a":2}]'

@@ -73,7 +73,7 @@ class Draft(Record, frozen=True, gc=False):
         if max_age_hours is not None and isinstance(time, datetime) and isinstance(tag, str):
             too_old = expired(time, self.source, max_age_hours)
             if too_old is not None:
-                return too_old
+                return msgspec.structs.replace(too_old, conversion_id=self._given_id())
         code = self._currency() if "currency" in names else None
         amount = self.amount() if "amount" in names or "price" in names else None
         # Asked by what each should be: to tell that a value is no Problem takes several times as long.
@@ -86,7 +86,7 @@ class Draft(Record, frozen=True, gc=False):
         ):
             of_identifiers = identifiers.problem if isinstance(identifiers, Invalid) else None
             first, *others = [part for part in (tag, time, of_identifiers, code, amount) if isinstance(part, Problem)]
-            return Invalid(first, tuple(others))
+            return Invalid(first, tuple(others), self._given_id())
         own_id = self._own_id() if "key" in names else None
         conversion_id = own_id or read_text(self.source.conversion_id) or derived_conversion_id(self.source)
         of_lines: list[Drop] = []
@@ -192,6 +192,11 @@ class Draft(Record, frozen=True, gc=False):
             if own is None and not is_absent(value):
                 self.dropped.append(Drop.INVALID_CONVERSION_ID)
         return None
+
+    def _given_id(self) -> str:
+        """Return the dedup key by which somebody would look for an event that is not sent; "" where none is given."""
+        own_id = self._own_id() if "key" in self.names else None
+        return own_id or read_text(self.source.conversion_id) or ""
 
     def _currency(self) -> str | Problem | None:
         """Return the currency that the event names, None for none."""

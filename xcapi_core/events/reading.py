@@ -129,13 +129,13 @@ class EventReadings:
                 )
                 result, pixel = read_for_pixel(event, source, settings, form)
             # Only a dead letter names them, and a conversion brings them along.
-            is_refused = result.__class__ is not Conversion and isinstance(result, (Invalid, Expired))
+            refused = result if result.__class__ is not Conversion and isinstance(result, (Invalid, Expired)) else None
             yield ReadEvent(
                 event_index=index,
                 event_bytes=event_bytes,
                 result=result,
-                pixel_id=pixel.pixel_id if is_refused and pixel is not None else "",
-                conversion_id=(replayed or "") if is_refused else "",
+                pixel_id=pixel.pixel_id if refused is not None and pixel is not None else "",
+                conversion_id=(refused.conversion_id or replayed or "") if refused is not None else "",
                 format=form,
                 envelope=envelope,
             )
