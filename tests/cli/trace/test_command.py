@@ -11,9 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.cli.google_services import LocalLogging
+from tests.cli.queues import PROJECT, Queues, purchase
+from tests.services import emulator
 from xcapi_core import logs
 from xcapi_core.cli.log.lines import LogFile, parse_time
 from xcapi_core.cli.trace.command import trace
+
+__all__ = ["emulator"]
 
 DEBUG_ID = "8c87b489-ce35-4f2e-9f39-f80e282cb2e8"
 NOW = datetime(2026, 4, 20, 12, 0, tzinfo=UTC)
@@ -154,6 +158,30 @@ def test_cloud_logging_that_nobody_reaches_is_a_sentence(monkeypatch: pytest.Mon
     assert result.exit_code == 1
     assert "The log of my-project" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.e2e
+def test_dead_letters_are_searched_also_those_that_name_no_conversion(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pub/Sub's own have no attributes of ours, those of many events no conversion_id: both are read."""
+    queues.dead_letter(purchase(1), "rejected", conversion_id="1", failed_at="2026-04-20T12:00:00.000Z")
+    queues.dead_letter([purchase(2), purchase(3, email="none")], "unauthorized", event_count="2")
+    queues.dead_letter({**purchase(4), "pixel_id": "p2abc"}, None)
+    queues.dead_letter(purchase(9), "rejected", conversion_id="9")
+    with LocalLogging() as service:
+        monkeypatch.setenv("CLOUD_LOGGING_EMULATOR_HOST", service.address)
+        result = queues.run("trace", "1", "2", "3", "4", "--project", PROJECT, "--json")
+    assert result.exit_code == 0, result.output
+    found = {one["conversion_id"]: one for one in findings(result)}
+    assert {name: (one["end"], one["reason"], one["pixel_id"]) for name, one in found.items()} == {
+        "1": ("dead_lettered", "rejected", "o8z6j"),
+        "2": ("dead_lettered", "unauthorized", "o8z6j"),
+        "3": ("dead_lettered", "unauthorized", "o8z6j"),
+        "4": ("dead_lettered", "exhausted", "p2abc"),
+    }
+    assert found["1"]["time"] == "2026-04-20T12:00:00+00:00"
+    assert len(queues.waiting("dead-letter")) == 4
 
 
 def test_lines_are_those_that_the_function_writes(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

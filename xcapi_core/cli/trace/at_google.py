@@ -1,16 +1,21 @@
 """The two places at Google where a conversion's end is written: Cloud Logging, and the dead letters."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import click
 
+from xcapi_core.cli.dlq.attributes import kept_attributes
+from xcapi_core.cli.dlq.choosing import Looking
 from xcapi_core.cli.dlq.dead_letter import DeadLetter
+from xcapi_core.cli.dlq.filters import Filters
+from xcapi_core.cli.dlq.judging import read_dead_letter
 from xcapi_core.cli.dlq.session import Where, open_session
 from xcapi_core.cli.google.errors import google_errors
 from xcapi_core.cli.google.names import find_project
 from xcapi_core.cli.log.cloud import CloudLog
 from xcapi_core.cli.trace.findings import Finding, Wanted
+from xcapi_core.conversions import Conversion
 from xcapi_core.settings import Settings
 
 __all__ = ["in_cloud_log", "in_dead_letters"]
@@ -34,11 +39,30 @@ def in_dead_letters(
     """Yield what waits among the dead letters; what is looked at is given back."""
     found: list[Finding] = []
 
-    def look(dead_letters: Sequence[DeadLetter], _: object) -> bool:
-        found.extend(finding for one in dead_letters if (finding := wanted.in_dead_letter(one.attributes)) is not None)
-        return True
+    def look(dead_letter: DeadLetter) -> None:
+        for conversion_id, pixel_id in _conversions_of(dead_letter, settings):
+            if (finding := wanted.in_dead_letter(dead_letter, conversion_id, pixel_id)) is not None:
+                found.append(finding)
 
+    looking = Looking(Filters(), look)
     where = Where(subscription=subscription, project=project, config_file=None, in_spite_of_policies=False)
     with open_session(where, settings) as session:
-        session.sweep(look)
+        session.sweep(looking.handle)
     yield from found
+
+
+def _conversions_of(dead_letter: DeadLetter, settings: Settings | None) -> Iterator[tuple[str, str]]:
+    """Yield conversion id and pixel of each event: as the attributes say, else as the function would read them.
+
+    Pub/Sub's own dead letters, and those of many events, name no conversion.
+    """
+    pixel_id = dead_letter.pixel_id
+    if conversion_id := dead_letter.attributes.get("xcapi_conversion_id"):
+        yield conversion_id, pixel_id
+    elif settings is not None:
+        attributes = kept_attributes(dead_letter)
+        for event in read_dead_letter(dead_letter, dead_letter.data, attributes, settings, datetime.now(UTC)):
+            if isinstance(event.result, Conversion):
+                yield event.result.conversion_id, event.result.pixel_id
+            else:
+                yield event.conversion_id, event.pixel_id or pixel_id

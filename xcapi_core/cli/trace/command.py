@@ -146,7 +146,8 @@ def _show(findings: Sequence[Finding]) -> None:
 
 
 def _not_found(missing: Sequence[str], settings: Settings | None, log_files: Sequence[str], since: timedelta) -> str:
-    where = "in the log" if log_files else f"in the log since {since} ago, nor among the dead letters"
+    days = f"{since / timedelta(days=1):.3g} days"
+    where = "in the log" if log_files else f"in the log of the last {days}, nor among the dead letters"
     reasons = [
         "the event never reached the topic, or waits in the backlog (`xcapi status`)",
         "it was skipped: no consent, an event that the pixel does not want, nobody to match. Such are named nowhere",

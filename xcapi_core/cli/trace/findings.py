@@ -1,13 +1,14 @@
 """What a line of the log, or a dead letter, says of a conversion that somebody asks for."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from xcapi_core.cli.dlq.dead_letter import DeadLetter
 from xcapi_core.cli.log.cloud import OF_THE_FUNCTION, one_of, since_filter
-from xcapi_core.cli.log.lines import LogLine, parse_time
+from xcapi_core.cli.log.lines import LogLine
 
 __all__ = ["End", "Finding", "Wanted"]
 
@@ -87,15 +88,14 @@ class Wanted:
                 reason=reason if end == "dead_lettered" else "",
             )
 
-    def in_dead_letter(self, attributes: Mapping[str, str]) -> Finding | None:
-        """Return what a dead letter's attributes say of a conversion, None where it is of another."""
-        conversion_id = attributes.get("xcapi_conversion_id", "")
+    def in_dead_letter(self, dead_letter: DeadLetter, conversion_id: str, pixel_id: str) -> Finding | None:
+        """Return what a dead letter means for the conversion in it, None where that is another."""
         if conversion_id not in self._ids:
             return None
         return Finding(
             conversion_id=conversion_id,
             end="dead_lettered",
-            time=parse_time(attributes.get("xcapi_failed_at", "")),
-            pixel_id=attributes.get("xcapi_pixel_id", ""),
-            reason=attributes.get("xcapi_reason", "exhausted"),
+            time=dead_letter.failed_at,
+            pixel_id=pixel_id,
+            reason=dead_letter.reason,
         )
