@@ -1,12 +1,17 @@
 """`xcapi dlq` list, show, export and discard, against Google's Pub/Sub emulator."""
 
 import base64
+import hashlib
 import json
+import urllib.parse
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.cli.queues import Queues, hours_ago, purchase, rows, summary
+from xcapi_core.cli.dlq.dead_letter import DeadLetter
+from xcapi_core.cli.dlq.erasing import Person
 
 pytestmark = pytest.mark.e2e
 
@@ -84,6 +89,61 @@ def test_erasure_takes_one_person_and_publishes_the_others_first(queues: Queues)
     assert any(one.data == b"\xff\xfe" for one in remaining)
     for place in ("backlog", "log", "X"):
         assert place in result.stderr
+
+
+SOMEBODY_ELSE = (
+    "mary-jane1@example.com",
+    "jane1@example.com.au",
+    "jane1@example.company",
+    "o'jane1@example.com",
+    "x.jane1@example.com",
+)
+HASHED = hashlib.sha256(EMAIL.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"email": f"  {EMAIL.title()} "},
+        {"hashed_email": HASHED.upper()},
+        {"email": "jane\u200b1@exa\u00admple.com"},
+        {"event_source_url": f"https://shop.example/?mail={urllib.parse.quote(urllib.parse.quote(EMAIL))}"},
+        {"user": json.dumps({"email": EMAIL})},
+        {"note": f"from <{EMAIL}>, by mailto:{EMAIL}."},
+        {EMAIL: True},
+    ],
+)
+def test_erasure_finds_an_address_however_it_is_written(fields: dict[str, object]) -> None:
+    found = Person(EMAIL.upper()).erase(dead_letter(json.dumps({"event": "purchase", **fields}).encode()))
+    assert found is not None
+    assert found.rest is None
+
+
+@pytest.mark.parametrize("email", SOMEBODY_ELSE)
+def test_erasure_leaves_those_whose_address_only_looks_alike(email: str) -> None:
+    assert Person(EMAIL).erase(dead_letter(json.dumps({"event": "purchase", "email": email}).encode())) is None
+
+
+def test_what_erasure_leaves_can_be_published() -> None:
+    """The attributes that Pub/Sub reserves go on under our names, and derived ids keep what they are made of."""
+    data = json.dumps([purchase(1), purchase(2), purchase(3)]).encode()
+    attributes = {"googclient_schemaencoding": "JSON", "note": f"of {EMAIL}", "shop": "7"}
+    found = Person(EMAIL).erase(dead_letter(data, **attributes))
+    assert found is not None
+    assert found.rest is not None
+    assert [event["order_id"] for event in json.loads(found.rest.data)] == [2, 3]
+    assert found.rest.attributes == {
+        "xcapi_schema_encoding": "JSON",
+        "shop": "7",
+        "xcapi_publish_time": "2026-04-20T12:00:00.000Z",
+        "xcapi_event_indices": "1-2",
+        "xcapi_event_count": "2",
+    }
+
+
+def dead_letter(data: bytes, **attributes: str) -> DeadLetter:
+    published = datetime(2026, 4, 20, 12, tzinfo=UTC)
+    return DeadLetter(message_id="1", data=data, attributes=attributes, publish_time=published)
 
 
 @pytest.mark.parametrize(

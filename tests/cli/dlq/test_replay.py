@@ -42,24 +42,48 @@ def test_replay_counts_up_and_keeps_everything_else(queues: Queues) -> None:
     assert {name: kept[name] for name in odd} == {**odd, "xcapi_replays": "5"}
 
 
-def test_what_pubsub_made_is_exhausted_and_keeps_its_first_publish_time(queues: Queues) -> None:
-    event = {"event": {"string": "purchase"}, "order_id": {"long": 1}, "twclid": {"string": "abc"}}
+AVRO = {
+    "event": {"string": "purchase"},
+    "order_id": {"long": 1},
+    "twclid": {"string": "23opevjt88psuo13lu8d020qkn"},
+    "user": {"com.example.User": {"email": {"string": "jane@example.com"}}},
+}
+
+
+@pytest.mark.parametrize("name", ["googclient_schemaencoding", "xcapi_schema_encoding"])
+def test_what_pubsub_made_of_avro_goes_again_as_it_came(queues: Queues, name: str) -> None:
+    """The encoding goes on under the name that may be published, without which nobody could read the unions."""
+    data = json.dumps(AVRO, indent=1).encode()
     first = hours_ago(5)
-    attributes = {
+    source = {
         "CloudPubSubDeadLetterSourceTopicPublishTime": first,
         "CloudPubSubDeadLetterSourceDeliveryCount": "100",
-        "googclient_schemaencoding": "JSON",
-        "googclient_schemarevisionid": "1",
     }
-    queues.publish(json.dumps(event).encode(), attributes)
-    listed = rows(queues.run("dlq", "list", "--json"))
-    assert [row["reason"] for row in listed] == ["exhausted"]
-    plain = {"CloudPubSubDeadLetterSourceTopicPublishTime": first}
-    queues.publish(json.dumps(purchase(1)).encode(), plain)
-    assert queues.run("dlq", "replay", "--reason", "exhausted").exit_code in (0, 1)
-    messages = queues.waiting("remainder")
-    assert all("xcapi_publish_time" not in message.attributes for message in messages)
-    assert {**plain, "xcapi_replays": "1"} in [dict(message.attributes) for message in messages]
+    queues.publish(data, {**source, name: "JSON", "googclient_schemarevisionid": "1"})
+    assert [row["reason"] for row in rows(queues.run("dlq", "list", "--json"))] == ["exhausted"]
+    (shown,) = rows(queues.run("dlq", "show", "--json"))
+    assert (shown["end"], shown["conversion"]["conversion_id"]) == ("conversion", "1")
+    result = queues.run("dlq", "replay", "--reason", "exhausted", "--json")
+    assert (result.exit_code, summary(result)["published"]) == (0, 1), result.output
+    (message,) = queues.waiting("remainder")
+    assert message.data == data
+    assert dict(message.attributes) == {**source, "xcapi_schema_encoding": "JSON", "xcapi_replays": "1"}
+    assert queues.waiting("dead-letter") == []
+
+
+def test_avro_is_mended_in_its_unions(queues: Queues) -> None:
+    queues.dead_letter(AVRO, "invalid_event", schema_encoding="JSON")
+    assert queues.run("dlq", "replay", "--set", "value=12.50", "--set", "currency=EUR").exit_code == 0
+    (message,) = queues.waiting("remainder")
+    assert json.loads(message.data) == {**AVRO, "value": 12.5, "currency": "EUR"}
+
+
+def test_avro_in_binary_which_nobody_reads_stays(queues: Queues) -> None:
+    queues.publish(b"\x10purchase\x02\x0c", {"googclient_schemaencoding": "BINARY"})
+    result = queues.run("dlq", "replay", "--json")
+    assert (result.exit_code, summary(result)["left"]) == (1, 1)
+    (left,) = queues.waiting("dead-letter")
+    assert left.data == b"\x10purchase\x02\x0c"
 
 
 def test_message_without_any_first_publish_time_keeps_its_own(queues: Queues) -> None:

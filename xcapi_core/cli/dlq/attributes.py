@@ -6,7 +6,7 @@ from typing import Final
 from xcapi_core.cli.dlq.dead_letter import DeadLetter, as_text
 from xcapi_core.cli.google.publishing import MAX_ATTRIBUTES, attribute_problem
 
-__all__ = ["replayed_attributes"]
+__all__ = ["kept_attributes", "replayed_attributes"]
 
 # Pub/Sub's own names, which nobody may publish, and those that say the same in a dead letter (contract section 6).
 _RENAMED: Final = {"googclient_schemaencoding": "xcapi_schema_encoding"}
@@ -16,14 +16,20 @@ _ORIGINAL_PUBLISH_TIME: Final = ("xcapi_publish_time", "CloudPubSubDeadLetterSou
 _LEAST_NEEDED: Final = ("xcapi_version", "xcapi_delivery_attempt", "xcapi_error_message", "xcapi_failed_at")
 
 
-def replayed_attributes(dead_letter: DeadLetter) -> dict[str, str]:
-    """Return them, with `xcapi_replays` counted up and the first publish time kept."""
+def kept_attributes(dead_letter: DeadLetter) -> dict[str, str]:
+    """Return them, with the first publish time."""
     attributes = {_RENAMED.get(key, key): value for key, value in dead_letter.attributes.items()}
     attributes = {key: value for key, value in attributes.items() if not attribute_problem(key, value)}
-    replays = attributes.get("xcapi_replays", "")
-    attributes["xcapi_replays"] = str(int(replays) + 1 if replays.isdecimal() and len(replays) < 10 else 1)  # noqa: PLR2004 - else it is no count
     if not any(attributes.get(name) for name in _ORIGINAL_PUBLISH_TIME):
         attributes["xcapi_publish_time"] = as_text(dead_letter.publish_time)
+    return _within_the_limit(attributes)
+
+
+def replayed_attributes(dead_letter: DeadLetter) -> dict[str, str]:
+    """Return them, with `xcapi_replays` counted up."""
+    attributes = kept_attributes(dead_letter)
+    replays = attributes.get("xcapi_replays", "")
+    attributes["xcapi_replays"] = str(int(replays) + 1 if replays.isdecimal() and len(replays) < 10 else 1)  # noqa: PLR2004 - else it is no count
     return _within_the_limit(attributes)
 
 

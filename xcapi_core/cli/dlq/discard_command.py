@@ -40,9 +40,9 @@ the same topic, before it is deleted. Not erased are, and the
 command says so: what waits in other subscriptions, the log,
 and what X already has.
 
-Exits with 0; 1 where Pub/Sub cannot be asked, or with --email
-something could not be looked into; 2 for wrong usage; 130
-after Ctrl-C.
+Exits with 0; 1 where Pub/Sub cannot be asked, where some were
+held for too long, or with --email something could not be
+looked into; 2 for wrong usage; 130 after Ctrl-C.
 """
 
 _NOT_ERASED: Final = """Not erased by this: events that still wait (the backlog of the events topic, the remainder
@@ -63,6 +63,7 @@ class _Search:
     unread: int = 0
     published: int = 0
     acked: int = 0
+    lost: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def handle(self, dead_letters: Sequence[DeadLetter], source: Finishable) -> bool:
@@ -118,6 +119,7 @@ def discard(*, where: Where, filters: Filters, email: str | None, yes: bool, as_
                 ) as progress:
                     _delete(search, session, progress.tick)
                 was_stopped = session.stop.is_told
+                search.lost = 0 if was_stopped else search.count - search.acked
     except click.UsageError:
         raise
     except click.ClickException as error:
@@ -125,7 +127,7 @@ def discard(*, where: Where, filters: Filters, email: str | None, yes: bool, as_
     _report(search, as_json=as_json, is_erasure=email is not None)
     if failure is not None:
         raise failure
-    sys.exit(_INTERRUPTED if was_stopped else 1 if search.unread else 0)
+    sys.exit(_INTERRUPTED if was_stopped else 1 if search.unread or search.lost else 0)
 
 
 def _question(search: _Search) -> str:
@@ -140,8 +142,7 @@ def _delete(search: _Search, session: Session, tick: Callable[[], None]) -> None
                 return
             if not session.topic:
                 raise click.ClickException("You may not see the subscription's topic, to which the others' events go.")
-            alive, _ = session.leases.are_alive([dead_letter])
-            if not alive or erasure.rest is None:
+            if erasure.rest is None or not session.leases.alive([dead_letter.message_id]):
                 continue
             # Published first: until the dead letter is acked, whatever happens, nothing of the others' is lost.
             _, refused = publish(session.publisher, session.topic, [erasure.rest])
@@ -154,9 +155,10 @@ def _delete(search: _Search, session: Session, tick: Callable[[], None]) -> None
         for start in range(0, len(search.chosen), _ACKS_AT_ONCE):
             if session.stop.is_told:
                 return
-            some = search.chosen[start : start + _ACKS_AT_ONCE]
-            session.leases.ack(some)
-            search.acked += len(some)
+            # Pub/Sub takes an ack whose lease ran out (the machine slept over the question), and delivers it again.
+            alive = session.leases.alive(search.chosen[start : start + _ACKS_AT_ONCE])
+            session.leases.ack(sorted(alive))
+            search.acked += len(alive)
             tick()
     except GOOGLE_ERRORS as error:
         raise click.ClickException(sentence(error, f"The subscription {session.subscription}")) from error
@@ -177,6 +179,8 @@ def _report(search: _Search, *, as_json: bool, is_erasure: bool) -> None:
         click.echo(f"{search.acked:,} of {search.count:,} found dead letters deleted.")
         if search.published:
             click.echo(f"{search.published:,} of them held others' events, which were published again before.")
+        if search.lost:
+            click.echo(f"{search.lost:,} were held for too long and come again: run this once more.")
         if search.unread:
             click.echo(f"{search.unread:,} could not be looked into (no JSON): see `xcapi dlq show`.")
     if is_erasure:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,8 +10,10 @@ from typing import Final
 
 import msgspec
 
+from xcapi_core.cli.dlq.attributes import kept_attributes
 from xcapi_core.cli.dlq.dead_letter import DeadLetter
 from xcapi_core.cli.dlq.events_in_data import events_of, rewritten, unpacked
+from xcapi_core.events.fields import cut_invisible
 from xcapi_core.origins import original_event_indices
 from xcapi_core.pubsub import PubsubMessage
 
@@ -43,22 +46,24 @@ class Person:
     """Tells whose an event is, by everything in it: any field, JSON in text, URL-encoded text."""
 
     def __init__(self, email: str) -> None:
-        plain = email.strip().casefold()
-        self._plain = plain
-        self._digest = hashlib.sha256(plain.encode()).hexdigest()
+        plain = cut_invisible(email).strip().casefold()
+        digest = hashlib.sha256(plain.encode()).hexdigest()
+        # Not a part of another address: mary-jane@example.com and jane@example.com.au are somebody else.
+        self._theirs = re.compile(rf"(?<![\w.+%'-]){re.escape(plain)}(?![\w-]|\.\w)|(?<![0-9a-f]){digest}(?![0-9a-f])")
 
     def erase(self, dead_letter: DeadLetter) -> Erasure | None:
         """Return what is to be done with a dead letter in which the person is; None where the person is not."""
         events = events_of(dead_letter.data)
-        attributes = {key: value for key, value in dead_letter.attributes.items() if not self._is_in_text(value)}
+        attributes = {key: value for key, value in kept_attributes(dead_letter).items() if not self._is_in_text(value)}
+        is_beside = any(map(self._is_in_text, dead_letter.attributes.values()))
         if events is None:
             plain = unpacked(dead_letter.data)
             raw = dead_letter.data if plain is None else plain
-            is_there = len(attributes) < len(dead_letter.attributes) or self._is_in_text(raw.decode("utf-8", "replace"))
+            is_there = is_beside or self._is_in_text(raw.decode("utf-8", "replace"))
             return Erasure() if is_there else None
         theirs = {number for number, event in enumerate(events) if self._is_in_bytes(event)}
         rest = rewritten(dead_letter.data, lambda number, event: None if number in theirs else event)
-        if not theirs and (self._is_in_bytes(rest or b"") or len(attributes) < len(dead_letter.attributes)):
+        if not theirs and (is_beside or self._is_in_bytes(rest or b"")):
             # Beside the events, so it is about all of them.
             return Erasure(events=len(events))
         if not theirs:
@@ -83,8 +88,7 @@ class Person:
 
     def _is_in_text(self, text: str) -> bool:
         for _ in range(_MOST_DECODINGS):
-            folded = text.casefold()
-            if self._plain in folded or self._digest in folded:
+            if self._theirs.search(cut_invisible(text).casefold()):
                 return True
             decoded = urllib.parse.unquote_plus(text)
             if decoded == text:

@@ -76,18 +76,18 @@ class Leases:
         self._acknowledge([dead_letter.ack_id for dead_letter in again])
         return new
 
-    def are_alive(self, dead_letters: Iterable[DeadLetter]) -> tuple[list[DeadLetter], list[DeadLetter]]:
-        """Split dead letters into those whose lease surely holds and those that are lost; forget the lost ones."""
+    def alive(self, message_ids: Iterable[str]) -> set[str]:
+        """Return those of which the lease surely holds; the others are lost, and forgotten."""
         oldest = self._clock() - LEASE_S * 0.95
-        alive: list[DeadLetter] = []
-        lost: list[DeadLetter] = []
+        alive: set[str] = set()
         with self._lock:
-            for dead_letter in dead_letters:
-                _, began = self._held.get(dead_letter.message_id, ("", 0.0))
-                (alive if began > oldest else lost).append(dead_letter)
-            for dead_letter in lost:
-                self._held.pop(dead_letter.message_id, None)
-        return alive, lost
+            for message_id in message_ids:
+                _, began = self._held.get(message_id, ("", 0.0))
+                if began > oldest:
+                    alive.add(message_id)
+                else:
+                    self._held.pop(message_id, None)
+        return alive
 
     def ack(self, message_ids: Sequence[str]) -> None:
         """Acknowledge messages for good. Raises Google's errors: then they are held on, and a second try may do."""

@@ -155,14 +155,12 @@ class Replay:
 
     def _publish_and_ack(self, request: list[_Outgoing]) -> None:
         if self.leases is not None:
-            held, lost = self.leases.are_alive([outgoing.dead_letter for outgoing in request])
-            if lost:
-                # Somebody else may have them by now; they come again, and are counted then.
-                with self._lock:
-                    self.tally.chosen -= len(lost)
-                    self.tally.seen -= len(lost)
-                ids = {dead_letter.message_id for dead_letter in held}
-                request = [outgoing for outgoing in request if outgoing.dead_letter.message_id in ids]
+            alive = self.leases.alive(outgoing.dead_letter.message_id for outgoing in request)
+            with self._lock:
+                # Somebody else may have the others by now; they come again, and are counted then.
+                self.tally.chosen -= len(request) - len(alive)
+                self.tally.seen -= len(request) - len(alive)
+            request = [outgoing for outgoing in request if outgoing.dead_letter.message_id in alive]
             if not request:
                 return
         try:
