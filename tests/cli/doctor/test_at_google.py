@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from tests.cli.doctor.test_at_x import checks_of
+from tests.cli.google_services import LocalMonitoring
 from tests.cli.sandboxed import configuration
 from tests.services import emulator
 from xcapi_core.cli.google.clients import new_publisher, new_subscriber
+from xcapi_core.cli.google.monitoring import WAITING
 from xcapi_core.sandbox.server import SandboxServer
 from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
 
@@ -126,6 +128,20 @@ def test_subscription_that_loses_or_hammers_is_told(cloud: Cloud, change: dict[s
     assert code == 1
     (first, *_) = [check for check in found if check["check"] == "subscription"]
     assert words in first["found"]
+
+
+@pytest.mark.parametrize(("waiting", "status"), [(0, "ok"), (12, "warning")])
+def test_backlog_of_dead_letters_is_told(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, waiting: int, status: str
+) -> None:
+    cloud.publisher.create_topic(name=cloud.dead_letters)
+    name = cloud.subscribe(cloud.dead_letters, push_config=None, dead_letter_policy=None, retry_policy=None)
+    with LocalMonitoring({(WAITING, name.rpartition("/")[2]): waiting}) as monitoring:
+        monkeypatch.setenv("CLOUD_MONITORING_EMULATOR_HOST", monitoring.address)
+        _, found = cloud.found()
+    (check,) = [check for check in found if check["check"] == "dead_letter_subscription"]
+    assert (check["status"], f"{waiting} waiting" in check["found"]) == (status, True)
+    assert ("xcapi dlq list" in check["fix"]) is (waiting > 0)
 
 
 def test_dead_letters_that_nobody_collects_are_told(cloud: Cloud) -> None:

@@ -103,6 +103,32 @@ def test_clock_that_is_off_is_the_clock_and_not_the_keys(tmp_path: Path) -> None
     assert "NTP" in fix_of(checks, "clock")
 
 
+def test_clock_that_x_does_not_mind_is_a_warning(tmp_path: Path) -> None:
+    """A pixel token signs no time."""
+    with SandboxServer(clock=lambda: time.time() + 3_600) as sandbox:
+        keys = keys_file(tmp_path, DEMO_PIXEL_TOKENS["o8z6j"][0], "token.json")
+        code, checks = checks_of("--config", configuration(sandbox, tmp_path), "--keys", keys, "--pixel", "o8z6j")
+    assert (code, by_name(checks)["clock"], by_name(checks)["keys_accepted"]) == (0, "warning", "ok")
+
+
+def test_clock_that_is_a_little_off_is_named_beside_the_keys(tmp_path: Path) -> None:
+    with SandboxServer(clock=lambda: time.time() + 100) as sandbox:
+        sandbox.accept_keys({"oauth": []})
+        code, checks = checks_of("--config", configuration(sandbox, tmp_path))
+    assert (code, by_name(checks)["clock"], by_name(checks)["keys_accepted"]) == (1, "warning", "failed")
+    assert fix_of(checks, "keys_accepted").startswith("Look at the clock first")
+
+
+def test_x_is_asked_once_and_about_nobody(sandbox: SandboxServer, tmp_path: Path) -> None:
+    checks_of("--config", configuration(sandbox, tmp_path))
+    (asked,) = [record["conversion"] for record in sandbox.refused()]
+    synthetic, planted = [pair for element in asked["identifiers"] for pair in element.items()]
+    assert (synthetic[0], planted[0], planted[1][:14]) == ("hashed_email", "hashed_email", "xcapi-planted-")
+    assert asked["event_id"] not in ("o8z21", "o8z22", "tw-o8z6j-o8z21")
+    assert set(asked) == {"conversion_time", "event_id", "identifiers", "conversion_id"}
+    assert sandbox.counts()["accepted"] == 0
+
+
 def test_wrong_api_version_is_no_route(sandbox: SandboxServer, tmp_path: Path) -> None:
     code, checks = checks_of("--config", configuration(sandbox, tmp_path, api_version="11"))
     assert (code, by_name(checks)["pixel"]) == (1, "failed")

@@ -1,6 +1,9 @@
 """Nothing leaves without its planted element, and no real identifier or id is in what leaves."""
 
+import ast
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sandbox.client import conversion, post
+from xcapi_core import cli
 from xcapi_core.cli.x.client import XAnswer, XClient
-from xcapi_core.cli.x.questions import Judgement, Question, Surprise, ask_about, ask_control, read_answer
+from xcapi_core.cli.x.questions import Judgement, Question, Surprise, ask_about, ask_control, put, read_answer
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS
 from xcapi_core.sandbox.server import SandboxServer
 from xcapi_core.x_api.credentials import OAuth1Keys
@@ -37,7 +41,35 @@ def sandbox() -> Any:
 
 def ask(sandbox: SandboxServer, question: Question, pixel_id: str = "o8z6j") -> Judgement | Surprise:
     client = XClient(sandbox.url, "12", KEYS)
-    return read_answer(question, client.post(f"measurement/conversions/{pixel_id}", body=question.body))
+    return read_answer(question, put(question, client, pixel_id))
+
+
+def test_nothing_leaves_without_the_element_that_x_must_refuse(sandbox: SandboxServer) -> None:
+    before = len(sandbox.requests())
+    good = ask_control()
+    digest = REAL["hashed_email"]
+    for bad in (
+        replace(good, planted="another"),
+        replace(good, conversion={**good.conversion, "identifiers": [REAL]}),
+        replace(good, planted=digest, conversion={**good.conversion, "identifiers": [{"hashed_email": digest}]}),
+    ):
+        with pytest.raises(ValueError, match="must refuse"):
+            ask(sandbox, bad)
+    assert len(sandbox.requests()) == before
+
+
+def test_conversions_leave_the_commands_in_one_place() -> None:
+    def is_sending(node: ast.AST) -> bool:
+        return isinstance(node, ast.Attribute) and node.attr == "post_conversions"
+
+    folder = Path(cli.__file__).parent
+    places = [
+        str(file.relative_to(folder))
+        for file in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if is_sending(node)
+    ]
+    assert places == ["x/questions.py"]
 
 
 def test_control_is_judged_and_counts_nothing(sandbox: SandboxServer) -> None:

@@ -11,6 +11,7 @@ from google.pubsub_v1.types import Subscription
 from xcapi_core.cli.doctor.check import Check, Checks
 from xcapi_core.cli.google.clients import new_publisher, new_subscriber
 from xcapi_core.cli.google.errors import GOOGLE_ERRORS, brief_retry, sentence
+from xcapi_core.cli.google.monitoring import WAITING, newest_values
 from xcapi_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _TIMEOUT_S: Final = 15.0
 _LEAST_MARGIN_S: Final = 20
 _FEWEST_ATTEMPTS: Final = 20
 _APPLY: Final = "`terraform apply` of the module makes it as it must be."
+_LOOK_AT_THEM: Final = "`xcapi dlq list` says why; `xcapi dlq replay` sends them again once that is mended."
 _AGENT: Final = "@gcp-sa-pubsub.iam.gserviceaccount.com"
 _NOT_TOLD: Final = "not told"
 _UNKNOWN_TO_AN_EMULATOR: Final = "an emulator does not know it"
@@ -127,14 +129,28 @@ class ChecksAtGoogle:
 
     def _judge_dead_letters(self, found: Subscription) -> Check:
         check = "dead_letter_subscription"
-        kept = found.message_retention_duration
-        shown = f"{found.name}, kept {kept.days} days"
+        waiting = self._waiting(found.name)
+        backlog = "backlog not told" if waiting is None else f"{waiting:,} waiting"
+        shown = f"{found.name}, kept {found.message_retention_duration.days} days, {backlog}"
         if found.push_config.push_endpoint:
             return self._checks.warning(check, f"{shown}, pushed", "`xcapi dlq` needs a subscription that is pulled.")
         if found.expiration_policy.ttl > timedelta():
             fix = f"gcloud pubsub subscriptions update {found.name} --expiration-period=never"
             return self._checks.warning(check, f"{shown}; it expires when nobody looks for long", fix)
-        return self._checks.ok(check, f"{shown}; `xcapi dlq list` shows what waits in it")
+        if waiting:
+            return self._checks.warning(check, shown, _LOOK_AT_THEM)
+        return self._checks.ok(check, shown)
+
+    def _waiting(self, subscription: str) -> int | None:
+        """Return how many messages wait, None where Cloud Monitoring does not tell."""
+        if self._is_emulator and not os.environ.get("CLOUD_MONITORING_EMULATOR_HOST"):
+            return None
+        try:
+            values = newest_values(subscription.split("/")[1], WAITING)
+        except GOOGLE_ERRORS:
+            return None
+        found = values.get(subscription.rpartition("/")[2])
+        return None if found is None else int(found)
 
     def _permissions(self) -> Iterator[Check]:
         if self._is_emulator:

@@ -10,7 +10,7 @@ from typing import Final
 from xcapi_core.cli.doctor.check import Check, Checks
 from xcapi_core.cli.x.accounts import ROLES, EventTag, XRefusalError, account_of_pixel, roles_of, tags_of
 from xcapi_core.cli.x.client import XAnswer, XClient, XUnreachableError
-from xcapi_core.cli.x.questions import UNKNOWN_TAG, Judgement, Surprise, ask_control, read_answer
+from xcapi_core.cli.x.questions import UNKNOWN_TAG, Judgement, Surprise, ask_control, put, read_answer
 from xcapi_core.settings import PixelSettings, Settings
 from xcapi_core.x_api.credentials import Credentials, PixelToken
 
@@ -29,8 +29,10 @@ _BEHIND_A_WALL: Final = "X's API must be reachable by https from where the funct
 _SET_THE_CLOCK: Final = (
     "Set this machine's clock by NTP: timedatectl set-ntp true. Where the function runs, Google does"
 )
+_CLOCK_RIGHT: Final = "The clock is right, so "
+_CLOCK_FIRST: Final = "Look at the clock first, as above. Where that is not it: "
 _WRONG_KEYS: Final = (
-    "The clock is right, so it is the keys: of another app, revoked, or copied with a mistake. Get them anew (`xcapi "
+    "it is the keys: of another app, revoked, or copied with a mistake. Get them anew (`xcapi "
     "authorize`, or the developer portal) and try them: xcapi doctor --keys keys.json --pixel …"
 )
 _NO_ACCESS: Final = (
@@ -71,20 +73,21 @@ class ChecksAtX:
         client = XClient(self._settings.api_base_url, self._settings.api_version, self._credentials)
         control = ask_control()
         try:
-            answer = client.post(f"measurement/conversions/{self._pixel.pixel_id}", body=control.body)
+            answer = put(control, client, self._pixel.pixel_id)
         except XUnreachableError as error:
             yield self._checks.failed("x_reachable", str(error), _BEHIND_A_WALL)
             yield from self._skipped(_AFTER_REACHABLE, _NOT_ASKED)
             yield from self._without_account(_NOT_ASKED)
             return
         yield self._checks.ok("x_reachable", f"X answered {answer.status}")
-        clock = self._clock(answer)
+        clock = self._clock(answer, is_refused=answer.status == HTTPStatus.UNAUTHORIZED)
         yield clock
-        if clock.status == "failed" and answer.status == HTTPStatus.UNAUTHORIZED:
+        if clock.status == "failed":
             # X judges a signature's time before its keys, so nobody knows yet what it thinks of these.
             findings: list[Check] = list(self._skipped(_OF_THE_CONTROL, _NOT_ASKED))
         else:
-            findings = list(self._of_control(answer, read_answer(control, answer)))
+            wrong_keys = f"{_CLOCK_RIGHT if clock.status == 'ok' else _CLOCK_FIRST}{_WRONG_KEYS}"
+            findings = list(self._of_control(answer, read_answer(control, answer), wrong_keys))
         yield from findings
         if findings[-1].status != "ok":
             yield from self._without_account(_NOT_ASKED)
@@ -93,18 +96,18 @@ class ChecksAtX:
         else:
             yield from self._of_account(client, answer.account_id)
 
-    def _clock(self, answer: XAnswer) -> Check:
+    def _clock(self, answer: XAnswer, *, is_refused: bool) -> Check:
         ahead = answer.clock_ahead_s
         if ahead is None:
             return self._checks.skipped("clock", "the answer names no time")
         found = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} X's" if abs(ahead) >= 1 else "as X's"
-        if abs(ahead) > _CLOCK_WRONG_S:
+        if abs(ahead) > _CLOCK_WRONG_S and is_refused:
             return self._checks.failed("clock", f"{found}: X refuses signatures of such a time", _SET_THE_CLOCK)
         if abs(ahead) > _CLOCK_SUSPECT_S:
             return self._checks.warning("clock", found, _SET_THE_CLOCK)
         return self._checks.ok("clock", found)
 
-    def _of_control(self, answer: XAnswer, read: Judgement | Surprise) -> Iterator[Check]:
+    def _of_control(self, answer: XAnswer, read: Judgement | Surprise, wrong_keys: str) -> Iterator[Check]:
         """Yield keys, access and pixel; the last is "ok" only where X judged the control as it must."""
         checks, words = self._checks, answer.words
         if isinstance(read, Judgement):
@@ -112,7 +115,7 @@ class ChecksAtX:
             stops = "" if UNKNOWN_TAG in answer.text else "; X stops at its first error"
             yield from self._accepted(checks.ok("pixel", f"{account}{stops}"))
         elif answer.status == HTTPStatus.UNAUTHORIZED:
-            yield checks.failed("keys_accepted", words, _WRONG_KEYS)
+            yield checks.failed("keys_accepted", words, wrong_keys)
             yield from self._skipped(_OF_THE_CONTROL[1:], _NOT_ASKED)
         elif answer.status == HTTPStatus.FORBIDDEN:
             yield checks.ok("keys_accepted", "X knows the app")

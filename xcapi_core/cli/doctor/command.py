@@ -34,10 +34,15 @@ nothing more is asked. With OAuth keys X's tags are read too: their type, status
 
 \b
 xcapi doctor --config config.json
-xcapi doctor --topic x-conversions --subscription x-conversions
-Rotate keys: try them before they go live, add the version, disable the old one
-  xcapi doctor --keys keys.json --pixel o8z6j &&
-    gcloud secrets versions add x-ads-o8z6j --data-file=keys.json
+xcapi doctor --topic x-conversions \\
+  --subscription x-conversions
+
+Rotate keys: try them before they go live, add the version, disable the old one.
+
+\b
+xcapi doctor --keys keys.json --pixel o8z6j &&
+  gcloud secrets versions add x-ads-o8z6j \\
+    --data-file=keys.json
 
 Exits with 0 if nothing failed (warnings too), 1 if anything did, 2 for wrong usage.
 """

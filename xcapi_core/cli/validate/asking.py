@@ -16,7 +16,16 @@ from xcapi_core.cli.validate.verdicts import Verdict
 from xcapi_core.cli.x.accounts import XRefusalError, account_of_pixel
 from xcapi_core.cli.x.client import XClient, XUnreachableError
 from xcapi_core.cli.x.keys import KeysError, keys_of
-from xcapi_core.cli.x.questions import UNKNOWN_TAG, Judgement, Question, Surprise, ask_about, ask_control, read_answer
+from xcapi_core.cli.x.questions import (
+    UNKNOWN_TAG,
+    Judgement,
+    Question,
+    Surprise,
+    ask_about,
+    ask_control,
+    put,
+    read_answer,
+)
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.credentials import OAuth1Keys
 
@@ -98,7 +107,7 @@ class Asking:
         sleep(_ONE_A_S)
         client = self._client(pixel_id)
         try:
-            answer = client.post(f"measurement/conversions/{pixel_id}", body=question.body)
+            answer = put(question, client, pixel_id)
         except XUnreachableError as error:
             self.stopped = f"X did not answer ({error}): it may have counted this one synthetic conversion."
             return Surprise(0, str(error), may_have_counted=True)

@@ -43,8 +43,10 @@ as much is shown as tells one's own.
 
 \b
 xcapi validate --config config.json events.jsonl
-bq head --format=json analytics_123456.events_20260420 | xcapi validate --format ga4 -
-xcapi validate --json export-*.json.gz | jq 'select(.end == "invalid")'
+bq head --format=json analytics_1.events_20260420 |
+  xcapi validate --format ga4 -
+xcapi validate --json export-*.json.gz |
+  jq 'select(.end == "invalid")'
 
 Exits with 0 if every event is sent or left out on purpose, 1 if any cannot be sent or a file cannot be read, 2 for
 wrong usage.

@@ -84,7 +84,7 @@ def create_tag(client: XClient, account_id: str, *, name: str, kind: str) -> Eve
         "view_through_window": "1",
         "retargeting_enabled": "false",
     }
-    answer = client.post(f"accounts/{account_id}/web_event_tags", parameters=parameters)
+    answer = client.post(f"accounts/{account_id}/web_event_tags", parameters)
     data = _data(answer)
     if not isinstance(data, dict):
         raise XRefusalError(answer)

@@ -73,10 +73,14 @@ class XClient:
         """Read `path`. Raises XUnreachableError."""
         return self._ask("GET", path, params=parameters)
 
-    def post(self, path: str, *, parameters: Mapping[str, str] | None = None, body: bytes | None = None) -> XAnswer:
-        """Post a JSON body, or parameters in the address as X's Ads API takes them. Raises XUnreachableError."""
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        return self._ask("POST", path, params=parameters, data=body, headers=headers)
+    def post(self, path: str, parameters: Mapping[str, str]) -> XAnswer:
+        """Post parameters in the address, as X's Ads API takes them. Raises XUnreachableError."""
+        return self._ask("POST", path, params=parameters)
+
+    def post_conversions(self, pixel_id: str, body: bytes) -> XAnswer:
+        """Post what X may count: for `xcapi_core.cli.x.questions` alone. Raises XUnreachableError."""
+        headers = {"Content-Type": "application/json"}
+        return self._ask("POST", f"measurement/conversions/{pixel_id}", data=body, headers=headers)
 
     def pages(self, path: str) -> Iterator[XAnswer]:
         """Read a listing page by page, up to a refusal. Raises XUnreachableError."""

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from xcapi_core import __version__
-from xcapi_core.cli.x.client import XAnswer
+from xcapi_core.cli.x.client import XAnswer, XClient
+from xcapi_core.events.identifiers import is_digest
 
-__all__ = ["Judgement", "Question", "Surprise", "ask_about", "ask_control", "read_answer"]
+__all__ = ["Judgement", "Question", "Surprise", "ask_about", "ask_control", "put", "read_answer"]
 
 UNKNOWN_TAG: Final = "xcapi0"  # no tag of X's: six characters, as no account has them
 _DOCUMENTATION_ADDRESS: Final = "192.0.2.1"  # RFC 5737: nobody's
@@ -85,6 +86,18 @@ def ask_about(conversion: Mapping[str, object], *, with_value: bool) -> Question
         copy[name] = kept
     copy["identifiers"] = conversion.get("identifiers") or []
     return _question(copy, tuple(left_out))
+
+
+def put(question: Question, client: XClient, pixel_id: str) -> XAnswer:
+    """Send a question to X: the only way by which a conversion leaves a command. Raises XUnreachableError.
+
+    Raises ValueError, and sends nothing, where the element is missing for which X must refuse it.
+    """
+    planted = {"hashed_email": question.planted}
+    identifiers = question.conversion["identifiers"]
+    if is_digest(question.planted) or not isinstance(identifiers, list) or planted not in identifiers:
+        raise ValueError("a question without the element that X must refuse")
+    return client.post_conversions(pixel_id, question.body)
 
 
 def read_answer(question: Question, answer: XAnswer) -> Judgement | Surprise:
