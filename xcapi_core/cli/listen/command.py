@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -52,8 +52,8 @@ xcapi listen --topic x-conversions --config config.json
 xcapi listen --topic x-conversions --for 5m --json \\
     | jq 'select(.end == "invalid")'
 
-Runs until Ctrl-C (exit 130), or for --for; 1 where Pub/Sub
-refuses, 2 for wrong usage.
+Exits with 0 at the end of --for, 130 after Ctrl-C, 1 where
+Pub/Sub refuses, 2 for wrong usage.
 """
 
 
@@ -102,11 +102,11 @@ def _run(  # noqa: PLR0917 - what a loop needs
         messages = answer.received_messages
         if messages:
             subscriber.acknowledge(subscription=subscription, ack_ids=[one.ack_id for one in messages])
-        if any(datetime.now(UTC) - _when(one) > _BEHIND for one in messages):
-            listener.fell_behind(subscriber, subscription)
+        if listener.is_behind(messages):
+            listener.catch_up(subscriber, subscription)
             continue
         for message in messages:
-            listener.take(message)
+            listener.take(message, stop)
         sys.stdout.flush()
         progress.tick()
 
@@ -121,10 +121,11 @@ class _Listener:
         self._messages = 0
         self._left_out = 0
         self._seeks = 0
+        self._clock_ahead: timedelta | None = None
         self._second = 0
         self._shown_in_second = 0
 
-    def take(self, message: "ReceivedMessage") -> None:
+    def take(self, message: "ReceivedMessage", stop: Stop) -> None:
         """Judge one message, and show its events while there is room for them."""
         self._messages += 1
         inner = message.message
@@ -139,17 +140,27 @@ class _Listener:
             publish_time=publish_time,
         )
         for verdict in judge(chunk, "", self._settings, {}, datetime.now(UTC)):
+            if stop.is_told:  # a message may hold 350,000 events
+                return
             self._ends[verdict.end] += 1
             if self._has_room():
                 self._show(verdict, inner.message_id, publish_time)
             else:
                 self._left_out += 1
 
-    def fell_behind(self, subscriber: SubscriberClient, subscription: str) -> None:
+    def is_behind(self, messages: Sequence["ReceivedMessage"]) -> bool:
+        """Tell whether any of these was published long ago, whatever this machine's clock says."""
+        ages = [datetime.now(UTC) - _when(one) for one in messages]
+        # The first message arrives as it is published: what it seems to be late, the clock is ahead of Pub/Sub's.
+        self._clock_ahead = min([*ages, *([] if self._clock_ahead is None else [self._clock_ahead])], default=None)
+        return self._clock_ahead is not None and any(age - self._clock_ahead > _BEHIND for age in ages)
+
+    def catch_up(self, subscriber: SubscriberClient, subscription: str) -> None:
         """Go on with what is published from now on."""
         self._seeks += 1
+        now = datetime.now(UTC) - (self._clock_ahead or timedelta())
         try:
-            subscriber.seek(request={"subscription": subscription, "time": datetime.now(UTC)})
+            subscriber.seek(request={"subscription": subscription, "time": now})
         except (exceptions.MethodNotImplemented, exceptions.InvalidArgument):
             return  # an emulator without seek; what is old is passed over one pull at a time
 

@@ -33,6 +33,8 @@ class Checker:
         self._settings = settings
         self._attributes = attributes
         self._allow_old = allow_old
+        # One time for both passes: what grows old while the others are sent was checked, and is not left out unsaid.
+        self.now = datetime.now(UTC)
 
     def check(self, unit: Chunk) -> Checked:
         """Look at one unit; with a configuration as `validate` does."""
@@ -40,14 +42,13 @@ class Checker:
             return Checked(0, unit.problem)
         if self._settings is None:
             return self._readable(unit)
-        now = datetime.now(UTC)
         events = 0
-        for verdict in judge(unit, "", self._settings, self._attributes, now):
+        for verdict in judge(unit, "", self._settings, self._attributes, self.now):
             events += 1
             if not verdict.is_well:
                 return Checked(0, f"{verdict.end}: {verdict.detail or verdict.why}")
             when = (verdict.conversion or {}).get("conversion_time")
-            if not self._allow_old and isinstance(when, str) and now - datetime.fromisoformat(when) > OLD_AFTER:
+            if not self._allow_old and isinstance(when, str) and self.now - datetime.fromisoformat(when) > OLD_AFTER:
                 return Checked(events, "older than 48 h, so that X may count it twice (--allow-old)", is_old=True)
         return Checked(events)
 

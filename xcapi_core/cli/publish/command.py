@@ -48,7 +48,8 @@ Ctrl-C and errors say up to which line all is confirmed (of a
 table: row, of an array: element); go on there:
 
 \b
-xcapi publish events.jsonl --topic x-conversions --from-line 1201
+xcapi publish events.jsonl --topic x-conversions \\
+    --from-line 1201
 
 Exits with 0 when all is confirmed, 1 if anything is wrong, 2 for
 wrong usage, 130 after Ctrl-C.
@@ -119,20 +120,21 @@ def publish(
     name = full_name("topics", topic, project, settings)
     attributes = _attributes(given, format_, pixel_id)
     checker = Checker(settings, attributes, allow_old=allow_old)
-    totals = {"events": 0, "messages": 0, "confirmed_line": 0, "left_out": 0}
+    totals = {"events": 0, "messages": 0, "confirmed_line": from_line - 1, "left_out": 0}
+    name_of_file, trouble = files[0], ""
     with stopping() as stop, ExitStack() as opened:
         sources = [_open(file, input_format, opened) for file in files]
-        found, bad = _check_all(sources, checker, from_line, stop)
-        if bad and not skip_invalid:
-            raise click.ClickException(
+        found, bad, trouble = _check_all(sources, checker, from_line, stop)
+        if bad and not (skip_invalid or trouble or stop.is_told):
+            trouble = (
                 f"{bad:,} of {found:,} cannot be published, so nothing was. Mend them, or leave them out with "
                 "--skip-invalid."
             )
         totals["left_out"] = bad
-        trouble = ""
         for source in sources:
             if trouble or stop.is_told:
                 break
+            name_of_file = source.name
             packs = packs_of(_sendable(source, checker, from_line), attributes, events_per_message)
             if dry_run:
                 for pack in packs:
@@ -145,14 +147,17 @@ def publish(
             def describe(sender: Sender = sender) -> tuple[int, str]:
                 return sender.events, f"{sender.events:,} events published"
 
-            with Progressing(describe) as progress:
-                sender.send(_ticking(packs, progress), events_per_message=events_per_message, start=from_line - 1)
+            try:
+                with Progressing(describe) as progress:
+                    sender.send(_ticking(packs, progress), events_per_message=events_per_message, start=from_line - 1)
+            except InputError as error:
+                sender.trouble = f"{source.name} changed while it was being sent: {error}."
             totals["events"] += sender.events
             totals["messages"] += sender.messages
             totals["confirmed_line"] = sender.confirmed
             trouble = sender.trouble
         stopped = stop.is_told
-    _tell(totals, source.name, dry_run=dry_run, complete=not (trouble or stopped), as_json=as_json)
+    _tell(totals, name_of_file, dry_run=dry_run, complete=not (trouble or stopped), as_json=as_json)
     if trouble:
         raise click.ClickException(trouble)
     sys.exit(_INTERRUPTED if stopped else 0)
@@ -179,8 +184,8 @@ def _open(file: str, form: InputFormat, opened: ExitStack) -> _Source:
     return _Source("-", Path(copy.name), form)
 
 
-def _check_all(sources: list[_Source], checker: Checker, from_line: int, stop: Stop) -> tuple[int, int]:
-    """Check every unit; return how many there are and how many cannot be published, the first of them shown."""
+def _check_all(sources: list[_Source], checker: Checker, from_line: int, stop: Stop) -> tuple[int, int, str]:
+    """Check every unit; return how many there are, how many cannot be published, and what cannot be read at all."""
     found = bad = 0
     with Progressing(lambda: (found, f"{found:,} checked")) as progress:
         for source in sources:
@@ -188,20 +193,20 @@ def _check_all(sources: list[_Source], checker: Checker, from_line: int, stop: S
                 for unit in source.units():
                     if unit.position < from_line:
                         continue
+                    if stop.is_told:
+                        return found, bad, ""
                     found += 1
                     if found % _TICK_EVERY == 0:
                         progress.tick()
-                    if stop.is_told:
-                        sys.exit(_INTERRUPTED)
                     if problem := checker.check(unit).problem:
                         bad += 1
                         if bad <= _PROBLEMS_SHOWN:
                             click.echo(f"{source.name}:{unit.position}  {problem}", err=True)
             except InputError as error:
-                raise click.ClickException(f"{source.name}: {error}. Nothing was published.") from error
+                return found, bad, f"{source.name}: {error}. Nothing was published."
     if bad > _PROBLEMS_SHOWN:
         click.echo(f"… and {bad - _PROBLEMS_SHOWN:,} more.", err=True)
-    return found, bad
+    return found, bad, ""
 
 
 def _sendable(source: _Source, checker: Checker, from_line: int) -> Iterator[tuple[Chunk, int]]:
