@@ -52,6 +52,7 @@ def commands_in(shell: str) -> Iterator[list[str]]:
     """Yield each command's words, quotes resolved; here-documents, redirections and assignments are left out."""
     text = _COMMENT.sub("", _HERE_DOCUMENT.sub(r"\2", shell)).replace("\\\n", " ")
     lexer = shlex.shlex(text, posix=True, punctuation_chars="();<>|&\n")
+    lexer.wordchars += "@"
     lexer.whitespace = " \t"
     lexer.commenters = ""
     words: list[str] = []

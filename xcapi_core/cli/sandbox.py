@@ -26,23 +26,44 @@ refuses what X refuses with X's status, code and wording, takes a request's conv
 the rate budget with its headers. Nothing leaves this machine. Point a client at it in place of https://ads-api.x.com.
 
 \b
-Watch it live:    open http://127.0.0.1:8089/ in a browser
-What it saw:      curl -s http://127.0.0.1:8089/sandbox/conversions
-Forget it:        curl -s -X DELETE http://127.0.0.1:8089/sandbox/conversions
-A bad day at X:   curl -s http://127.0.0.1:8089/sandbox/faults -d '{"status": 503, "times": 3}'
-  rate limited:     -d '{"status": 429, "reset_in_s": 20, "times": 1}'
-  slow, flaky:      -d '[{"latency_s": 0.5}, {"drop": true, "rate": 0.1}]'
-  one refused:      -d '{"refuse": {"conversion_id": "order-1", "named": false}}'
-Well again:       curl -s -X DELETE http://127.0.0.1:8089/sandbox/faults
-Rotated keys:     curl -s -X PUT http://127.0.0.1:8089/sandbox/keys -d '{"pixel_tokens": {"o8z6j": "new-token"}}'
+xcapi sandbox --config sandbox.json
+
+Its console shows each request in a browser, at http://127.0.0.1:8089/. What it saw, and how to forget it:
 
 \b
+curl -s http://127.0.0.1:8089/sandbox/conversions
+curl -sX DELETE http://127.0.0.1:8089/sandbox/conversions
+
+A bad day at X, and well again:
+
+\b
+curl -s http://127.0.0.1:8089/sandbox/faults \\
+  -d '{"status": 503, "times": 3}'
+curl -sX DELETE http://127.0.0.1:8089/sandbox/faults
+
+Other faults: rate limited; slow and flaky; one refused, not saying which:
+
+\b
+-d '{"status": 429, "reset_in_s": 20, "times": 1}'
+-d '[{"latency_s": 0.5}, {"drop": true, "rate": 0.1}]'
+-d '{"refuse": {"conversion_id": "1", "named": false}}'
+
+Rotated keys:
+
+\b
+curl -sX PUT http://127.0.0.1:8089/sandbox/keys \\
+  -d '{"pixel_tokens": {"o8z6j": "new-token"}}'
+
 --config FILE is a JSON object; all of it is optional:
-  {"pixels": {"o8z6j": {"account_id": "18ce552mlaq", "event_tags": {"o8z21": "purchase"}}},
-   "keys": {"oauth": [{"consumer_key": "…", "consumer_secret": "…",
-                       "access_token": "…", "access_token_secret": "…"}],
-            "pixel_tokens": {"o8z6j": "…"}},
-   "events_per_window": 60000, "window_s": 900}
+
+\b
+{"pixels": {"o8z6j": {"account_id": "18ce552mlaq",
+    "event_tags": {"o8z21": "purchase"}}},
+ "keys": {"oauth": [{
+    "consumer_key": "…", "consumer_secret": "…",
+    "access_token": "…", "access_token_secret": "…"}],
+    "pixel_tokens": {"o8z6j": "…"}},
+ "events_per_window": 60000, "window_s": 900}
 
 Exits with 0 when stopped (Ctrl-C), 1 where it cannot start, 2 for wrong usage.
 """

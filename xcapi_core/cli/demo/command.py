@@ -28,6 +28,10 @@ function under the Functions Framework, with nothing installed but requirements.
 ones, bad ones, and some while X is rate-limiting, overloaded or unreachable. Nothing leaves this machine, except that
 pip downloads the function's packages the first time.
 
+\b
+xcapi demo
+xcapi demo --pubsub embedded --json | jq .ok
+
 Exits with 0 if every event ended where it should, 1 otherwise, 2 for wrong usage.
 """
 

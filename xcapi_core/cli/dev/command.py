@@ -25,11 +25,12 @@ browser. Nothing leaves this machine, except that pip downloads the function's p
 
 \b
 xcapi dev --config config.json events.jsonl
-xcapi dev --config config.json --watch events.jsonl    sends again whenever the file is saved
-xcapi dev --config config.json                         waits for what you publish yourself
+xcapi dev --config config.json --watch events.jsonl
+xcapi dev --config config.json
 
-On a terminal, with --watch, with a --port of your own or without FILE it serves the console until Ctrl-C; otherwise it
-ends with the last event. The sandbox knows the event tags of your configuration; --any-tag accepts all.
+With --watch it sends again whenever a file is saved; without FILE it waits for what you publish yourself. On a
+terminal, with --watch, with a --port of your own or without FILE it serves the console until Ctrl-C; otherwise it ends
+with the last event. The sandbox knows the event tags of your configuration; --any-tag accepts all.
 
 Exits with 0 if every event was delivered or left out on purpose, 1 otherwise, 2 for wrong usage, 130 after Ctrl-C.
 """

@@ -70,7 +70,13 @@ def filter_options(function: _Function) -> _Function:
         click.option("--older-than", type=DURATION, metavar="AGE", help="Failed more than AGE ago."),
         click.option("--error-code", multiple=True, metavar="CODE", help="X's error code, as `list` shows it."),
         click.option("--pixel", multiple=True, metavar="ID", help="Of this pixel."),
-        click.option("--reason", multiple=True, type=click.Choice(_REASONS), help="Of this reason (repeatable)."),
+        click.option(
+            "--reason",
+            multiple=True,
+            type=click.Choice(_REASONS),
+            metavar="REASON",
+            help=f"Of this reason (repeatable): {', '.join(_REASONS)}.",
+        ),
     )
     decorated: Any = command
     for option in options:

@@ -30,7 +30,8 @@ Backlogs come from Cloud Monitoring, some minutes old; the rest
 from the function's log of the last hour (--since).
 
 \b
-xcapi status --config config.json --subscription x-conversions
+xcapi status --config config.json \\
+  --subscription x-conversions
 xcapi status --config config.json --since 1d --json
 xcapi status --config config.json --watch
 

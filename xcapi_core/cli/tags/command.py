@@ -37,20 +37,32 @@ must be the four OAuth keys; a pixel token reads nothing.
 \b
 xcapi tags list --config config.json
 xcapi tags list --pixel o8z6j --keys keys.json --json
+
+Exits with 0; 1 where X refuses, or the pixel has no tag; 2 for wrong usage.
 """
 
 _CREATE_HELP = """Make an event tag in the pixel's ad account. It asks first.
 
 \b
-xcapi tags create --name "Test purchase" --type PURCHASE
+xcapi tags create --name "Test purchase" --type CUSTOM
+
+Exits with 0, also where you say no; 1 where X refuses; 2 for wrong usage.
 """
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-@click.group(context_settings={"max_content_width": 120})
+_HELP = """List the account's event tags, or make one.
+
+\b
+xcapi tags list --config config.json
+xcapi tags create --name "Test purchase" --type CUSTOM
+"""
+
+
+@click.group(help=_HELP, context_settings={"max_content_width": 120})
 def tags() -> None:
-    """List the account's event tags, or make one."""
+    """Hold the two; see the help text above."""
 
 
 def _pixel_options(function: _Function) -> _Function:
@@ -98,7 +110,14 @@ def list_(
 @tags.command("create", help=_CREATE_HELP)
 @_pixel_options
 @click.option("--name", required=True, help="The tag's name in Events Manager.")
-@click.option("--type", "kind", required=True, type=click.Choice(TYPES, case_sensitive=False), help="X's type.")
+@click.option(
+    "--type",
+    "kind",
+    required=True,
+    type=click.Choice(TYPES, case_sensitive=False),
+    metavar="TYPE",
+    help=f"X's type: {', '.join(TYPES)}.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def create(
     *,
@@ -117,7 +136,8 @@ def create(
         client = _client(settings, pixel_id, keys_file)
         account_id = account_id or account_of_pixel(client, pixel_id) or _only_account(client, pixel_id)
         if not yes and not confirmed(f'Make the {kind} tag "{name}" in ad account {account_id}?'):
-            raise click.Abort
+            click.echo("Nothing was made.")
+            return
         tag = create_tag(client, account_id, name=name, kind=kind)
     click.echo(f"Made {tag.event_id}. {_WAIT}")
     click.echo(f"For event_ids: {json.dumps(event_ids_of([tag]), ensure_ascii=False)}")
