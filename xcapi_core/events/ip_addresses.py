@@ -15,9 +15,9 @@ _IPV4: Final = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}", re.ASCII)
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)(?:%\w+)?\](?::[0-9]{0,5})?|([0-9.]+):[0-9]{0,5}", re.ASCII)
 _AROUND: Final = " \t\"'`"
 
-# What IANA's special-purpose registry calls not globally reachable, multicast and reserved space, the first of the
-# documentation blocks (RFC 5737) included. The other two are left in: they are nobody's, and every example is written
-# with them. Not `is_private`: it caches its addresses, which are personal.
+# What IANA's special-purpose registry calls not globally reachable, multicast and reserved space. The documentation
+# blocks (RFC 5737, RFC 3849) are left in: they are nobody's, and every example is written with them. Not `is_private`:
+# it caches its addresses, which are personal.
 _NOT_PUBLIC: Final = tuple(
     map(
         IPv4Network,
@@ -29,7 +29,6 @@ _NOT_PUBLIC: Final = tuple(
             "169.254.0.0/16",
             "172.16.0.0/12",
             "192.0.0.0/24",
-            "192.0.2.0/24",
             "192.168.0.0/16",
             "198.18.0.0/15",
             "224.0.0.0/3",
@@ -49,14 +48,12 @@ def _ranges_by_first_octet() -> dict[str, list[tuple[int, int]]]:
 
 
 _NOT_PUBLIC_BY_FIRST_OCTET: Final = _ranges_by_first_octet()
-# Global unicast addresses (IANA's IPv6 address space), and what of them the special-purpose registry calls not globally
-# reachable: protocol assignments with Teredo, documentation, 6to4. By their first 32 bits, first and last.
+# Global unicast addresses (IANA's IPv6 address space), and what of them is no client's: protocol assignments with Teredo,
+# 6to4. By their first 32 bits, first and last.
 _GLOBAL_IPV6: Final = (0x2000_0000, 0x3FFF_FFFF)
 _NOT_PUBLIC_IPV6: Final = (
     (0x2001_0000, 0x2001_01FF),
-    (0x2001_0DB8, 0x2001_0DB8),
     (0x2002_0000, 0x2002_FFFF),
-    (0x3FFF_0000, 0x3FFF_0FFF),
 )
 
 
