@@ -48,8 +48,8 @@ def _ranges_by_first_octet() -> dict[str, list[tuple[int, int]]]:
 
 
 _NOT_PUBLIC_BY_FIRST_OCTET: Final = _ranges_by_first_octet()
-# Global unicast addresses (IANA's IPv6 address space), and what of them is no client's: protocol assignments with Teredo,
-# 6to4. By their first 32 bits, first and last.
+# Global unicast addresses (IANA's IPv6 address space), and what of them is no client's: protocol assignments with
+# Teredo, 6to4. By their first 32 bits, first and last.
 _GLOBAL_IPV6: Final = (0x2000_0000, 0x3FFF_FFFF)
 _NOT_PUBLIC_IPV6: Final = (
     (0x2001_0000, 0x2001_01FF),
