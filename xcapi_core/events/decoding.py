@@ -55,14 +55,8 @@ def decode_every_value(text: str) -> object:
     The list holds the object as other readers see it, with the last value, and one object for each value that is lost
     so. Raises one of DECODING_ERRORS.
     """
-    return json.loads(
-        text,
-        strict=False,
-        parse_int=_readable_integer,
-        parse_float=_fraction,
-        parse_constant=_refuse_constant,
-        object_pairs_hook=_with_lost_values,
-    )
+    value: object = _every_value.decode(text)
+    return value
 
 
 def _with_lost_values(members: list[tuple[str, object]]) -> object:
@@ -116,3 +110,12 @@ def _refuse_constant(name: str) -> object:
 
 def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if escape[1] else escape[0]
+
+
+_every_value: Final = json.JSONDecoder(
+    strict=False,
+    parse_int=_readable_integer,
+    parse_float=_fraction,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_with_lost_values,
+)

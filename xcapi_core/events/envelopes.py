@@ -122,11 +122,13 @@ def _said_besides(members: Mapping[str, bytes], lost: Mapping[str, Sequence[byte
     """Return what the object, or an object in it, says of a name that comes again later."""
     said: dict[str, object] = {name: [decode_event(value) for value in values] for name, values in lost.items()}
     for name, value in members.items():
+        if name in said or not value.startswith((b"{", b"[")):
+            continue
         try:
             every = decode_every_value(value.decode("utf-8", "replace"))
         except DECODING_ERRORS:
             continue
-        if name not in said and isinstance(every, dict | list) and every != decode_event(value):
+        if every != decode_event(value):
             said[name] = every
     return said
 
