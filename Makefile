@@ -3,7 +3,7 @@
 # Written for GNU make 3.81 (macOS) and later; paths stay relative, so that a checkout's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: bench check clean demo dist fuzz help lint lock mutants rollout sandbox setup screenshots soak test
+.PHONY: bench check clean demo dist fuzz help lint lock mutants rollout sandbox scale setup screenshots soak test
 
 ARGS =
 XCAPI_VENV ?= .venv
@@ -14,7 +14,7 @@ bin = $(XCAPI_VENV)/bin
 rollout_tools = $(if $(ARGS),:,if command -v terraform >/dev/null; then $(bin)/python tools/rollout_tools.py >/dev/null || :; fi)
 
 # The whole suite in several processes, since much of it waits; some of it (ARGS) in one, where -s and --pdb work.
-side_by_side = $(if $(ARGS),,--numprocesses=3 --dist=loadfile --no-loadscope-reorder)
+side_by_side = $(if $(ARGS),,--numprocesses=4 --dist=loadfile --no-loadscope-reorder)
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -51,6 +51,9 @@ bench: setup  ## how fast it is, as ratios within one run: ten minutes (ARGS=--q
 
 soak: setup  ## 100,000 events, everything that can go wrong meanwhile, and an account that must balance
 	@$(bin)/python -m tests.soak $(ARGS)
+
+scale: setup  ## ten instances behind a balancer, 1,000 pixels of 200 ad accounts, half a million events: ten minutes
+	@$(bin)/python -m tests.scale $(ARGS)
 
 fuzz: setup  ## a million mutated inputs for each of five entry points (ARGS="events --inputs 20000"); --help says more
 	@$(bin)/python -m tests.fuzz $(ARGS)

@@ -1,0 +1,1 @@
+"""Many instances, many pixels, many ad accounts: what several of the function do together."""
