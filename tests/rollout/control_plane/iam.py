@@ -23,6 +23,7 @@ ROLES = {
     "roles/pubsub.viewer": {"pubsub.subscriptions.get", "pubsub.topics.get"},
     "roles/run.invoker": {"run.routes.invoke"},
     "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
+    "roles/storage.legacyBucketReader": {"storage.buckets.get", "storage.objects.list"},
     "roles/storage.objectViewer": {"storage.objects.get", "storage.objects.list"},
 }
 _TERM = re.compile(r'resource\.name(?P<whole> == |\.startsWith\()"(?P<name>[^"]*)"\)?')
