@@ -159,16 +159,52 @@ async def test_event_gets_one_dead_letter_whichever_of_two_messages_brings_it() 
             lost.extend(messages)
             return "UNAVAILABLE"
 
-    for original_first in (True, False):
+    for original_first, at_once in ((True, False), (False, False), (True, True), (False, True)):
         lost.clear()
         rig = HandlerRig(FakeX(down_for_the_other_pixel), remainder=SeemsToFail())
         assert (await rig.handle(*MIXED)).status == 503
         rig.x.handler = refusing("b1")
         messages = [message(*MIXED), delivered(lost[0])]
-        for one in messages if original_first else reversed(messages):
-            assert await rig.handler.handle(one) == ACK
+        if not original_first:
+            messages.reverse()
+        if at_once:
+            assert await asyncio.gather(*map(rig.handler.handle, messages)) == [ACK, ACK]
+        else:
+            assert [await rig.handler.handle(one) for one in messages] == [ACK, ACK]
         assert rig.reasons == ["rejected"]
         assert rig.sent.count("b2") == 3, "while X was down, beside the refused one, and by itself"
+
+
+async def test_event_of_two_messages_gets_its_dead_letter_from_the_second_where_the_first_fails() -> None:
+    class FailsOnce(FakePublisher):
+        async def publish(self, messages: Sequence[OutgoingMessage], timeout_s: float) -> str | None:
+            self.cause = None if self.requests else "UNAVAILABLE"
+            await asyncio.sleep(0.01)
+            return await super().publish(messages, timeout_s)
+
+    dead_letters = FailsOnce()
+    rig, topic = rig_with(down_for_the_other_pixel, publisher=dead_letters)
+    await rig.handle(*MIXED)
+    rig.x.handler = refusing("b1")
+    messages = [delivered(topic.messages[0], f"r{n}") for n in (1, 2)]
+    answers = await asyncio.gather(*map(rig.handler.handle, messages))
+    assert answers == [Answer(503, "dead_letters_unavailable"), ACK]
+    assert await rig.handler.handle(messages[0]) == ACK
+    assert [dead_letter.attributes["xcapi_reason"] for dead_letter in dead_letters.messages] == ["rejected"]
+
+
+async def test_turn_at_dead_letters_that_comes_too_late_nacks() -> None:
+    rig, topic = rig_with(down_for_the_other_pixel, settle_timeout_s=0.8, request_timeout_s=0.1)
+    await rig.handle(*MIXED)
+    rig.x.handler = refusing("b1")
+    rig.dead_letters.released = asyncio.Event()
+    messages = [delivered(topic.messages[0], f"r{n}") for n in (1, 2)]
+    answers = await asyncio.gather(*map(rig.handler.handle, messages))
+    assert answers == [Answer(503, "dead_letters_unavailable")] * 2
+    rig.dead_letters.released.set()
+    await asyncio.sleep(0.01)
+    assert [await rig.handler.handle(one) for one in messages] == [ACK, ACK]
+    assert rig.reasons == ["rejected"]
 
 
 async def test_remainder_of_a_remainder_names_the_first_message() -> None:

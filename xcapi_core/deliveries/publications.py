@@ -1,8 +1,10 @@
 """Publishes what a delivery leaves behind, its dead letters and its remainder, and remembers what is published."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from weakref import WeakValueDictionary
 
 from xcapi_core.deliveries.dead_letters import MAX_DEAD_LETTERS_A_REASON, RefusedEvent, compose_dead_letters
 from xcapi_core.deliveries.delivery import Delivery
@@ -35,6 +37,8 @@ class Publications:
         self._memory = memory
         self._clock = clock
         self._wall_clock = wall_clock
+        # By first message: of it and its remainders, one at a time publishes dead letters.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def stop(self, by: float) -> None:
         """Let no publish request last beyond this time."""
@@ -60,9 +64,42 @@ class Publications:
         await self.publish_refused(delivery, many)
 
     async def publish_refused(self, delivery: Delivery, events: Sequence[RefusedEvent]) -> None:
-        """Publish these events' dead letters within the delivery's time, and tell the delivery how it went."""
+        """Publish these events' dead letters within the delivery's time, and tell the delivery how it went.
+
+        An event that a message and its remainder, or two remainders, bring at the same time gets one.
+        """
         if not events:
             return
+        message_id = first_message_id(delivery.message)
+        turn = self._turns.setdefault(message_id, asyncio.Lock()) if message_id else asyncio.Lock()
+        if turn.locked():
+            try:
+                await asyncio.wait_for(turn.acquire(), max(0.0, delivery.deadline - self._clock()))
+            except TimeoutError:
+                delivery.come_back("dead_letters_unavailable")
+                return
+        else:
+            await turn.acquire()
+        try:
+            await self._publish_dead_letters(delivery, self._still_due(delivery, message_id, events))
+        finally:
+            turn.release()
+
+    def _still_due(self, delivery: Delivery, message_id: str, events: Sequence[RefusedEvent]) -> Sequence[RefusedEvent]:
+        """Return the events that no other delivery has published meanwhile, and settle the others."""
+        now = self._clock()
+        if not self._memory.has_any_dead_letter(message_id, now):
+            return events
+        due: list[RefusedEvent] = []
+        for event in events:
+            index = event.event_index or 0
+            if self._memory.has_dead_letter(message_id, delivery.first_index(index), event.event_bytes, now):
+                delivery.dead_lettered([index])
+            else:
+                due.append(event)
+        return due
+
+    async def _publish_dead_letters(self, delivery: Delivery, events: Sequence[RefusedEvent]) -> None:
         messages = compose_dead_letters(
             delivery.message, events, failed_at=self._wall_clock(), in_all=delivery.refused.in_all
         )
