@@ -26,6 +26,7 @@ class Repetition:
     event: EventKey
     what: str
     cause: str
+    seen: str = ""  # what is known of both times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,9 @@ def settle(evidence: Evidence) -> Account:
         early=early,
         peaks=fullest,
         problems=list(
-            _problems(evidence, tally, strangers=strangers, repetitions=repetitions, early=early, fullest=fullest)
+            _problems(
+                evidence, tally, strangers=strangers, repetitions=repetitions, early=early, fullest=fullest, lines=lines
+            )
         ),
     )
 
@@ -147,11 +150,25 @@ def _repetitions(
             cause = _lost_answer(earlier, lines.get(earlier.request_id), evidence.request_timeout_s) or _restart(
                 evidence, key, earlier.received_at, later.received_at
             )
-            yield Repetition(key, "delivered again", cause)
+            yield Repetition(
+                key, "delivered again", cause, " then ".join(_seen(evidence, lines, one) for one in (earlier, later))
+            )
     for key, posted in dead_letters.items():
         moments = sorted(dead_letter.failed_at for dead_letter in posted)
         for before, after in pairwise(moments):
             yield Repetition(key, "dead-lettered again", _restart(evidence, key, before, after))
+
+
+def _seen(evidence: Evidence, lines: Mapping[int, LoggedRequest], request: SeenRequest) -> str:
+    """Say what both sides know of a request."""
+    at = instance_at(evidence.instances, request.received_at)
+    born_at = evidence.instances[max(at, 0)].started_at
+    line = lines.get(request.request_id)
+    return (
+        f"{request.status} for {request.conversions} after {request.answered_at - request.received_at:.3f} s, "
+        f"{request.received_at - born_at:.3f} s into instance {at}, "
+        + (f"logged as {line.status}, started at {line.started_at - born_at:.3f} s" if line else "not in the log")
+    )
 
 
 def _lost_answer(request: SeenRequest, line: LoggedRequest | None, timeout_s: float) -> str:
@@ -185,6 +202,7 @@ def _problems(
     repetitions: Sequence[Repetition],
     early: Sequence[Early],
     fullest: Sequence[Peak],
+    lines: Mapping[int, LoggedRequest],
 ) -> Iterator[str]:
     drive = evidence.drive
     if tally.lost:
@@ -197,11 +215,15 @@ def _problems(
         yield f"{len(drive.exhausted):,} messages used up their delivery attempts: {_some(drive.exhausted)}"
     if strangers:
         yield f"{len(strangers):,} events arrived that nobody published: {_some(strangers)}"
-    if unexplained := [one.event for one in repetitions if not one.cause]:
-        yield f"{len(unexplained):,} events reached their end twice without a cause: {_some(unexplained)}"
+    if unexplained := [one for one in repetitions if not one.cause]:
+        examples = _some([f"{one.event} {one.seen}".strip() for one in unexplained])
+        yield f"{len(unexplained):,} events reached their end twice without a cause: {examples}"
     if rude := [one for one in early if not one.forgiven]:
         worst = max(one.early_s for one in rude)
-        yield f"{len(rude):,} requests were sent during a pause, up to {worst:.2f} s before the time X had named"
+        by_id = {request.request_id: request for request in evidence.requests}
+        seen = _some([_seen(evidence, lines, by_id[one.request_id]) for one in rude])
+        what = f"{len(rude):,} requests were sent during a pause"
+        yield f"{what}, up to {worst:.2f} s before the time X had named: {seen}"
     for peak in fullest:
         if peak.of_one_instance > evidence.rate_events:
             yield (

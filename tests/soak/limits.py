@@ -54,7 +54,7 @@ def early_requests(
     found = []
     for request in sorted(requests, key=lambda one: one.received_at):
         line = lines.get(request.request_id)
-        begun_at = line.started_at if line else request.received_at
+        begun_at = line.started_at if line else request.received_at - _ON_ITS_WAY_S
         hit = [
             pause
             for pause, heard_at in heard
