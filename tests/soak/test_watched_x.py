@@ -53,7 +53,7 @@ def test_request_before_the_time_that_a_429_named_is_found(x: WatchedX) -> None:
     (pause,) = x.pauses
     assert pause.until - pause.told_at > 29
     assert pause.request_id == x.seen[0].request_id
-    time.sleep(0.3)  # else it might have been on its way
+    time.sleep(0.6)  # else it might have been on its way
     post(x, conversion(conversion_id="soak-1-0"))
     assert [one.request_id for one in early_requests(x.seen, x.pauses, ALWAYS, lines={})] == [2]
 
