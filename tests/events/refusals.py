@@ -46,6 +46,8 @@ _REFUSALS = st.one_of(
     _field("consent_state", _DENIALS),
     _field("consent", _CONSENT_MODE),
     _field("consent_state", _CONSENT_MODE.map(lambda types: {"ad_storage": "granted"} | types)),
+    _field("consent", _CONSENT_MODE.map(lambda types: {"adStorage": "granted", "update": types})),
+    _CONSENT_MODE.map(lambda types: {f"consent.{name}": value for name, value in types.items()}),
     _field("consent", _CONSENT_MODE.map(json.dumps)),
     _CONSENT_MODE,
     *(
@@ -89,6 +91,9 @@ _GRANTS = st.lists(
 )
 
 
+_INNER = ["user", "user_data", "params", "properties", "traits", "context", "device", "userData", "page", "campaign"]
+
+
 def _placed(refusal: _Object) -> st.SearchStrategy[_Object]:
     """Return events that hold the refusal in the places and shapes that the contract names."""
 
@@ -103,7 +108,7 @@ def _placed(refusal: _Object) -> st.SearchStrategy[_Object]:
         ]
         return [typed, {str(number): row for number, row in enumerate(typed)}] if typed else [part]
 
-    inner = st.sampled_from(["user", "user_data", "params", "properties", "traits", "context", "device", "userData"])
+    inner = st.sampled_from(_INNER)
     columns = [("key", "value", "string_value"), ("Key", "Value", "stringValue"), ("KEY ", "VALUE", "STRING_VALUE")]
     one_deep = st.builds(lambda name, shape: {name: shape}, inner, st.sampled_from(shapes(refusal))) | st.sampled_from(
         [part for names in columns for part in rows(refusal, *names)]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from tests.events.refusals import REFUSING_EVENTS
 from tests.fakes import delivery
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.reading import ReadEvent, read_events
+from xcapi_core.events.splitting import Unreadable
 from xcapi_core.outcomes import Skipped, SkipReason
 from xcapi_core.settings import PixelSettings, Settings
 
@@ -65,6 +67,12 @@ _SAID_TWICE: Final = (
     '"opt_out": {"boolean": true, "boolean": false}',
     '"event_params": [{"key": "ad_storage", "value": {"string_value": "no"}, "value": {"string_value": "yes"}}]',
     '"event_params": [{"Key": "ad_storage", "Value": {"string_value": "denied", "string_value": "granted"}}]',
+    '"event_params": [{"key": "ad_storage", "key": "x", "value": {"string_value": "denied"}}]',
+    '"event_params": [{"key": "ad_storage", "value": "denied", "key": "x", "value": "y"}]',
+    '"event_params": [{"key": "x", "value": 1}, {"Key": "Ad-Storage", "Value": "denied", "Key": "x"}]',
+    '"event_params": [{"key": "ad_storage", "value": "denied", "key": "x"}], "user": "[{\\"key\\": 1}]"',
+    '"user": "[{\\"key\\": \\"ad_storage\\", \\"value\\": \\"denied\\", \\"key\\": \\"x\\"}]"',
+    '"ad_storage": 0, "ad_storage": 1',
     '"gcs": "G100", "gcs": "G111"',
     '"user": {"opt_out": true}, "user": {"opt_out": false}',
     '"user": {"opt_out": true}, "user": {}',
@@ -104,6 +112,42 @@ def test_names_that_come_again_and_refuse_nothing_sink_no_sale(harmless: str) ->
     (read,) = read_events(delivery(event.encode()), _SETTINGS, received_at=_NOW, settled=frozenset())
     assert isinstance(read, ReadEvent)
     assert isinstance(read.result, Conversion)
+
+
+@pytest.mark.parametrize("said", ['"cons\\u0065nt": "denied"', f'"{"_" * 70}consent": false', "consent: false"])
+@pytest.mark.parametrize("format_", sorted(_SALES))
+def test_refusal_beside_an_element_that_is_no_json_holds_for_all(format_: str, said: str) -> None:
+    array = "batch" if format_ == "segment" else "events"
+    body = f'{{{said}, "{array}": [{json.dumps(_SALES[format_])}, undefined]}}'
+    readings = list(read_events(delivery(body.encode(), {"format": format_}), _SETTINGS, received_at=_NOW, settled=()))
+    assert readings
+    assert not any(isinstance(reading, ReadEvent) and isinstance(reading.result, Conversion) for reading in readings)
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        '"data_base64": "W10=", "data": {sale}',
+        '"data": {sale}, "data_base64": "W10="',
+        '"data_base64": "W10=", "data_base64": "{base64}"',
+    ],
+)
+def test_of_a_cloud_event_that_has_data_twice_neither_is_sent(twice: str) -> None:
+    sale = json.dumps(_SALES["x"])
+    data = twice.replace("{sale}", sale).replace("{base64}", b64encode(sale.encode()).decode())
+    body = f'{{"specversion": "1.0", "type": "sale", "source": "//shop.example", {data}}}'
+    (read,) = read_events(delivery(body.encode()), _SETTINGS, received_at=_NOW, settled=())
+    assert isinstance(read, ReadEvent)
+    assert isinstance(read.result, Unreadable)
+
+
+def test_grant_that_is_only_supposed_counts_for_nothing() -> None:
+    settings = msgspec.structs.replace(_SETTINGS, consent="require")
+    for supposed in ({"consent": {"ad_personalization": 1, "asked": {"ad_storage": 1}}}, {"consent.ad_storage": 1}):
+        data = json.dumps(_SALES["x"] | supposed).encode()
+        (read,) = read_events(delivery(data), settings, received_at=_NOW, settled=())
+        assert isinstance(read, ReadEvent)
+        assert read.result == Skipped(SkipReason.NO_CONSENT)
 
 
 @given(refusing=REFUSING_EVENTS, format_=st.sampled_from(sorted(_SALES)))

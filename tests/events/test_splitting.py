@@ -89,7 +89,14 @@ def test_of_two_arrays_neither_is_dropped_in_silence() -> None:
     assert refused(b'{"events": [1], "conversions": [2]}').found == "both events and conversions"
 
 
-@pytest.mark.parametrize("data", [b'{"events": [1], "events": [2]}', b'{"events": [1], "events": [NaN]}'])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"events": [1], "events": [2]}',
+        b'{"events": [1], "events": [NaN]}',
+        b'{"events": [1], "events": [], "conversions": [2]}',
+    ],
+)
 def test_of_an_array_that_comes_twice_neither_is_dropped_in_silence(data: bytes) -> None:
     assert refused(data).found == "events twice"
 

@@ -1,5 +1,6 @@
 """Consent signals: where an event of any dialect may hold one, and what each says."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
@@ -39,22 +40,39 @@ def _all_squeezed(names: tuple[str, ...]) -> frozenset[str]:
 class Signals:
     """One event's signals, gathered from every place that may hold some."""
 
-    __slots__ = ("_places", "categories", "codes", "names")
+    __slots__ = ("_doubtful", "_places", "categories", "codes", "names", "opened_text", "rows")
 
     def __init__(self, categories: Sequence[str]) -> None:
         self.categories = _all_squeezed(tuple(categories)) if categories else frozenset()
         self.codes: dict[str, None] = {}
         # The names that matter, as they were met: an object may have said something else of one before.
         self.names: set[str] = set()
+        # How many rows of keys and values were met in the last reading, by what they call their key.
+        self.rows: Counter[str] = Counter()
+        self.opened_text = False
         self._places: list[tuple[Mapping[str, object], _Plan]] = []
+        self._doubtful: list[object] = []
 
     def add_place(self, place: Mapping[str, object]) -> None:
         """Add an object whose fields may be signals."""
         if plan := _plan_of(tuple(place)):
             self._places.append((place, plan))
 
+    def doubt(self, value: object) -> Consent:
+        """Add what may hold places where nothing can grant: only a refusal in it counts."""
+        self._doubtful.append(value)
+        return Consent.UNSAID
+
     def read(self) -> list[Consent]:
         """Return all that the places say, and the places inside of them."""
+        self.rows.clear()
+        said = self._read_places()
+        while self._doubtful:
+            said.append(_places_in(self, self._doubtful.pop()))
+            said += [answer for answer in self._read_places() if answer is Consent.NO]
+        return said
+
+    def _read_places(self) -> list[Consent]:
         said: list[Consent] = []
         # A stack, not recursion: text from outside decides how deep it goes.
         while self._places:
@@ -62,6 +80,7 @@ class Signals:
             for name, read in plan:
                 value = place[name]
                 if read is _key_of_row:
+                    self.rows[name] += 1
                     self._add_row(value, place)
                     continue
                 self.names.add(name)
@@ -78,13 +97,25 @@ class Signals:
         return said
 
     def _add_row(self, key: object, row: Mapping[str, object]) -> None:
-        """Add what a row of keys and values says, as the BigQuery export's `event_params` have them."""
-        for name in (key,) if key.__class__ is str else typed_values(key):
-            if isinstance(name, str) and _plan_of((name,)):
-                self.names.update(row)
-                for column, value in row.items():
-                    if squeezed(column) == "value":
-                        self.add_place({name: value})
+        """Add what a row of keys and values says, as the BigQuery export's `event_params` have them.
+
+        Where the key is a list, of a row that names it or its value twice, so are the values.
+        """
+        if key.__class__ is str:
+            if not _plan_of((key,)):
+                return
+            names = [key]
+        else:
+            keys = key if isinstance(key, list) else [key]
+            # Each signal once, whatever its spelling: there may be many keys and many values.
+            found = {_compared(name): name for one in keys for name in typed_values(one) if isinstance(name, str)}
+            names = [name for name in found.values() if _plan_of((name,))]
+        for column, value in row.items() if names else ():
+            self.names.add(column)
+            if squeezed(column) == "value":
+                for name in names:
+                    for one in value if isinstance(key, list) and isinstance(value, list) else (value,):
+                        self.add_place({name: one})
 
     def add_all_of(self, event: bytes) -> Consent:
         """Add the places of an event with every value of what it names twice."""
@@ -115,6 +146,7 @@ def _places_in(signals: Signals, value: object) -> Consent:
         if isinstance(part, str):
             opened = opened_json(part)
             if not isinstance(opened, str):
+                signals.opened_text = True
                 unopened.append(opened)
             elif opened.startswith(("{", "[", '"')) and any(name in squeezed(opened) for name in SIGNAL_NAMES):
                 return signals.refuse(_UNREADABLE)  # broken JSON in which a signal is named
@@ -146,6 +178,9 @@ def _consent(signals: Signals, value: object) -> Consent:
     if _READABLE_CONSENT.isdisjoint(map(squeezed, value)):
         return signals.refuse(_UNREADABLE)  # {"marketing": false} says something that is not understood
     signals.add_place(value)
+    for name, part in value.items():
+        if _reader_of(name) is None:  # {"ad_storage": "granted", "update": {"ad_storage": "denied"}}
+            signals.doubt(part)
     return Consent.UNSAID
 
 
@@ -237,6 +272,7 @@ SIGNAL_NAMES: Final = tuple(_SIGNALS)
 # Where an event keeps further fields, in one dialect or another, events inside of a body included.
 _PLACES: Final = (
     "batch",
+    "campaign",
     "context",
     "conversions",
     "device",
@@ -244,6 +280,7 @@ _PLACES: Final = (
     "eventparams",
     "events",
     "identifiers",
+    "page",
     "params",
     "properties",
     "traits",
@@ -297,7 +334,12 @@ def _plan_of(names: tuple[str, ...]) -> _Plan:
 
 def _reader_of(name: str) -> _SignalReader | None:
     # A list that was written as an object has its indices for keys.
-    return _places_in if name.isdigit() else _READERS.get(_compared(name))
+    if name.isdigit():
+        return _places_in
+    outer, dot, inner = name.rpartition(".")
+    if dot and outer and is_signal(inner):  # an object that was flattened, as for a table's columns
+        return lambda signals, value: signals.doubt({inner: value})
+    return _READERS.get(_compared(name))
 
 
 def _compared(name: str) -> str:

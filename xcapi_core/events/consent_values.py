@@ -49,16 +49,18 @@ TYPED_COLUMNS: Final = frozenset(
 )
 
 
+# What Google Analytics keeps beside the value of a user's property.
+_SET_AT: Final = "settimestampmicros"
+
+
 def typed_values(value: object) -> Sequence[object]:
     """Return what a value says that is wrapped with its type, else the value itself."""
-    if (
-        not is_object(value)
-        or len(value) > len(TYPED_COLUMNS)
-        or not value
-        or not TYPED_COLUMNS.issuperset(map(squeezed, value))
-    ):
+    if not is_object(value) or len(value) > len(TYPED_COLUMNS) + 1 or not value:
         return (value,)
-    return [typed for typed in value.values() if typed is not None]
+    by_column = [(squeezed(name), typed) for name, typed in value.items()]
+    if not all(column in TYPED_COLUMNS or column == _SET_AT for column, _ in by_column):
+        return (value,)
+    return [typed for column, typed in by_column if typed is not None and column != _SET_AT]
 
 
 def opened_json(value: object) -> object:

@@ -53,7 +53,8 @@ def decode_every_value(text: str) -> object:
     """Return a JSON value in which an object that names one thing twice, and differently, is a list.
 
     The list holds the object as other readers see it, with the last value, and one object for each value that is lost
-    so. Raises one of DECODING_ERRORS.
+    so. Of a row, which has a key, it holds besides the last values one with a list of all values for each name: it
+    takes the key to tell what the value is. Raises one of DECODING_ERRORS.
     """
     value: object = _every_value.decode(text)
     return value
@@ -63,10 +64,15 @@ def _with_lost_values(members: list[tuple[str, object]]) -> object:
     last = dict(members)
     if len(last) == len(members):
         return last
-    # In a row of keys and values it takes the key to tell what the value is.
-    row = {name: value for name, value in last.items() if name.strip().lower() == "key"}
-    lost: list[object] = [{**row, name: value} for name, value in members if value != last[name]]
-    return [last, *lost] if lost else last
+    lost: list[object] = [{name: value} for name, value in members if value != last[name]]
+    if not lost:
+        return last
+    if all(name.strip().lower() != "key" for name in last):
+        return [last, *lost]
+    every: dict[str, list[object]] = {}
+    for name, value in members:
+        every.setdefault(name, []).append(value)
+    return [last, every]
 
 
 def _decode_leniently(text: bytes) -> object:

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE
+from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, decode_event
 from xcapi_core.events.unpacking import text_within
 
 __all__ = [
     "MAX_EVENTS",
     "SUSPICIOUS_COMMAS",
+    "NamelessMemberError",
     "UnsplittableError",
     "array_elements",
     "is_indexed",
@@ -35,7 +36,7 @@ _STRUCTURE = re.compile(rb'"[^"]*"|["\[\]{},]')
 _CLOSER = {ord("["): ord("]"), ord("{"): ord("}")}
 _QUOTE, _COMMA = ord('"'), ord(",")
 _INDEXED = re.compile(rb'\{\s*"[0-9]+"\s*:')
-_MEMBER = re.compile(rb'"([^"\\]{0,64})"[ \t\r\n]*:[ \t\r\n]*')
+_MEMBER = re.compile(rb'("(?:[^"\\]|\\.)*+")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -47,6 +48,10 @@ class UnsplittableError(Exception):
     def __init__(self, found: str) -> None:
         super().__init__(found)
         self.found = found
+
+
+class NamelessMemberError(UnsplittableError):
+    """An object has something in it that has no name: what it says cannot be told."""
 
 
 def array_elements(data: bytes) -> list[bytes]:
@@ -67,7 +72,7 @@ def array_elements(data: bytes) -> list[bytes]:
 
 
 def object_members(data: bytes) -> dict[str, bytes]:
-    """Return the members of an object, as `array_elements` does; without what is no member at all.
+    """Return the members of an object, as `array_elements` does.
 
     Raises UnsplittableError.
     """
@@ -76,8 +81,7 @@ def object_members(data: bytes) -> dict[str, bytes]:
             return {name: bytes(value) for name, value in _members.decode(data).items()}
         except DECODING_ERRORS:
             pass
-    members = ((_MEMBER.match(child), child) for child in _children(data))
-    return {key[1].decode("utf-8", "replace"): child[key.end() :] for key, child in members if key}
+    return dict(map(_member, _children(data)))
 
 
 def member_list(members: Mapping[str, bytes], name: str, *, unions: bool) -> list[bytes] | None:
@@ -120,22 +124,26 @@ def lost_members(data: bytes, members: Mapping[str, bytes]) -> dict[str, list[by
 
     Raises UnsplittableError.
     """
-    # Without the largest, which is the array of events, there is little to go through.
+    # Without the largest, which is the array of events, there is little to go through. Null, since it says nothing.
     largest = max(members.values(), key=len, default=b"")
-    rest = data.replace(largest, b"0", 1) if largest else data
+    rest = data.replace(largest, b"null", 1) if largest else data
     names = [msgspec.json.encode(name) for name in members]
     if b"\\u" not in rest and all(rest.count(name) <= 1 for name in names):
         return {}
     lost: dict[str, list[bytes]] = {}
-    for child in _children(rest):
-        try:
-            ((name, value),) = _members.decode(b"{%b}" % child).items()
-        except DECODING_ERRORS:
-            continue
-        raw = bytes(value)
-        if raw not in (b"0", members.get(name)):
-            lost.setdefault(name, []).append(raw)
+    for name, value in map(_member, _children(rest)):
+        if value not in (b"null", members.get(name)):
+            lost.setdefault(name, []).append(value)
     return lost
+
+
+def _member(child: bytes) -> tuple[str, bytes]:
+    """Return the name and the value of an object's member, whose value need not be JSON. Raises UnsplittableError."""
+    found = _MEMBER.match(child)
+    name = decode_event(found[1]) if found else None
+    if found is None or not isinstance(name, str):
+        raise NamelessMemberError("an object with something in it that has no name")
+    return name, child[found.end() :]
 
 
 def _children(data: bytes) -> list[bytes]:

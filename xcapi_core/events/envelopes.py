@@ -18,6 +18,7 @@ __all__ = ["Envelope", "make_envelope", "open_cloud_event", "wrap_events"]
 
 # CloudEvents 1.0, "Required attributes", less the id.
 _CLOUD_EVENT = frozenset({"source", "specversion", "type"})
+_CLOUD_DATA = frozenset({"data", "data_base64"})
 _CLOUD_EVENT_MARK = b'"specversion"'
 
 
@@ -88,7 +89,7 @@ def open_cloud_event(data: bytes, *, unions: bool) -> tuple[Envelope, bytes] | N
     if not members.keys() >= _CLOUD_EVENT:
         return None
     lost = lost_members(data, members)
-    if "data" in lost:
+    if not lost.keys().isdisjoint(_CLOUD_DATA) or members.keys() >= _CLOUD_DATA:
         raise UnsplittableError("a CloudEvent that has data twice")
     inner = members.pop("data", None)
     if inner is None:

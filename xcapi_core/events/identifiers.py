@@ -27,6 +27,10 @@ _LONGEST_EMAIL: Final = 254  # RFC 5321, section 4.5.3.1.3, less the angle brack
 _DIGEST_LENGTH: Final = 64
 _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{64}")
 
+# What data frames and spreadsheets make of a number without its plus sign: 31612345678.0, 3.16E+10.
+_FRACTION: Final = re.compile(r"(\+?[0-9]{7,})\.0")
+_ROUNDED_NUMBER: Final = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
+
 _CLICK_ID: Final = re.compile(r"[0-9A-Za-z_-]+")
 # Longer than any one word for nothing.
 _LONG_CLICK_ID: Final = 20
@@ -74,9 +78,13 @@ def hash_phone(value: object, region: str | None) -> str | Drop:
     """
     if isinstance(value, str) and is_e164(value):
         return sha256(value.encode()).hexdigest()
-    text = cut_invisible(read_text(value) or "").strip()
+    text = cut_invisible((read_text(value) if isinstance(value, str) else read_id(value)) or "").strip()
     if is_digest(text):
         return read_digest(text, Drop.INVALID_PHONE)
+    if _ROUNDED_NUMBER.fullmatch(text) is not None:
+        return Drop.INVALID_PHONE
+    if (found := _FRACTION.fullmatch(text)) is not None:
+        text = found[1]
     number = e164_of(text, region)
     return number if isinstance(number, Drop) else sha256(number.encode()).hexdigest()
 

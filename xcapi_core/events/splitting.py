@@ -14,6 +14,7 @@ from xcapi_core.events.detection import ARRAYS, FORMATS, Format, first_object, f
 from xcapi_core.events.elements import (
     MAX_EVENTS,
     SUSPICIOUS_COMMAS,
+    NamelessMemberError,
     UnsplittableError,
     array_elements,
     is_indexed,
@@ -177,7 +178,10 @@ def _lone(data: bytes, whole: bytes, form: Format | None, *, unions: bool) -> Ra
     if is_object(event):
         return RawMessage(format=form or format_of(event), events=((None, whole),), decoded=event)
     if form in (None, "x"):
-        form = form or format_of_body(object_members(data), unions=unions)
+        try:
+            form = form or format_of_body(object_members(data), unions=unions)
+        except NamelessMemberError:
+            form = "x"
         if form == "x":
             return Unreadable(event if isinstance(event, Problem) else _not_an_object())
     return RawMessage(format=form, events=((None, whole),), decoded=event)
