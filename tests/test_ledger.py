@@ -9,7 +9,7 @@ from xcapi_core.ledger import RETENTION_S, Ledger
 def test_delivered_conversion_is_known_for_48_hours() -> None:
     ledger = Ledger()
     key = ledger.digest("o8z6j", "tw-o8z6j-o8z21", "order-1")
-    ledger.add([key], now=1000.0)
+    ledger.add(key, now=1000.0)
     assert RETENTION_S == 48 * 60 * 60
     assert ledger.has(key, now=1000.0 + RETENTION_S)
     assert not ledger.has(key, now=1000.0 + RETENTION_S + 1)
@@ -17,7 +17,7 @@ def test_delivered_conversion_is_known_for_48_hours() -> None:
 
 def test_another_tag_pixel_or_id_is_another_conversion() -> None:
     ledger = Ledger()
-    ledger.add([ledger.digest("p", "tag", "1")], now=0.0)
+    ledger.add(ledger.digest("p", "tag", "1"), now=0.0)
     assert not ledger.has(ledger.digest("p", "tag", "2"), now=0.0)
     assert not ledger.has(ledger.digest("p", "tag1", ""), now=0.0)
     assert not ledger.has(ledger.digest("ptag", "", "1"), now=0.0)
@@ -26,8 +26,8 @@ def test_another_tag_pixel_or_id_is_another_conversion() -> None:
 def test_conversion_delivered_again_after_its_retention_is_known_again() -> None:
     ledger = Ledger()
     key = ledger.digest("a")
-    ledger.add([key], now=0.0)
-    ledger.add([key], now=RETENTION_S + 5.0)
+    ledger.add(key, now=0.0)
+    ledger.add(key, now=RETENTION_S + 5.0)
     assert ledger.has(key, now=RETENTION_S + 10.0)
 
 
@@ -35,14 +35,16 @@ def test_conversion_delivered_again_after_its_retention_is_known_again() -> None
 def test_ledger_agrees_with_a_set_while_everything_fits(keys: list[int]) -> None:
     ledger = Ledger(capacity=2000)
     half = len(keys) // 2
-    ledger.add(keys[:half], now=0.0)
+    for key in keys[:half]:
+        ledger.add(key, now=0.0)
     assert [ledger.has(key, now=1.0) for key in keys] == [True] * half + [False] * (len(keys) - half)
 
 
 def test_beyond_its_capacity_the_ledger_keeps_the_newest() -> None:
     ledger = Ledger(capacity=400)
     keys = [ledger.digest(number) for number in range(5000)]
-    ledger.add(keys, now=0.0)
+    for key in keys:
+        ledger.add(key, now=0.0)
     known = [ledger.has(key, now=0.0) for key in keys]
     assert all(known[-300:])
     assert sum(known) <= 400
@@ -50,15 +52,17 @@ def test_beyond_its_capacity_the_ledger_keeps_the_newest() -> None:
 
 def test_ledger_keeps_a_quarter_of_a_million_conversions_and_half_of_them_for_certain() -> None:
     ledger = Ledger()
-    ledger.add(range(4 * 131_072), now=0.0)
+    for key in range(4 * 131_072):
+        ledger.add(key, now=0.0)
     assert [ledger.has(key, now=0.0) for key in range(4 * 131_072)] == [False] * 262_144 + [True] * 262_144
-    ledger.add([0], now=0.0)
+    ledger.add(0, now=0.0)
     assert sum(ledger.has(key, now=0.0) for key in range(4 * 131_072)) == 131_072 + 1
 
 
 def test_smallest_ledger_keeps_the_newest_two() -> None:
     ledger = Ledger(capacity=1)
-    ledger.add([1, 2, 3], now=0.0)
+    for key in (1, 2, 3):
+        ledger.add(key, now=0.0)
     assert [ledger.has(key, now=0.0) for key in (1, 2, 3)] == [False, True, True]
 
 

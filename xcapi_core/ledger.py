@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
 
 __all__ = ["CAPACITY", "RETENTION_S", "Ledger"]
 
@@ -21,7 +20,7 @@ class Ledger:
     """
 
     def __init__(self, *, retention_s: float = RETENTION_S, capacity: int = CAPACITY) -> None:
-        self._key = os.urandom(16)
+        self._keyed = hashlib.blake2b(digest_size=8, key=os.urandom(16))
         self._retention_s = retention_s
         self._per_generation = max(1, capacity // 2)
         self._younger: dict[int, float] = {}
@@ -29,16 +28,16 @@ class Ledger:
 
     def digest(self, *parts: str | bytes | int) -> int:
         """Return a key for what the parts name together: 64 bits."""
+        digest = self._keyed.copy()  # takes a third of the time that making one takes
         # No two lists of parts print alike, and what cannot be encoded is escaped.
-        printed = repr(parts).encode()
-        return int.from_bytes(hashlib.blake2b(printed, digest_size=8, key=self._key).digest(), "big")
+        digest.update(repr(parts).encode())
+        return int.from_bytes(digest.digest(), "big")
 
-    def add(self, keys: Iterable[int], now: float) -> None:
-        """Remember that these are done. `now` is in seconds of the caller's monotonic clock."""
-        for key in keys:
-            if len(self._younger) >= self._per_generation and key not in self._younger:
-                self._younger, self._older = {}, self._younger
-            self._younger[key] = now
+    def add(self, key: int, now: float) -> None:
+        """Remember that this is done. `now` is in seconds of the caller's monotonic clock."""
+        if len(self._younger) >= self._per_generation and key not in self._younger:
+            self._younger, self._older = {}, self._younger
+        self._younger[key] = now
 
     def has(self, key: int, now: float) -> bool:
         """Tell whether `key` was done at most `retention_s` before `now`."""

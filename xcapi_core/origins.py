@@ -98,7 +98,11 @@ def parse_publish_time(text: str) -> datetime | None:
     return _parsed(text) if len(text) <= _LONGEST_TIME else None
 
 
-@lru_cache(maxsize=256)  # a message's is asked for several times while it is read and settled
+# A message's time is asked for several times while it is read and settled.
+_remembering_times = lru_cache(maxsize=256)
+
+
+@_remembering_times
 def _parsed(text: str) -> datetime | None:
     if not _RFC_3339.fullmatch(text):
         return None
@@ -108,5 +112,6 @@ def _parsed(text: str) -> datetime | None:
         return None
 
 
+@_remembering_times
 def _canonical(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.fakes import delivery
 from xcapi_core import __version__
-from xcapi_core.deliveries.dead_letters import RefusedEvent, compose_dead_letters
+from xcapi_core.deliveries.dead_letters import compose_dead_letters
 from xcapi_core.deliveries.outgoing import MAX_REQUEST_BYTES, OutgoingMessage, request_batches
+from xcapi_core.deliveries.refused import RefusedEvent
 from xcapi_core.outcomes import DeadLetterReason
 from xcapi_core.pubsub import PubsubMessage
 

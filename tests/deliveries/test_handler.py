@@ -20,11 +20,11 @@ from tests.handling import (
     refusing,
     summary,
 )
-from xcapi_core.deliveries import handler
+from xcapi_core.deliveries import intake
 from xcapi_core.deliveries.admission import MOST_OPEN
 from xcapi_core.deliveries.delivery import Answer
 from xcapi_core.deliveries.intake import EVENTS_A_TURN, Intake
-from xcapi_core.events.reading import ReadEvent
+from xcapi_core.events.reading import EventReadings, ReadEvent
 from xcapi_core.outcomes import Outcome
 from xcapi_core.settings import RateSettings
 from xcapi_core.x_api.batcher import Batcher
@@ -333,7 +333,7 @@ async def test_a_delivery_that_did_not_go_smoothly_has_its_own_line(capfd: pytes
 async def test_a_large_message_is_read_on_only_while_its_conversions_leave(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handler, "MOST_OPEN", limit)
+    monkeypatch.setattr(intake, "MOST_OPEN", limit)
     rig = HandlerRig(FakeX(latency_s=0.01))
     most_open = 0
     submit = Batcher.submit
@@ -347,11 +347,11 @@ async def test_a_large_message_is_read_on_only_while_its_conversions_leave(
     assert await rig.handle(*(event(f"c{number}") for number in range(10_000))) == ACK
     assert len(rig.sent) == 10_000
     in_flight = rig.settings.batch.max_conversions * rig.settings.batch.max_in_flight
-    assert most_open <= min(handler.OPEN_REQUESTS_AHEAD * in_flight, limit) + EVENTS_A_TURN
+    assert most_open <= min(intake.OPEN_REQUESTS_AHEAD * in_flight, limit) + EVENTS_A_TURN
 
 
 async def test_the_more_pixels_a_message_is_for_the_more_of_it_is_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler, "OPEN_REQUESTS_AHEAD", 0.2)  # 400 of each pixel; a portion is 500
+    monkeypatch.setattr(intake, "OPEN_REQUESTS_AHEAD", 0.2)  # 400 of each pixel; a portion is 500
     rig = HandlerRig(FakeX(latency_s=0.01))
     events = [event(f"c{number}", pixel_id=(PIXEL, OTHER_PIXEL)[number % 2]) for number in range(1_000)]
     assert await rig.handle(*events) == ACK
@@ -373,10 +373,10 @@ async def test_large_messages_take_turns_at_being_read() -> None:
     most_a_turn = 0
     read_some = Intake.read_some
 
-    def counting(intake: Intake) -> list[ReadEvent | int]:
+    def counting(intake: Intake, readings: EventReadings) -> list[ReadEvent | int]:
         nonlocal portions
         portions += 1
-        return read_some(intake)
+        return read_some(intake, readings)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Intake, "read_some", counting)

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xcapi_core.deliveries.indices import IndexSet, index_runs
-from xcapi_core.deliveries.memory import REMEMBERED_S, DeliveryMemory
+from xcapi_core.deliveries.memory import REMEMBERED_S, DeliveryMemory, IndexSet, Progress
+from xcapi_core.deliveries.outgoing import index_runs
 from xcapi_core.origins import original_event_indices
 from xcapi_core.pubsub import PubsubMessage
 
@@ -34,20 +34,27 @@ def test_runs_name_the_indices_and_are_read_back(numbers: set[int]) -> None:
     assert original_event_indices(message) == (indices or None)
 
 
+def known(memory: DeliveryMemory, now: float) -> Progress:
+    """Return what is known of the message."""
+    progress = memory.of(b"message", now)
+    assert progress is not None
+    return progress
+
+
 def test_settled_events_are_known_for_an_hour() -> None:
     memory = DeliveryMemory()
     memory.note(b"message", [0, 2], now=0.0, unconfirmed=[3])
-    assert [index for index in range(5) if index in memory.settled_of(b"message", REMEMBERED_S)] == [0, 2]
-    assert 3 in memory.unconfirmed_of(b"message", REMEMBERED_S)
-    assert 0 not in memory.settled_of(b"message", REMEMBERED_S + 1)
-    assert 0 not in memory.settled_of(b"another", 0.0)
+    assert list(known(memory, REMEMBERED_S).settled) == [0, 2]
+    assert list(known(memory, REMEMBERED_S).unconfirmed) == [3]
+    assert memory.of(b"message", REMEMBERED_S + 1) is None
+    assert memory.of(b"another", 0.0) is None
 
 
 def test_progress_adds_up() -> None:
     memory = DeliveryMemory()
     for index in range(10):
         memory.note(b"message", [index], now=float(index))
-    assert all(index in memory.settled_of(b"message", 10.0) for index in range(10))
+    assert list(known(memory, 10.0).settled) == list(range(10))
 
 
 def test_message_without_progress_or_without_an_id_takes_no_memory() -> None:
@@ -56,7 +63,7 @@ def test_message_without_progress_or_without_an_id_takes_no_memory() -> None:
     memory.note(None, [0], now=0.0)
     assert memory.held_bytes == 0
     assert not memory.knows(b"message")
-    assert 0 not in memory.settled_of(None, 0.0)
+    assert memory.of(None, 0.0) is None
 
 
 def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
@@ -95,17 +102,16 @@ def test_dead_letter_is_known_by_first_message_index_and_bytes() -> None:
 
 def test_deliveries_that_a_bisection_took_up_are_counted_until_one_settles_something() -> None:
     memory = DeliveryMemory()
-    assert memory.unfinished_of(b"message", 0.0) == 0
     memory.note(b"message", [], 0.0, unfinished=1)
     memory.note(b"message", [], 1.0, unfinished=2)
-    assert memory.unfinished_of(b"message", 2.0) == 2
-    assert memory.unfinished_of(b"message", REMEMBERED_S + 2) == 0
+    assert known(memory, 2.0).unfinished == 2
+    assert memory.of(b"message", REMEMBERED_S + 2) is None
     memory.note(b"message", [0], 3.0)
-    assert memory.unfinished_of(b"message", 3.0) == 0
+    assert known(memory, 3.0).unfinished == 0
 
 
 def test_what_was_noted_late_is_known_for_an_hour_from_then() -> None:
     memory = DeliveryMemory()
     memory.note(b"message", [0], now=10_000.0)
-    assert 0 in memory.settled_of(b"message", 10_000.0 + REMEMBERED_S)
-    assert 0 not in memory.settled_of(b"message", 10_001.0 + REMEMBERED_S)
+    assert 0 in known(memory, 10_000.0 + REMEMBERED_S).settled
+    assert memory.of(b"message", 10_001.0 + REMEMBERED_S) is None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -387,7 +388,9 @@ async def test_events_keep_their_envelope(dialect: str) -> None:
     }
     assert await rig.handler.handle(message(data=json.dumps(bodies[dialect]).encode())) == ACK
     (remainder,) = topic.messages
-    read = read_events(delivered(remainder), rig.settings, received_at=rig.handler._wall_clock(), settled=())
+    read = read_events(
+        delivered(remainder), rig.settings, received_at=datetime(2026, 4, 20, 12, 35, tzinfo=UTC), settled=()
+    )
     assert [getattr(one.result, "conversion_id", one) for one in read if not isinstance(one, int)] == ["t2", "t3", "t4"]
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.fakes import delivery
 from xcapi_core.conversions import Conversion
-from xcapi_core.deliveries.dead_letters import RefusedEvent, compose_dead_letters
+from xcapi_core.deliveries.dead_letters import compose_dead_letters
 from xcapi_core.deliveries.outgoing import OutgoingMessage
+from xcapi_core.deliveries.refused import RefusedEvent
 from xcapi_core.events.envelopes import wrap_events
 from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.events.splitting import RawMessage, Unreadable, split_message

@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from xcapi_core.deliveries.admission import MAX_BODY_BYTES, Admission, body_cost
+from xcapi_core.deliveries.deadlines import Deadlines
 
 __all__ = ["BODY_TIMEOUT_S", "Bodies", "BodyRefused"]
 
 # Pub/Sub sends a body at once. A client that sends slowly would hold its part of the memory for as long as it likes.
 BODY_TIMEOUT_S = 20.0
+_EMPTY_COST = body_cost(0)
 
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -24,13 +26,12 @@ class BodyRefused(Exception):  # noqa: N818 - it says what becomes of the reques
 
 
 class Bodies:
-    """Receives bodies. One timer watches all of them: the one that began first is due first."""
+    """Receives bodies."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._open: dict[asyncio.Task[Any], float] = {}
         self._refusals: dict[asyncio.Task[Any], BodyRefused] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadlines = Deadlines[asyncio.Task[Any]](self._end, _loop_time)
 
     async def receive(self, receive: _Receive, declared: int | None) -> tuple[bytearray, int]:
         """Return a body and what was admitted for it, which the caller releases; raises BodyRefused.
@@ -40,75 +41,58 @@ class Bodies:
         """
         if declared is not None and declared > MAX_BODY_BYTES:
             raise BodyRefused(400, "the body is larger than any Pub/Sub delivery")
-        cost = body_cost(0)
-        if not (self._admission.has_room(body_cost(declared or 0)) and self._admission.admit(cost)):
+        if not (self._admission.has_room(body_cost(declared or 0)) and self._admission.admit(_EMPTY_COST)):
             raise BodyRefused(429, "memory_full")
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
-        self._watch(task)
-        try:
-            body, cost = await self._collect(receive, cost)
-        except asyncio.CancelledError:
-            if (refusal := self._refusals.pop(task, None)) is None:
-                raise
-            task.uncancel()
-            raise refusal from None
-        finally:
-            del self._open[task]
-        return body, cost
-
-    async def _collect(self, receive: _Receive, cost: int) -> tuple[bytearray, int]:
-        """Put a body together; what was admitted for it is given back where it is refused."""
+        self._deadlines.watch(task, _loop_time() + BODY_TIMEOUT_S)
         body = bytearray()
+        cost = _EMPTY_COST
         try:
             # What Request.stream() does, less the generator: it would cost as much as reading the delivery.
             more = True
             while more:
                 part = await receive()
-                chunk: bytes = part.get("body", b"")
+                cost += self._admit(part, len(body), held=cost)
+                body += part.get("body", b"")
                 more = part.get("more_body", False)
-                added = body_cost(len(chunk)) - body_cost(0)
-                self._check(part["type"], len(body) + len(chunk), added, held=cost)
-                cost += added
-                body += chunk
-        except BaseException:
+        except BaseException as error:
             self._admission.release(cost)
-            raise
+            refusal = self._refusals.pop(task, None)
+            if refusal is None or not isinstance(error, asyncio.CancelledError):
+                raise
+            task.uncancel()
+            raise refusal from None
+        finally:
+            self._deadlines.forget(task)
         return body, cost
 
-    def _check(self, kind: str, length: int, added: int, *, held: int) -> None:
-        """Count a further part of a body in, or raise BodyRefused."""
-        if kind != "http.request":
+    def _admit(self, part: MutableMapping[str, Any], arrived: int, *, held: int) -> int:
+        """Return what a further part of a body was admitted for, or raise BodyRefused."""
+        if part["type"] != "http.request":
             # Pub/Sub gave up before the body was here; it will come back.
             raise BodyRefused(400, "the connection was closed before the body was here")
-        if length > MAX_BODY_BYTES:
+        length = len(part.get("body", b""))
+        if arrived + length > MAX_BODY_BYTES:
             raise BodyRefused(400, "the body is larger than any Pub/Sub delivery")
+        added = body_cost(length) - _EMPTY_COST
         if not self._admission.admit(added, held=held):
             raise BodyRefused(429, "memory_full")
+        return added
 
     def stop(self) -> None:
         """Wait for no body any more."""
-        for task in list(self._open):
+        for task in self._deadlines.open:
             self._refuse(task, BodyRefused(503, "shutting_down"))
 
-    def _watch(self, task: asyncio.Task[Any]) -> None:
-        loop = asyncio.get_running_loop()
-        self._open[task] = loop.time() + BODY_TIMEOUT_S
-        if self._timer is None:
-            self._timer = loop.call_later(BODY_TIMEOUT_S, self._sweep)
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._refuse(task, BodyRefused(408, "the body did not arrive in time"))
 
     def _refuse(self, task: asyncio.Task[Any], refusal: BodyRefused) -> None:
         if task not in self._refusals:
             self._refusals[task] = refusal
             task.cancel()
 
-    def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        for task, due in list(self._open.items()):
-            if due > loop.time():
-                break
-            self._refuse(task, BodyRefused(408, "the body did not arrive in time"))
-        self._timer = None
-        if self._open:
-            first = next(iter(self._open.values()))
-            self._timer = loop.call_later(max(0.1, first - loop.time()), self._sweep)
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

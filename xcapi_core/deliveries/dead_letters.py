@@ -3,26 +3,25 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import ClassVar
 
 from xcapi_core import __version__
-from xcapi_core.deliveries.indices import index_runs
 from xcapi_core.deliveries.outgoing import (
     MAX_REQUEST_BYTES,
     REQUEST_OVERHEAD_BYTES,
     OutgoingMessage,
     attributes_size,
     cut,
+    index_runs,
     merged_attributes,
 )
-from xcapi_core.events.envelopes import Envelope, wrap_events
+from xcapi_core.deliveries.refused import RefusedEvent
+from xcapi_core.events.envelopes import wrap_events
 from xcapi_core.events.splitting import lone_format
 from xcapi_core.origins import first_message_id, original_publish_time
 from xcapi_core.outcomes import DeadLetterReason
 from xcapi_core.pubsub import PubsubMessage
-from xcapi_core.records import Record
 
-__all__ = ["MAX_DEAD_LETTERS_A_REASON", "RefusedEvent", "compose_dead_letters"]
+__all__ = ["MAX_DEAD_LETTERS_A_REASON", "compose_dead_letters"]
 
 # More than this of one message and one reason share dead letters: a message of 20,000 bad events is one mistake.
 MAX_DEAD_LETTERS_A_REASON = 1000
@@ -34,34 +33,6 @@ _LEAST = frozenset({"xcapi_reason", "xcapi_publish_time", "xcapi_conversion_id"}
 _OURS = "xcapi_"
 # Of an incoming message's own, these say how its data is to be read; what else starts with xcapi_ is written anew.
 _KEPT_OF_OURS = frozenset({"xcapi_schema_encoding", "xcapi_schema_name", "xcapi_schema_revision_id"})
-
-
-class RefusedEvent(Record, frozen=True, kw_only=True, gc=False):
-    """One event on its way to the dead-letter topic, and why. `error_message` is X's words, or ours.
-
-    `event_index` is None where the message holds no readable events, `first_index` where the event stood in its first
-    message.
-    """
-
-    _shown: ClassVar[tuple[str, ...]] = ("event_index", "reason", "http_status", "pixel_id", "format")
-
-    event_index: int | None
-    event_bytes: bytes
-    reason: DeadLetterReason
-    envelope: Envelope | None = None
-    first_index: int | None = None
-    http_status: int | None = None
-    error_code: str = ""
-    error_parameter: str = ""
-    error_message: str = ""
-    pixel_id: str = ""
-    conversion_id: str = ""
-    format: str = ""
-
-    @property
-    def named_index(self) -> int | None:
-        """The index that its dead letter names."""
-        return self.event_index if self.first_index is None else self.first_index
 
 
 def compose_dead_letters(

@@ -1,52 +1,54 @@
-"""The time by which each delivery must have its answer, kept with one timer for all of them."""
+"""Time limits of many waits that are equally long, kept with one timer for all of them."""
 
 import asyncio
-from collections.abc import Callable
-
-from xcapi_core.deliveries.delivery import Delivery
+from collections.abc import Callable, Collection
+from typing import Generic, TypeVar
 
 __all__ = ["Deadlines"]
 
+_Wait = TypeVar("_Wait")
 
-class Deadlines:
-    """Ends the waiting of deliveries whose time is up.
 
-    All have equally long, so the one that came first is due first. A timer each, set and cancelled thousands of times a
-    second for what hardly ever happens, would cost as much as reading the delivery.
+class Deadlines(Generic[_Wait]):
+    """Ends waits whose time is up. All are equally long, so the one that began first is due first.
+
+    A timer each, set and cancelled thousands of times a second for what hardly ever happens, would cost as much as
+    reading the delivery.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, end: Callable[[_Wait], None], clock: Callable[[], float]) -> None:
+        """`end` is called with a wait whose time is up; it is watched no longer then."""
+        self._end = end
         self._clock = clock
-        self._open: dict[Delivery, None] = {}  # in the order in which they came
+        self._open: dict[_Wait, float] = {}  # in the order in which they began
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, delivery: Delivery) -> None:
-        """End this delivery's waiting at its deadline, unless it is `forget`-ed before."""
-        self._open[delivery] = None
+    @property
+    def open(self) -> Collection[_Wait]:
+        """The waits that are watched."""
+        return tuple(self._open)
+
+    def watch(self, wait: _Wait, deadline: float) -> None:
+        """End this wait at its deadline, unless it is `forget`-ed before."""
+        self._open[wait] = deadline
         if self._timer is None:
-            self._set_timer()
+            self._set_timer(deadline)
 
-    def forget(self, delivery: Delivery) -> None:
-        """Stop watching: the delivery has its answer."""
-        self._open.pop(delivery, None)
+    def forget(self, wait: _Wait) -> None:
+        """Stop watching: the wait is over."""
+        self._open.pop(wait, None)
 
-    def end_all(self) -> None:
-        """End the waiting of all deliveries now."""
-        for delivery in self._open:
-            delivery.end_waiting()
-
-    def _set_timer(self) -> None:
-        first = next(iter(self._open))
-        delay_s = max(0.0, first.deadline - self._clock())
+    def _set_timer(self, deadline: float) -> None:
+        delay_s = max(0.0, deadline - self._clock())
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._sweep)
 
     def _sweep(self) -> None:
         now = self._clock()
-        for delivery in tuple(self._open):
-            if delivery.deadline > now:
+        for wait, deadline in tuple(self._open.items()):
+            if deadline > now:
                 break
-            delivery.end_waiting()
-            self.forget(delivery)
+            self.forget(wait)
+            self._end(wait)
         self._timer = None
         if self._open:
-            self._set_timer()
+            self._set_timer(next(iter(self._open.values())))

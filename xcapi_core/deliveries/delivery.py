@@ -9,9 +9,14 @@ import msgspec
 
 from xcapi_core import logs
 from xcapi_core.conversions import Conversion
-from xcapi_core.deliveries.dead_letters import RefusedEvent
-from xcapi_core.deliveries.indices import IndexSet
-from xcapi_core.deliveries.refused import RefusedEvents
+from xcapi_core.deliveries.memory import IndexSet, Progress
+from xcapi_core.deliveries.refused import (
+    UNCONFIRMED_EARLIER,
+    RefusedEvent,
+    log_refused,
+    refused_by_x,
+    refused_on_reading,
+)
 from xcapi_core.deliveries.remainder import DeferredEvent
 from xcapi_core.events.reading import ReadEvent
 from xcapi_core.events.splitting import Unreadable
@@ -28,12 +33,13 @@ from xcapi_core.outcomes import (
 )
 from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
-from xcapi_core.x_api.status_table import loggable_code
 
 __all__ = ["ACK", "Answer", "Delivery"]
 
 # Then a delivery could not settle more than it did: remainders of that size are done in one delivery each.
 _RAN_OUT = frozenset({"no_time_left", "bisection_unfinished", "rate_budget_spent"})
+# A message of 20,000 bad events is one mistake: so many lines show it, the summary counts the rest.
+MAX_EVENT_LINES = 20
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -61,23 +67,28 @@ class Delivery:
         key: bytes | None,
         deadline: float,
         naming: logs.HowToName,
-        unfinished: int = 0,
+        earlier: Progress | None = None,
     ) -> None:
-        """Begin one; `unfinished` is how many deliveries of the message a bisection took up in vain."""
+        """Begin one; `earlier` is what is known of deliveries of the same message."""
         self.message = message
         self.key = key
         self.deadline = deadline
+        self.earlier = earlier
         self.settled = IndexSet()
         self.unconfirmed = IndexSet()
-        self.refused = RefusedEvents(message, naming)
         # (pixel_id, conversion_id) of what the log names in the summary.
         self.named: list[tuple[str, str]] = []
         self.first_indices: tuple[int, ...] | None = None
-        self._unfinished = unfinished
-        # Of a fresh message 0; from 1 on its events go in small batches, from 2 on each in one of its own.
-        self.suspicion = unfinished + (message.attributes.get("xcapi_suspect") == "true")
+        # Refused events whose dead letters are due.
+        self.refused: list[RefusedEvent] = []
+        # A bisection took up the message so many times in vain. Of a fresh message 0; from 1 on its events go in small
+        # batches, from 2 on each in one of its own.
+        self._unfinished = earlier.unfinished if earlier else 0
+        self.suspicion = self._unfinished + (message.attributes.get("xcapi_suspect") == "true")
         self.handed_over = 0
+        self._naming: logs.HowToName = naming
         self._counts: defaultdict[str, int] = defaultdict(int)
+        self._lines = 0
         self._waiting: deque[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = deque()
         self._deferred: list[DeferredEvent] = []
         self._gravest: Deferred | None = None
@@ -91,23 +102,28 @@ class Delivery:
         """How many events ended how, by stable names."""
         return self._counts
 
-    def settle(self, event_index: int | None, outcome: Delivered | AlreadyDelivered | Skipped) -> None:
+    def settle(self, event_index: int | None, outcome: Delivered | Skipped) -> None:
         """Take the end of an event that leaves nothing to do."""
-        match outcome:
-            case Delivered():
-                self._counts["delivered"] += 1
-            case Skipped(reason, codes):
-                self._counts[f"skipped_{reason}"] += 1
-                for code in codes:
-                    self._counts[code] += 1
-            case AlreadyDelivered():
-                self._counts["already_delivered"] += 1
-        self._note_settled(event_index, is_progress=not isinstance(outcome, AlreadyDelivered))
+        if isinstance(outcome, Skipped):
+            self._counts[f"skipped_{outcome.reason}"] += 1
+            for code in outcome.codes:
+                self._counts[code] += 1
+        else:
+            self._counts["delivered"] += 1
+        self._progress += 1
+        if event_index is not None:
+            self.settled.add(event_index)
 
-    def settle_already(self, event: ReadEvent, conversion: Conversion) -> None:
-        """Take an event whose conversion X has: the log names it, so that its fate can be found."""
-        self.named.append((conversion.pixel_id, conversion.conversion_id))
-        self.settle(event.event_index, AlreadyDelivered())
+    def settle_already(self, event_index: int | None, conversion: Conversion | None = None) -> None:
+        """Take an event that is settled since an earlier delivery: no progress of this one.
+
+        Where X has its conversion, the log names that, so that its fate can be found.
+        """
+        self._counts["already_delivered"] += 1
+        if conversion is not None:
+            self.named.append((conversion.pixel_id, conversion.conversion_id))
+        if event_index is not None:
+            self.settled.add(event_index)
 
     def settle_read(self, event: ReadEvent) -> None:
         """Take what reading alone decided: skipped, or a dead letter with the problem."""
@@ -115,20 +131,15 @@ class Delivery:
             case Skipped() as skipped:
                 self.settle(event.event_index, skipped)
             case Invalid(problem):
-                self._refuse(event, DeadLetterReason.INVALID_EVENT, problem)
+                self._refuse_read(event, DeadLetterReason.INVALID_EVENT, problem)
             case Expired(problem):
-                self._refuse(event, DeadLetterReason.EXPIRED, problem)
+                self._refuse_read(event, DeadLetterReason.EXPIRED, problem)
             case Unreadable(problem):
-                self._refuse(event, DeadLetterReason.INVALID_MESSAGE, problem)
+                self._refuse_read(event, DeadLetterReason.INVALID_MESSAGE, problem)
 
     def settle_unconfirmed(self, event: ReadEvent, conversion: Conversion) -> None:
         """Take an event that an earlier delivery sent without a clear answer: only its dead letter is due."""
-        words = "an earlier request's answer named another number of conversions than was sent"
-        self._reject(
-            event,
-            conversion,
-            Rejected(reason=DeadLetterReason.UNCONFIRMED, http_status=HTTPStatus.OK, error_message=words),
-        )
+        self._refuse_sent(event, conversion, UNCONFIRMED_EARLIER)
 
     def defer(self, event: ReadEvent, outcome: Deferred) -> None:
         """Take an event that must wait."""
@@ -158,6 +169,15 @@ class Delivery:
         for code in codes:
             self._counts[f"dropped_{code}"] += 1
 
+    def take_refused(self) -> list[RefusedEvent]:
+        """Return the refused events whose dead letters are due, and forget them."""
+        refused, self.refused = self.refused, []
+        return refused
+
+    def in_all(self, reason: DeadLetterReason) -> int:
+        """Return how many events were refused for one reason so far."""
+        return self._counts.get(reason.value, 0)
+
     def first_index(self, event_index: int) -> int:
         """Return where an event stood in the message in which it came first."""
         return event_index if self.first_indices is None else self.first_indices[event_index]
@@ -175,14 +195,14 @@ class Delivery:
             outcome = future.result() if future.done() else await future
             self._waiting.popleft()
             match outcome:
-                case Rejected():
-                    self._reject(event, conversion, outcome)
-                case Deferred():
-                    self.defer(event, outcome)
-                case AlreadyDelivered():
-                    self.settle_already(event, conversion)
                 case Delivered() | Skipped():
                     self.settle(event.event_index, outcome)
+                case AlreadyDelivered():
+                    self.settle_already(event.event_index, conversion)
+                case Rejected():
+                    self._refuse_sent(event, conversion, outcome)
+                case Deferred():
+                    self.defer(event, outcome)
 
     def end_waiting(self) -> None:
         """Defer what is open: the delivery's time is up. What X answers later still enters the ledger."""
@@ -231,57 +251,26 @@ class Delivery:
         """Why events were deferred, handed over or not; "" where none was."""
         return self._gravest.cause if self._gravest else ""
 
-    def _reject(self, event: ReadEvent, conversion: Conversion, rejected: Rejected) -> None:
+    def _refuse_sent(self, event: ReadEvent, conversion: Conversion, rejected: Rejected) -> None:
         if rejected.reason is DeadLetterReason.UNCONFIRMED and event.event_index is not None:
             self.unconfirmed.add(event.event_index)
-        refused = msgspec.structs.replace(
-            self._refused_event(event, rejected.reason),
-            http_status=rejected.http_status,
-            error_code=rejected.error_code,
-            error_parameter=rejected.error_parameter,
-            error_message=rejected.error_message,
-            pixel_id=conversion.pixel_id,
-            conversion_id=conversion.conversion_id,
-        )
-        self._add_refused(
-            refused,
-            pixel_id=conversion.pixel_id,
-            http_status=rejected.http_status,
-            error_code=loggable_code(rejected.error_code),
-        )
+        self._refuse(refused_by_x(event, conversion, rejected, first_index=self._first_index_of(event)))
 
-    def _refuse(self, event: ReadEvent, reason: DeadLetterReason, problem: Problem) -> None:
-        # A problem names places and kinds, never values.
-        words = str(problem)
-        refused = msgspec.structs.replace(
-            self._refused_event(event, reason),
-            error_parameter=problem.path,
-            error_message=words,
-            pixel_id=event.pixel_id,
-            conversion_id=event.conversion_id,
-        )
-        self._add_refused(refused, problem=words)
+    def _refuse_read(self, event: ReadEvent, reason: DeadLetterReason, problem: Problem) -> None:
+        self._refuse(refused_on_reading(event, reason, problem, first_index=self._first_index_of(event)))
 
-    def _add_refused(self, refused: RefusedEvent, **facts: str | int) -> None:
+    def _refuse(self, refused: RefusedEvent) -> None:
+        self.refused.append(refused)
         self._counts[refused.reason.value] += 1
-        if not self.refused.add(refused, **facts) and refused.conversion_id:
+        if self._lines < MAX_EVENT_LINES:
+            self._lines += 1
+            log_refused(refused, message_id=self.message.loggable_id, naming=self._naming)
+        elif refused.conversion_id:
             self.named.append((refused.pixel_id, refused.conversion_id))
 
-    def _refused_event(self, event: ReadEvent, reason: DeadLetterReason) -> RefusedEvent:
-        return RefusedEvent(
-            event_index=event.event_index,
-            first_index=None if event.event_index is None else self.first_index(event.event_index),
-            event_bytes=event.event_bytes,
-            envelope=event.envelope,
-            reason=reason,
-            format=event.format,
-        )
+    def _first_index_of(self, event: ReadEvent) -> int | None:
+        return None if event.event_index is None else self.first_index(event.event_index)
 
     def _note_cause(self, deferred: Deferred) -> None:
         if self._gravest is None or deferred.nack_status > self._gravest.nack_status:
             self._gravest = deferred
-
-    def _note_settled(self, event_index: int | None, *, is_progress: bool) -> None:
-        self._progress += is_progress
-        if event_index is not None:
-            self.settled.add(event_index)

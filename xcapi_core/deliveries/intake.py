@@ -1,126 +1,199 @@
-"""One message's events, portion by portion: each settled at once, or handed to its pixel's batcher."""
+"""Reads messages into their deliveries, portion by portion: each event is settled at once, or handed to its batcher."""
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 from xcapi_core.conversions import Conversion
+from xcapi_core.deliveries.admission import MOST_OPEN
 from xcapi_core.deliveries.delivery import Delivery
 from xcapi_core.deliveries.dry_run import MAX_SHOWN, log_discarded
 from xcapi_core.deliveries.memory import DeliveryMemory
-from xcapi_core.events.reading import ReadEvent
+from xcapi_core.deliveries.publications import Publications
+from xcapi_core.events.reading import EventReadings, ReadEvent, read_events
 from xcapi_core.ledger import Ledger
-from xcapi_core.origins import first_message_id
-from xcapi_core.outcomes import AlreadyDelivered, Deferred, Skipped, SkipReason
+from xcapi_core.origins import first_message_id, original_event_indices
+from xcapi_core.outcomes import Deferred, Skipped, SkipReason
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.batcher import Batcher
 
 __all__ = ["EVENTS_A_TURN", "Intake"]
 
+_Result = TypeVar("_Result")
+
 # The event loop serves others after so many events: 20,000 of one message take a third of a second of computing. As
 # many as one request carries, so that a message of that size leaves in one.
 EVENTS_A_TURN = 500
+# Of a delivery's time, this much at most is kept back for publishing; reading ends in the middle of it.
+PUBLISHING_RESERVE_S = 5.0
+# Messages beyond this size take turns: a server that accepts one connection a turn would otherwise keep a burst of new
+# ones waiting for seconds while it reads from dozens of large ones.
+LARGE_MESSAGE_BYTES = 32_768
+# Those beyond this are split and read in a thread, since a single step of it may take seconds.
+HUGE_MESSAGE_BYTES = 1_000_000
+# A delivery is read on only while no more of its conversions are open than so many times what may be on the wire to its
+# pixels, nor than so many in all: a message of 35,000 events would otherwise take 70 MB besides its own bytes.
+OPEN_REQUESTS_AHEAD = 2
+# After SIGTERM, what is not read by then comes back.
+READ_ON_S = 4.0
 
 
 class Intake:
-    """Reads one message into its delivery."""
+    """Reads messages; large ones take turns."""
 
     def __init__(
         self,
-        delivery: Delivery,
         *,
         settings: Settings,
         batchers: Mapping[str, Batcher],
         ledger: Ledger,
         memory: DeliveryMemory,
-        readings: Iterator[ReadEvent | int],
-        latest_start: float,
-        is_stopping: Callable[[], bool],
+        publications: Publications,
         clock: Callable[[], float],
+        wall_clock: Callable[[], datetime],
     ) -> None:
-        self._delivery = delivery
         self._settings = settings
         self._batchers = batchers
         self._ledger = ledger
         self._memory = memory
-        self._latest_start = latest_start
-        self._is_stopping = is_stopping
+        self._publications = publications
         self._clock = clock
-        now = clock()
-        self._unconfirmed = memory.unconfirmed_of(delivery.key, now)
-        self._first_id = first_message_id(delivery.message)
-        self._may_have_dead_letters = bool(self._first_id) and memory.has_any_dead_letter(self._first_id, now)
-        self._used: set[Batcher] = set()
-        self._discarded: list[Conversion] = []
-        self._discarded_in_all = 0
-        self._readings = readings
+        self._wall_clock = wall_clock
+        spare_s = settings.settle_timeout_s - settings.request_timeout_s
+        self._reserve_s = min(PUBLISHING_RESERVE_S, spare_s / 4)
+        self._ahead_a_pixel = OPEN_REQUESTS_AHEAD * settings.batch.max_conversions * settings.batch.max_in_flight
+        self._large_turn = asyncio.Lock()
+        self._huge_turn = asyncio.Lock()
+        self._stopping = False
+        self._read_until = math.inf
 
-    def read_some(self) -> list[ReadEvent | int]:
+    def stop(self) -> None:
+        """Send nothing more; what is not read soon comes back."""
+        self._stopping = True
+        self._read_until = self._clock() + READ_ON_S
+
+    async def split(self, delivery: Delivery) -> EventReadings:
+        """Tell the events of a message apart."""
+        message = delivery.message
+        split = partial(
+            read_events,
+            message,
+            self._settings,
+            received_at=self._wall_clock(),
+            settled=delivery.earlier.settled if delivery.earlier else (),
+        )
+        if len(message.data) <= LARGE_MESSAGE_BYTES:
+            readings = split()
+        else:
+            async with self._turn_of(message):
+                readings = await _in_thread_if_huge(message, split)
+        indices = original_event_indices(message)
+        if indices is not None and len(indices) == len(readings):
+            delivery.first_indices = indices
+        return readings
+
+    async def read(self, delivery: Delivery, readings: EventReadings) -> None:
+        """Read all events, or as many as there is time for."""
+        used: set[Batcher] = set()
+        discarded: list[Conversion] = []
+        while await self._read_portion(delivery, readings, used, discarded):
+            await self._publications.publish_many_refused(delivery)
+            most_open = min(self._ahead_a_pixel * len(used), MOST_OPEN)
+            if delivery.waiting > most_open:
+                for batcher in used:
+                    batcher.wake()
+                await delivery.sent(but=most_open)
+            if self._clock() > min(delivery.deadline - self._reserve_s / 2, self._read_until):
+                # Others were read at the same time. What is done so far is kept for the redelivery.
+                delivery.come_back("shutting_down" if self._stopping else "no_time_left")
+                break
+        for batcher in used:
+            batcher.wake()
+        if discarded:
+            log_discarded(discarded, of=delivery.counts[f"skipped_{SkipReason.DRY_RUN}"])
+
+    async def _read_portion(
+        self, delivery: Delivery, readings: EventReadings, used: set[Batcher], discarded: list[Conversion]
+    ) -> bool:
+        """Read a portion and tell whether there is more; one portion of all large messages in each turn of the loop."""
+        message = delivery.message
+        if len(message.data) <= LARGE_MESSAGE_BYTES:
+            events = self.read_some(readings)
+            self._take(delivery, events, used, discarded)
+            if more := len(events) == EVENTS_A_TURN:
+                await asyncio.sleep(0)
+            return more
+        async with self._turn_of(message):
+            events = await _in_thread_if_huge(message, partial(self.read_some, readings))
+            self._take(delivery, events, used, discarded)
+            await asyncio.sleep(0)
+        return len(events) == EVENTS_A_TURN
+
+    def read_some(self, readings: EventReadings) -> list[ReadEvent | int]:
         """Read the next `EVENTS_A_TURN` events, touching nothing else: it may run in a thread."""
-        return list(islice(self._readings, EVENTS_A_TURN))
+        return list(islice(readings, EVENTS_A_TURN))
 
-    def take(self, events: list[ReadEvent | int]) -> None:
+    def _take(
+        self, delivery: Delivery, events: list[ReadEvent | int], used: set[Batcher], discarded: list[Conversion]
+    ) -> None:
         """Settle what is at its end, and hand the others to the batchers."""
+        unconfirmed = delivery.earlier.unconfirmed if delivery.earlier else ()
+        first_id = first_message_id(delivery.message)
+        may_have_dead_letters = bool(first_id) and self._memory.has_any_dead_letter(first_id, self._clock())
         for event in events:
             if isinstance(event, int):
-                self._delivery.settle(event, AlreadyDelivered())
-            elif self._may_have_dead_letters and self._has_dead_letter(event):
-                self._delivery.settle(event.event_index, AlreadyDelivered())
+                delivery.settle_already(event)
+            elif may_have_dead_letters and self._has_dead_letter(delivery, first_id, event):
+                delivery.settle_already(event.event_index)
             elif not isinstance(event.result, Conversion):
-                self._delivery.settle_read(event)
-            elif event.event_index in self._unconfirmed:
-                self._delivery.settle_unconfirmed(event, event.result)
+                delivery.settle_read(event)
+            elif event.event_index in unconfirmed:
+                delivery.settle_unconfirmed(event, event.result)
             elif self._settings.dry_run:
-                self._discard(event.event_index, event.result)
+                if len(discarded) < MAX_SHOWN:
+                    discarded.append(event.result)
+                delivery.note_dropped(event.result.dropped)
+                delivery.settle(event.event_index, Skipped(SkipReason.DRY_RUN))
             else:
-                self._submit(event, event.result)
+                self._submit(delivery, event, event.result, used)
 
-    @property
-    def batchers_used(self) -> int:
-        """How many pixels the message has had conversions for so far."""
-        return len(self._used)
+    def _has_dead_letter(self, delivery: Delivery, first_id: str, event: ReadEvent) -> bool:
+        first = delivery.first_index(event.event_index or 0)
+        return self._memory.has_dead_letter(first_id, first, event.event_bytes, self._clock())
 
-    def end(self) -> None:
-        """Record that nothing more is read."""
-        self.wake_batchers()
-        if self._discarded:
-            log_discarded(self._discarded, of=self._discarded_in_all)
-
-    def wake_batchers(self) -> None:
-        """Let the batchers send what they were handed; nothing more comes for the moment."""
-        for batcher in self._used:
-            batcher.wake()
-
-    def _has_dead_letter(self, event: ReadEvent) -> bool:
-        index = event.event_index or 0
-        first = self._delivery.first_index(index)
-        return self._memory.has_dead_letter(self._first_id, first, event.event_bytes, self._clock())
-
-    def _discard(self, event_index: int | None, conversion: Conversion) -> None:
-        self._discarded_in_all += 1
-        if len(self._discarded) < MAX_SHOWN:
-            self._discarded.append(conversion)
-        self._delivery.note_dropped(conversion.dropped)
-        self._delivery.settle(event_index, Skipped(SkipReason.DRY_RUN))
-
-    def _submit(self, event: ReadEvent, conversion: Conversion) -> None:
+    def _submit(self, delivery: Delivery, event: ReadEvent, conversion: Conversion, used: set[Batcher]) -> None:
         key = self._ledger.digest(*conversion.identity)
-        self._delivery.note_dropped(conversion.dropped)
+        if conversion.dropped:
+            delivery.note_dropped(conversion.dropped)
         now = self._clock()
+        latest_start = delivery.deadline - self._reserve_s - self._settings.request_timeout_s
         if self._ledger.has(key, now):
-            self._delivery.settle_already(event, conversion)
-        elif self._is_stopping():
-            self._delivery.defer(event, Deferred(nack_status=503, cause="shutting_down"))
-        elif now > self._latest_start:
-            self._delivery.defer(event, Deferred(nack_status=503, cause="no_time_left"))
+            delivery.settle_already(event.event_index, conversion)
+        elif self._stopping:
+            delivery.defer(event, Deferred(nack_status=503, cause="shutting_down"))
+        elif now > latest_start:
+            delivery.defer(event, Deferred(nack_status=503, cause="no_time_left"))
         else:
             batcher = self._batchers[conversion.pixel_id]
-            self._used.add(batcher)
+            used.add(batcher)
             outcome = batcher.submit(
                 conversion,
                 key,
-                latest_start=self._latest_start,
+                latest_start=latest_start,
                 more_to_come=True,
-                suspect=self._delivery.suspicion > 0,
-                alone=self._delivery.suspicion > 1,
+                suspect=delivery.suspicion > 0,
+                alone=delivery.suspicion > 1,
             )
-            self._delivery.await_outcome(event, conversion, outcome)
+            delivery.await_outcome(event, conversion, outcome)
+
+    def _turn_of(self, message: PubsubMessage) -> asyncio.Lock:
+        return self._huge_turn if len(message.data) > HUGE_MESSAGE_BYTES else self._large_turn
+
+
+async def _in_thread_if_huge(message: PubsubMessage, read: Callable[[], _Result]) -> _Result:
+    return await asyncio.to_thread(read) if len(message.data) > HUGE_MESSAGE_BYTES else read()

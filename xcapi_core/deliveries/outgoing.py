@@ -5,7 +5,7 @@ A message that breaks one could never be published, and what it stands for would
 messages a request, and no key that starts with "goog".
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from xcapi_core.records import Record
@@ -18,6 +18,7 @@ __all__ = [
     "OutgoingMessage",
     "attributes_size",
     "cut",
+    "index_runs",
     "merged_attributes",
     "request_batches",
 ]
@@ -106,6 +107,17 @@ def cut(text: str, limit: int = MAX_VALUE_BYTES) -> str:
 def attributes_size(attributes: Mapping[str, str]) -> int:
     """Return an upper bound of what attributes take in a request, in bytes."""
     return _size("".join([*attributes, *attributes.values()])) + _FIELD_OVERHEAD_BYTES * len(attributes)
+
+
+def index_runs(indices: Sequence[int]) -> list[str]:
+    """Return how an attribute names indices: ["0-3", "7"] for 0, 1, 2, 3, 7."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return [str(first) if first == last else f"{first}-{last}" for first, last in runs]
 
 
 def _is_publishable(key: str, value: str) -> bool:

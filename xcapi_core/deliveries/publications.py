@@ -6,11 +6,12 @@ from datetime import datetime
 from functools import partial
 from weakref import WeakValueDictionary
 
-from xcapi_core.deliveries.dead_letters import MAX_DEAD_LETTERS_A_REASON, RefusedEvent, compose_dead_letters
+from xcapi_core.deliveries.dead_letters import MAX_DEAD_LETTERS_A_REASON, compose_dead_letters
 from xcapi_core.deliveries.delivery import Delivery
 from xcapi_core.deliveries.memory import DeliveryMemory
 from xcapi_core.deliveries.outbox import Outbox
 from xcapi_core.deliveries.outgoing import OutgoingMessage, request_batches
+from xcapi_core.deliveries.refused import RefusedEvent
 from xcapi_core.deliveries.remainder import compose_remainder
 from xcapi_core.origins import first_message_id
 
@@ -54,22 +55,20 @@ class Publications:
 
     async def publish_many_refused(self, delivery: Delivery) -> None:
         """Publish what reading refused so far, where it is so much that it shares dead letters anyway."""
-        if len(delivery.refused.due) < MOST_REFUSED:
+        if len(delivery.refused) < MOST_REFUSED:
             return
-        refused = delivery.refused.take()
-        many = [event for event in refused if delivery.refused.in_all(event.reason) > MAX_DEAD_LETTERS_A_REASON]
-        delivery.refused.due.extend(
-            event for event in refused if delivery.refused.in_all(event.reason) <= MAX_DEAD_LETTERS_A_REASON
-        )
-        await self.publish_refused(delivery, many)
+        many: list[RefusedEvent] = []
+        for event in delivery.take_refused():
+            shares = delivery.in_all(event.reason) > MAX_DEAD_LETTERS_A_REASON
+            (many if shares else delivery.refused).append(event)
+        if many:
+            await self.publish_refused(delivery, many)
 
     async def publish_refused(self, delivery: Delivery, events: Sequence[RefusedEvent]) -> None:
         """Publish these events' dead letters within the delivery's time, and tell the delivery how it went.
 
         An event that a message and its remainder, or two remainders, bring at the same time gets one.
         """
-        if not events:
-            return
         message_id = first_message_id(delivery.message)
         turn = self._turns.setdefault(message_id, asyncio.Lock()) if message_id else asyncio.Lock()
         if turn.locked():
@@ -100,9 +99,7 @@ class Publications:
         return due
 
     async def _publish_dead_letters(self, delivery: Delivery, events: Sequence[RefusedEvent]) -> None:
-        messages = compose_dead_letters(
-            delivery.message, events, failed_at=self._wall_clock(), in_all=delivery.refused.in_all
-        )
+        messages = compose_dead_letters(delivery.message, events, failed_at=self._wall_clock(), in_all=delivery.in_all)
         note = partial(self._note_dead_letters, delivery, {event.event_index or 0: event for event in events})
         for batch in request_batches(messages):
             if not await self._dead_letters.publish(batch, delivery.deadline, note):

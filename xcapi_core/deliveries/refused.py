@@ -1,56 +1,110 @@
-"""A delivery's refused events, until their dead letters are published, and the log lines that tell of them."""
+"""Refused events: what a dead letter is made of, and the log line that tells of one."""
 
-from collections import defaultdict
+from http import HTTPStatus
+from typing import ClassVar
 
 from xcapi_core import logs
-from xcapi_core.deliveries.dead_letters import RefusedEvent
-from xcapi_core.outcomes import DeadLetterReason
-from xcapi_core.pubsub import PubsubMessage
+from xcapi_core.conversions import Conversion
+from xcapi_core.events.envelopes import Envelope
+from xcapi_core.events.reading import ReadEvent
+from xcapi_core.outcomes import DeadLetterReason, Rejected
+from xcapi_core.problems import Problem
+from xcapi_core.records import Record
+from xcapi_core.x_api.status_table import loggable_code
 
-__all__ = ["RefusedEvents"]
+__all__ = ["UNCONFIRMED_EARLIER", "RefusedEvent", "log_refused", "refused_by_x", "refused_on_reading"]
 
-# A message of 20,000 bad events is one mistake: so many lines show it, the summary counts the rest.
-MAX_EVENT_LINES = 20
+# What an earlier delivery sent without a clear answer: only its dead letter is due.
+UNCONFIRMED_EARLIER = Rejected(
+    reason=DeadLetterReason.UNCONFIRMED,
+    http_status=HTTPStatus.OK,
+    error_message="an earlier request's answer named another number of conversions than was sent",
+)
 
 
-class RefusedEvents:
-    """The events whose dead letters are due, and how many there were so far."""
+class RefusedEvent(Record, frozen=True, kw_only=True, gc=False):
+    """One event on its way to the dead-letter topic, and why. `error_message` is X's words, or ours.
 
-    def __init__(self, message: PubsubMessage, naming: logs.HowToName) -> None:
-        self._message = message
-        self._naming: logs.HowToName = naming
-        self._in_all: defaultdict[DeadLetterReason, int] = defaultdict(int)
-        self._lines = 0
-        self.due: list[RefusedEvent] = []
+    `event_index` is None where the message holds no readable events, `first_index` where the event stood in its first
+    message.
+    """
 
-    def add(self, refused: RefusedEvent, **facts: str | int) -> bool:
-        """Take a refused event, and log it with these facts: codes and ids, never X's words.
+    _shown: ClassVar[tuple[str, ...]] = ("event_index", "reason", "http_status", "pixel_id", "format")
 
-        Return whether it got a line of its own.
-        """
-        reason = refused.reason
-        self.due.append(refused)
-        self._in_all[reason] += 1
-        if self._lines >= MAX_EVENT_LINES:
-            return False
-        self._lines += 1
-        logs.emit_naming(
-            "WARNING",
-            f"event.{reason.value.removesuffix('_event').removesuffix('_message')}",
-            [(refused.pixel_id, refused.conversion_id)] if refused.conversion_id else [],
-            self._naming,
-            reason=reason.value,
-            message_id=self._message.loggable_id,
-            event_index=-1 if refused.event_index is None else refused.event_index,
-            **facts,
-        )
-        return True
+    event_index: int | None
+    event_bytes: bytes
+    reason: DeadLetterReason
+    envelope: Envelope | None = None
+    first_index: int | None = None
+    http_status: int | None = None
+    error_code: str = ""
+    error_parameter: str = ""
+    error_message: str = ""
+    pixel_id: str = ""
+    conversion_id: str = ""
+    format: str = ""
 
-    def take(self) -> list[RefusedEvent]:
-        """Return the events whose dead letters are due, and forget them."""
-        due, self.due = self.due, []
-        return due
+    @property
+    def named_index(self) -> int | None:
+        """The index that its dead letter names."""
+        return self.event_index if self.first_index is None else self.first_index
 
-    def in_all(self, reason: DeadLetterReason) -> int:
-        """Return how many events were refused for one reason so far."""
-        return self._in_all[reason]
+
+def refused_by_x(
+    event: ReadEvent, conversion: Conversion, rejected: Rejected, *, first_index: int | None
+) -> RefusedEvent:
+    """Return an event whose conversion X refused, with X's words."""
+    return RefusedEvent(
+        event_index=event.event_index,
+        first_index=first_index,
+        event_bytes=event.event_bytes,
+        envelope=event.envelope,
+        format=event.format,
+        reason=rejected.reason,
+        http_status=rejected.http_status,
+        error_code=rejected.error_code,
+        error_parameter=rejected.error_parameter,
+        error_message=rejected.error_message,
+        pixel_id=conversion.pixel_id,
+        conversion_id=conversion.conversion_id,
+    )
+
+
+def refused_on_reading(
+    event: ReadEvent, reason: DeadLetterReason, problem: Problem, *, first_index: int | None
+) -> RefusedEvent:
+    """Return an event that can never be sent. A problem names places and kinds, never values."""
+    return RefusedEvent(
+        event_index=event.event_index,
+        first_index=first_index,
+        event_bytes=event.event_bytes,
+        envelope=event.envelope,
+        format=event.format,
+        reason=reason,
+        error_parameter=problem.path,
+        error_message=str(problem),
+        pixel_id=event.pixel_id,
+        conversion_id=event.conversion_id,
+    )
+
+
+def log_refused(refused: RefusedEvent, *, message_id: str, naming: logs.HowToName) -> None:
+    """Tell of a refused event: codes, ids and our own words, never X's."""
+    if refused.http_status is None:
+        facts: dict[str, str | int] = {"problem": refused.error_message}
+    else:
+        facts = {
+            "pixel_id": refused.pixel_id,
+            "http_status": refused.http_status,
+            "error_code": loggable_code(refused.error_code),
+        }
+    logs.emit_naming(
+        "WARNING",
+        f"event.{refused.reason.value.removesuffix('_event').removesuffix('_message')}",
+        [(refused.pixel_id, refused.conversion_id)] if refused.conversion_id else [],
+        naming,
+        reason=refused.reason.value,
+        message_id=message_id,
+        event_index=-1 if refused.event_index is None else refused.event_index,
+        **facts,
+    )

@@ -6,8 +6,7 @@ Source of the attributes: the contract's "Progress is kept in Pub/Sub", which do
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from xcapi_core.deliveries.indices import index_runs
-from xcapi_core.deliveries.outgoing import MAX_VALUE_BYTES, OutgoingMessage, merged_attributes
+from xcapi_core.deliveries.outgoing import MAX_VALUE_BYTES, OutgoingMessage, index_runs, merged_attributes
 from xcapi_core.events.envelopes import Envelope, wrap_events
 from xcapi_core.events.splitting import lone_format
 from xcapi_core.origins import first_message_id, is_replay, original_publish_time

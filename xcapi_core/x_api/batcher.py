@@ -230,7 +230,7 @@ class Batcher:
             del self._open[waiting.key]
         if isinstance(outcome, Delivered):
             # Also when nobody waits any more: what X has is not sent again.
-            self._ledger.add((waiting.key,), self._clock())
+            self._ledger.add(waiting.key, self._clock())
         if isinstance(outcome, Deferred) and waiting.suspect:
             outcome = msgspec.structs.replace(outcome, suspect=True)
         if not waiting.outcome.done():

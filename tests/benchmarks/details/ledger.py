@@ -75,7 +75,8 @@ def _row(title: str, size: int, taken: dict[str, float], name: str) -> tuple[str
 
 def _ledger_of(digests: Iterable[int]) -> Ledger:
     ledger = Ledger()
-    ledger.add(digests, NOW)
+    for digest in digests:
+        ledger.add(digest, NOW)
     return ledger
 
 
