@@ -73,7 +73,7 @@ async def test_message_whose_ack_was_lost_is_acked_again_and_nothing_is_repeated
     capfd.readouterr()
     assert await rig.handle(*events) == ACK
     assert (len(rig.x.requests), rig.dead_letters.requests) == before
-    assert summary(capfd)["already_delivered"] == 3
+    assert summary(capfd)["already_settled"] == 3
 
 
 async def test_unreadable_message_that_comes_again_is_not_dead_lettered_again() -> None:

@@ -117,10 +117,13 @@ class Delivery:
     def settle_already(self, event_index: int | None, conversion: Conversion | None = None) -> None:
         """Take an event that is settled since an earlier delivery: no progress of this one.
 
-        Where X has its conversion, the log names that, so that its fate can be found.
+        Where X has its conversion, the log names that, so that its fate can be found. Otherwise it may as well have
+        been skipped or handed over, or have its dead letter.
         """
-        self._counts["already_delivered"] += 1
-        if conversion is not None:
+        if conversion is None:
+            self._counts["already_settled"] += 1
+        else:
+            self._counts["already_delivered"] += 1
             self.named.append((conversion.pixel_id, conversion.conversion_id))
         if event_index is not None:
             self.settled.add(event_index)
