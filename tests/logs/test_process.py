@@ -96,7 +96,13 @@ def framework(source: Path, *options: str, **environment: str) -> Iterator[tuple
             *(sys.executable, "-m", "functions_framework", "--target=speak", f"--source={source}"),
             *("--host=127.0.0.1", f"--port={port}", *options),
         ],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "GUNICORN_LOG_LEVEL": "debug", **environment},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "XDG_RUNTIME_DIR": str(source.parent),  # for gunicorn's control socket, else in the home
+            "GUNICORN_LOG_LEVEL": "debug",
+            **environment,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
