@@ -47,8 +47,9 @@ def original_publish_time(message: PubsubMessage) -> str:
     In one form (UTC, milliseconds), because derived conversion ids are made of it and Pub/Sub writes the same instant
     differently in an envelope and in a dead letter's attribute. A time that cannot be read is returned as received.
     """
-    for name in _ORIGINAL_PUBLISH_TIME:
-        text = message.attributes.get(name)
+    attributes = message.attributes
+    for name in _ORIGINAL_PUBLISH_TIME if attributes else ():
+        text = attributes.get(name)
         time = parse_publish_time(text) if text else None
         if time is not None:
             return _canonical(time)
@@ -58,7 +59,7 @@ def original_publish_time(message: PubsubMessage) -> str:
 
 def waiting_since(message: PubsubMessage) -> datetime | None:
     """Return since when a message's events wait: the time of its first publishing, for a replay that of the replay."""
-    if is_replay(message):
+    if not message.attributes or is_replay(message):
         return parse_publish_time(message.publish_time)
     return parse_publish_time(message.attributes.get("xcapi_replay_publish_time") or original_publish_time(message))
 

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from types import FrameType
 
@@ -125,9 +125,9 @@ class Service:
         Watchdog(loop).start()
         self._chain_sigterm(loop)
 
-    async def handle(self, message: PubsubMessage, held: int) -> Answer:
+    def handle(self, message: PubsubMessage, held: int) -> Coroutine[object, object, Answer]:
         """Settle one delivery, for which `held` was admitted."""
-        return await self._handler.handle(message, held=held)
+        return self._handler.handle(message, held=held)
 
     def stop(self) -> None:
         """Start nothing new; finish what is in flight, hand over what must wait, nack what has not begun."""

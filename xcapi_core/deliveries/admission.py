@@ -1,24 +1,28 @@
 """How much may be held in memory at once: deliveries beyond that go back to the queue instead of ending the process."""
 
-__all__ = ["MAX_BODY_BYTES", "MAX_HELD_BYTES", "MOST_OPEN", "Admission", "body_cost", "events_cost"]
+__all__ = [
+    "BYTES_A_BODY_BYTE",
+    "DELIVERY_BYTES",
+    "MAX_BODY_BYTES",
+    "MAX_HELD_BYTES",
+    "MOST_OPEN",
+    "Admission",
+    "events_cost",
+]
 
 # Pub/Sub's 10 MB in base64, and 100 attributes of 1,280 bytes each, come to 13.5 MB.
 MAX_BODY_BYTES = 16 << 20
 # Beside the 120 MB that the process needs by itself, and room for what is being decoded at the moment, one message at
 # a time; a worker stays below 420 MB.
 MAX_HELD_BYTES = 160 << 20
-# What a delivery takes besides its body: request, task and futures.
-_DELIVERY_BYTES = 30_000
+# What a delivery takes besides its body: request, task and futures; and a byte of it, with the data decoded from it.
+DELIVERY_BYTES = 30_000
+BYTES_A_BODY_BYTE = 2
 # An event cut out of its message, and one that is read and waits for its request or its dead letter.
 _EVENT_BYTES = 150
 _OPEN_EVENT_BYTES = 3_000
 # No delivery holds more than this many open: it reads on when others are done.
 MOST_OPEN = 20_000
-
-
-def body_cost(body_bytes: int) -> int:
-    """Return what a delivery takes until its events are counted: the body, and the data decoded from it."""
-    return _DELIVERY_BYTES + 2 * body_bytes
 
 
 def events_cost(events: int, most_open: int) -> int:

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from xcapi_core.deliveries.admission import MAX_BODY_BYTES, Admission, body_cost
+from xcapi_core.deliveries.admission import BYTES_A_BODY_BYTE, DELIVERY_BYTES, MAX_BODY_BYTES, Admission
 from xcapi_core.deliveries.deadlines import Deadlines
 
 __all__ = ["BODY_TIMEOUT_S", "Bodies", "BodyRefused"]
 
 # Pub/Sub sends a body at once. A client that sends slowly would hold its part of the memory for as long as it likes.
 BODY_TIMEOUT_S = 20.0
-_EMPTY_COST = body_cost(0)
 
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -41,23 +40,21 @@ class Bodies:
         """
         if declared is not None and declared > MAX_BODY_BYTES:
             raise BodyRefused(400, "the body is larger than any Pub/Sub delivery")
-        if not (self._admission.has_room(body_cost(declared or 0)) and self._admission.admit(_EMPTY_COST)):
+        if not (self._admission.has_room(_cost(declared or 0)) and self._admission.admit(DELIVERY_BYTES)):
             raise BodyRefused(429, "memory_full")
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         self._deadlines.watch(task, _loop_time() + BODY_TIMEOUT_S)
         body = bytearray()
-        cost = _EMPTY_COST
         try:
             # What Request.stream() does, less the generator: it would cost as much as reading the delivery.
             more = True
             while more:
                 part = await receive()
-                cost += self._admit(part, len(body), held=cost)
-                body += part.get("body", b"")
+                body += self._admitted(part, len(body))
                 more = part.get("more_body", False)
         except BaseException as error:
-            self._admission.release(cost)
+            self._admission.release(_cost(len(body)))
             refusal = self._refusals.pop(task, None)
             if refusal is None or not isinstance(error, asyncio.CancelledError):
                 raise
@@ -65,20 +62,19 @@ class Bodies:
             raise refusal from None
         finally:
             self._deadlines.forget(task)
-        return body, cost
+        return body, _cost(len(body))
 
-    def _admit(self, part: MutableMapping[str, Any], arrived: int, *, held: int) -> int:
-        """Return what a further part of a body was admitted for, or raise BodyRefused."""
+    def _admitted(self, part: MutableMapping[str, Any], arrived: int) -> bytes:
+        """Return a further part of a body, when there is room for it; raises BodyRefused."""
+        chunk: bytes = part.get("body", b"")
         if part["type"] != "http.request":
             # Pub/Sub gave up before the body was here; it will come back.
             raise BodyRefused(400, "the connection was closed before the body was here")
-        length = len(part.get("body", b""))
-        if arrived + length > MAX_BODY_BYTES:
+        if arrived + len(chunk) > MAX_BODY_BYTES:
             raise BodyRefused(400, "the body is larger than any Pub/Sub delivery")
-        added = body_cost(length) - _EMPTY_COST
-        if not self._admission.admit(added, held=held):
+        if not self._admission.admit(BYTES_A_BODY_BYTE * len(chunk), held=_cost(arrived)):
             raise BodyRefused(429, "memory_full")
-        return added
+        return chunk
 
     def stop(self) -> None:
         """Wait for no body any more."""
@@ -92,6 +88,10 @@ class Bodies:
         if task not in self._refusals:
             self._refusals[task] = refusal
             task.cancel()
+
+
+def _cost(body_bytes: int) -> int:
+    return DELIVERY_BYTES + BYTES_A_BODY_BYTE * body_bytes
 
 
 def _loop_time() -> float:

@@ -60,6 +60,15 @@ ACK = Answer(204)
 class Delivery:
     """Collects outcomes by event, the refused and the deferred events, and the futures that are open."""
 
+    first_indices: tuple[int, ...] | None = None
+    handed_over = 0
+    _lines = 0
+    _gravest: Deferred | None = None
+    _progress = 0
+    _ran_out = False
+    _has_unfinished = False
+    _is_incomplete = False
+
     def __init__(
         self,
         *,
@@ -78,24 +87,16 @@ class Delivery:
         self.unconfirmed = IndexSet()
         # (pixel_id, conversion_id) of what the log names in the summary.
         self.named: list[tuple[str, str]] = []
-        self.first_indices: tuple[int, ...] | None = None
         # Refused events whose dead letters are due.
         self.refused: list[RefusedEvent] = []
         # A bisection took up the message so many times in vain. Of a fresh message 0; from 1 on its events go in small
         # batches, from 2 on each in one of its own.
         self._unfinished = earlier.unfinished if earlier else 0
         self.suspicion = self._unfinished + (message.attributes.get("xcapi_suspect") == "true")
-        self.handed_over = 0
         self._naming: logs.HowToName = naming
         self._counts: defaultdict[str, int] = defaultdict(int)
-        self._lines = 0
         self._waiting: deque[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = deque()
         self._deferred: list[DeferredEvent] = []
-        self._gravest: Deferred | None = None
-        self._progress = 0
-        self._ran_out = False
-        self._has_unfinished = False
-        self._is_incomplete = False
 
     @property
     def counts(self) -> Mapping[str, int]:

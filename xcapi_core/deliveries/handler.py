@@ -117,7 +117,8 @@ class DeliveryHandler:
         try:
             await self._intake.read(delivery, readings)
             await self._end_all(delivery)
-            await self._publications.hand_over(delivery)
+            if deferred := delivery.remainder():
+                await self._publications.hand_over(delivery, deferred)
         finally:
             readings.close()
             self._deadlines.forget(delivery)

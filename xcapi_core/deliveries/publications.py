@@ -12,7 +12,7 @@ from xcapi_core.deliveries.memory import DeliveryMemory
 from xcapi_core.deliveries.outbox import Outbox
 from xcapi_core.deliveries.outgoing import OutgoingMessage, request_batches
 from xcapi_core.deliveries.refused import RefusedEvent
-from xcapi_core.deliveries.remainder import compose_remainder
+from xcapi_core.deliveries.remainder import DeferredEvent, compose_remainder
 from xcapi_core.origins import first_message_id
 
 __all__ = ["Publications"]
@@ -107,10 +107,9 @@ class Publications:
                 return
             delivery.dead_lettered(_indices_of(batch))
 
-    async def hand_over(self, delivery: Delivery) -> None:
+    async def hand_over(self, delivery: Delivery, deferred: Sequence[DeferredEvent]) -> None:
         """Publish what must wait, where other events of the message are settled: then the message is done."""
-        deferred = delivery.remainder()
-        if self._remainder is None or not deferred:
+        if self._remainder is None:
             return
         messages = compose_remainder(delivery.message, deferred, manageable=delivery.manageable)
         if messages is None:

@@ -113,6 +113,8 @@ class Batcher:
     def _queue(self, waiting: Waiting) -> None:
         first = self._open.setdefault(waiting.key, waiting)
         if first is not waiting:
+            if first.duplicates is None:
+                first.duplicates = []
             first.duplicates.append(waiting)
             return
         (self._suspect if waiting.suspect else self._fresh).add(waiting)
@@ -231,15 +233,19 @@ class Batcher:
         if isinstance(outcome, Delivered):
             # Also when nobody waits any more: what X has is not sent again.
             self._ledger.add(waiting.key, self._clock())
-        if isinstance(outcome, Deferred) and waiting.suspect:
+        elif waiting.suspect and isinstance(outcome, Deferred):
             outcome = msgspec.structs.replace(outcome, suspect=True)
         if not waiting.outcome.done():
             waiting.outcome.set_result(outcome)
-        duplicates, waiting.duplicates = waiting.duplicates, []
+        if waiting.duplicates:
+            duplicates, waiting.duplicates = waiting.duplicates, None
+            self._settle_duplicates(duplicates, waiting.conversion, outcome)
+
+    def _settle_duplicates(self, duplicates: Sequence[Waiting], sent: Conversion, outcome: Outcome) -> None:
         for duplicate in duplicates:
             if isinstance(outcome, Delivered):
                 self._settle(duplicate, AlreadyDelivered())
-            elif _holds_for_duplicates(outcome) or duplicate.conversion.wire == waiting.conversion.wire:
+            elif _holds_for_duplicates(outcome) or duplicate.conversion.wire == sent.wire:
                 self._settle(duplicate, outcome)
             else:
                 # Refused, but for something that this one may not share.

@@ -28,7 +28,7 @@ class Waiting(msgspec.Struct, eq=False):
     outcome: asyncio.Future[Outcome]
     suspect: bool = False
     alone: bool = False
-    duplicates: "list[Waiting]" = msgspec.field(default_factory=list)
+    duplicates: "list[Waiting] | None" = None
 
 
 class Flight(msgspec.Struct, eq=False):

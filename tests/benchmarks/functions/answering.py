@@ -48,15 +48,19 @@ vars(service)["XSession"] = _AnswersAtOnce
 import main as product  # noqa: E402 - it imports the wiring, which by now holds the other transport
 
 _sampler = Sampler()
+send_conversions = product.send_conversions
 
 
 @functions_framework.aio.http
-async def send_conversions(request: Request) -> Response:
+async def _sampled(request: Request) -> Response:
     """Hand over to the product's function."""
-    if _PROFILE:
-        if request.scope["path"] == "/profile":
-            _sampler.write(_PROFILE)
-            return Response(status_code=200)
-        _sampler.start()
+    if request.scope["path"] == "/profile":
+        _sampler.write(_PROFILE or os.devnull)
+        return Response(status_code=200)
+    _sampler.start()
     answer: Response = await product.send_conversions(request)  # type: ignore[misc]  # the decorator's types
     return answer
+
+
+if _PROFILE:
+    send_conversions = _sampled
