@@ -191,6 +191,50 @@ def test_in_a_pipe_there_are_plain_lines_and_json_ends_with_the_summary(row: Row
     assert last["summary"].keys() >= row.summary
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor", "--topic", "events", "--subscription", "events", *GOOD),
+        ("tags", "list", *GOOD),
+        ("publish", "good.jsonl", "--topic", "events", *GOOD),
+        ("listen", "--topic", "events", "--for", "1s", *GOOD),
+        ("trace", "1", *GOOD),
+        ("status", *GOOD),
+        *(("dlq", name, *GOOD) for name in ("list", "show", "replay")),
+        ("dlq", "export", "out.jsonl", *GOOD),
+        ("dlq", "discard", "--reason", "expired", "--yes", *GOOD),
+        ("validate", "good.jsonl", "--ask-x", *GOOD),
+    ],
+    ids=lambda words: " ".join(word for word in words[:2] if word.isalpha()),
+)
+def test_without_google_credentials_it_says_what_to_do(words: Sequence[str], tmp_path: Path) -> None:
+    (tmp_path / "good.jsonl").write_text(json.dumps(purchase(1)) + "\n")
+    secret = "projects/my-project/secrets/x-ads-o8z6j/versions/latest"
+    pixels = {"o8z6j": {"credentials": secret, "event_ids": {"purchase": "tw-o8z6j-o8z21"}}}
+    topics = {f"{name}_topic": f"projects/my-project/topics/{name}" for name in ("dead_letter", "remainder")}
+    (tmp_path / "config.json").write_text(json.dumps({**topics, "pixels": pixels}))
+    done = subprocess.run(
+        [sys.executable, "-m", "xcapi_core", *words],
+        cwd=tmp_path,
+        # Nothing of this machine's login, and no look for a metadata server.
+        env={
+            "PATH": "",
+            "HOME": str(tmp_path),
+            "PYTHONPATH": str(ROOT),
+            "GOOGLE_CLOUD_PROJECT": "my-project",
+            "NO_GCE_CHECK": "true",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "gcloud auth application-default login" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 @pytest.mark.parametrize("quiet", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)

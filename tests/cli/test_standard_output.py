@@ -76,11 +76,9 @@ def test_full_disk_is_one_sentence(arguments: tuple[str, ...], unbuffered: str, 
     assert exit_code == 1
 
 
-@pytest.mark.parametrize("arguments", [("--help",), *HELP, ("validate", "events.jsonl")], ids=" ".join)
-def test_closed_output_is_discarded(arguments: tuple[str, ...], folder: Path) -> None:
-    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "xcapi_core", *arguments]
-    done = subprocess.run(
-        command,
+def run_with(closed: str, arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "xcapi_core", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "XCAPI_CONFIG": json.dumps(CONFIGURATION)},
         capture_output=True,
@@ -88,7 +86,33 @@ def test_closed_output_is_discarded(arguments: tuple[str, ...], folder: Path) ->
         check=False,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize("arguments", [("--help",), *HELP, ("validate", "events.jsonl")], ids=" ".join)
+def test_closed_output_is_discarded(arguments: tuple[str, ...], folder: Path) -> None:
+    done = run_with(">&-", arguments, folder)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("validate", "-"), "nothing in it: it is empty"),
+        (("publish", "-", "--topic", "projects/p/topics/t"), "nothing in it: it is empty"),
+        (("dev", "-"), "nothing in it: it is empty"),
+    ],
+    ids=["validate", "publish", "dev"],
+)
+def test_closed_input_is_an_empty_one(arguments: tuple[str, ...], says: str, folder: Path) -> None:
+    done = run_with("<&-", arguments, folder)
+    assert done.returncode in {1, 2}
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_errors_are_discarded(folder: Path) -> None:
+    done = run_with("2>&-", ("validate", "no-such-file.jsonl"), folder)
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here that opens and cannot be read")

@@ -17,7 +17,7 @@ _VARIABLES: Final = ("XCAPI_CONFIG", "XCAPI_CONFIG_FILE")
 NO_CONFIGURATION: Final = """There is no configuration, and without one nobody knows your pixel and the events it wants.
 Give --config FILE, or set XCAPI_CONFIG or XCAPI_CONFIG_FILE. The least that works, with your own ids in it:
 
-  {"dead_letter_topic": "file:letters.jsonl",
+  {"dead_letter_topic": "file:dead-letters.jsonl",
    "pixels": {"o8z6j": {"credentials": "env:X_KEYS", "event_ids": {"purchase": "tw-o8z6j-o8z21"}}}}"""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -19,10 +19,12 @@ def ending_with_the_output() -> Iterator[None]:
     """End the command when its output can go nowhere, and flush what it wrote.
 
     A reader that has gone (`xcapi … | head -1`) ends it quietly, a full disk with one sentence and exit code 1. A
-    closed stdout (`>&-`) discards what is printed.
+    closed stdout or stderr (`>&-`) discards what is printed, a closed stdin (`<&-`) is an empty one.
     """
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  as open as the one it stands for
+    # In this order each takes the descriptor of the one it stands for, before another file can.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  it stays open
     try:
         try:
             yield

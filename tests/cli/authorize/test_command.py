@@ -165,3 +165,27 @@ def test_host_of_the_legs_is_x_s_own_for_x() -> None:
     assert oauth_host("https://ads-api.x.com") == "https://api.x.com"
     assert oauth_host("https://ads-api.twitter.com") == "https://api.x.com"
     assert oauth_host("http://127.0.0.1:8089") == "http://127.0.0.1:8089"
+
+
+@pytest.mark.parametrize("with_app", [False, True], ids=["for the app's keys", "for the PIN"])
+def test_question_that_nobody_answers_ends_with_what_to_do(
+    with_app: bool,  # noqa: FBT001 - a case
+    sandbox: SandboxServer,
+    app_file: Path,
+    tmp_path: Path,
+) -> None:
+    arguments = ["--out", "new.json", "--config", str(configuration(sandbox, tmp_path))]
+    done = subprocess.run(
+        [sys.executable, "-m", "xcapi_core", "authorize", *arguments, *(["--app", str(app_file)] if with_app else [])],
+        cwd=tmp_path,
+        env={"PATH": "", "HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    what_to_do = "run this in a terminal" if with_app else "give --app FILE"
+    assert done.stderr.endswith(f"Nobody is there to answer: {what_to_do}.\n")
+    assert not (tmp_path / "new.json").exists()

@@ -27,7 +27,7 @@ from xcapi_core.settings.reader import read_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {
-    "dead_letter_topic": "file:letters.jsonl",
+    "dead_letter_topic": "file:dead-letters.jsonl",
     "default_pixel": "o8z6j",
     "pixels": {
         "o8z6j": {"credentials": "env:KEYS", "event_ids": {"purchase": "tw-o8z6j-o8z21"}},

@@ -8,6 +8,7 @@ from typing import Final
 import click
 import msgspec
 
+from xcapi_core.cli.asking import asked
 from xcapi_core.cli.authorize.legs import Authorization, AuthorizationError, oauth_host
 from xcapi_core.cli.authorize.storing import StoringError, as_payload, store_in_file, store_in_secret
 from xcapi_core.cli.configuration import config_option, load_configuration
@@ -60,7 +61,7 @@ def authorize(*, app_file: Path | None, out_file: Path | None, secret: str | Non
         authorization = Authorization(oauth_host(settings.api_base_url), *_app(app_file))
         click.echo("Open this address where the handle that manages the ads is signed in, and authorise the app:\n")
         click.echo(f"  {authorization.begin()}\n")
-        keys, handle = authorization.finish(click.prompt("PIN", err=True).strip())
+        keys, handle = authorization.finish(asked("PIN", otherwise="run this in a terminal"))
         click.echo(_checked_role(XClient(settings.api_base_url, settings.api_version, keys), settings, handle))
         click.echo(_store(as_payload(keys), out_file, secret))
     except XRefusalError as error:
@@ -74,9 +75,10 @@ def authorize(*, app_file: Path | None, out_file: Path | None, secret: str | Non
 def _app(app_file: Path | None) -> tuple[str, str]:
     """Return the app's consumer key and secret."""
     if app_file is None:
+        otherwise = "give --app FILE"
         return (
-            click.prompt("The app's consumer key (API key)", err=True).strip(),
-            click.prompt("The app's consumer secret (API key secret; not shown)", hide_input=True, err=True).strip(),
+            asked("The app's consumer key (API key)", otherwise=otherwise),
+            asked("The app's consumer secret (API key secret; not shown)", otherwise=otherwise, is_hidden=True),
         )
     try:
         document = msgspec.json.decode(app_file.read_bytes().removeprefix(b"\xef\xbb\xbf"))

@@ -52,5 +52,8 @@ def store_in_secret(secret: str, payload: bytes, environ: Mapping[str, str] = os
     except exceptions.GoogleAPICallError as error:
         raise StoringError(f"Secret Manager answered {status_name(error)}. {advice}") from None
     except (GoogleAuthError, OSError) as error:
-        raise StoringError(f"Secret Manager could not be asked ({type(error).__name__}). {advice}") from None
+        raise StoringError(
+            f"Secret Manager could not be asked ({type(error).__name__}). Sign in first (gcloud auth "
+            "application-default login) and run this again, or run it with --out FILE."
+        ) from None
     return str(version.name)

@@ -168,9 +168,9 @@ class ChecksAtGoogle:
 
     def _holders(self, what: str, resource: str, roles: tuple[str, ...], *, agent: bool) -> Check:
         """Look for a grant on the resource itself; one on the project is not seen here."""
-        client = new_subscriber() if "/subscriptions/" in resource else new_publisher()
 
         def policy_of() -> "Policy":
+            client = new_subscriber() if "/subscriptions/" in resource else new_publisher()
             return client.get_iam_policy(request={"resource": resource}, retry=brief_retry(), timeout=_TIMEOUT_S)
 
         policy = self._look("permissions", f"{what} {resource}", policy_of)

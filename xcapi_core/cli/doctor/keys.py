@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from xcapi_core.cli.doctor.check import Check, Checks
-from xcapi_core.cli.x.keys import read_secret
+from xcapi_core.cli.x.keys import read_secret, secret_fix
 from xcapi_core.x_api.credential_cache import SecretUnavailable
 from xcapi_core.x_api.credentials import Credentials, CredentialsError, OAuth1Keys, read_credentials
 
@@ -23,7 +23,7 @@ class KeyChecks:
         try:
             payload, version = read_secret(self._reference)
         except SecretUnavailable as error:
-            yield self._checks.failed("secret", str(error), _secret_fix(self._reference, str(error)))
+            yield self._checks.failed("secret", str(error), secret_fix(self._reference, str(error)))
             return
         yield self._checks.ok("secret", version)
         try:
@@ -34,26 +34,6 @@ class KeyChecks:
         kind = "the four OAuth 1.0a keys" if isinstance(credentials, OAuth1Keys) else "a pixel token"
         yield self._checks.ok("keys", kind)
         self.credentials = credentials
-
-
-def _secret_fix(reference: str, cause: str) -> str:
-    if reference.startswith("env:"):
-        return f'Set the variable: export {reference.removeprefix("env:")}="$(cat keys.json)"'
-    if reference.startswith("file:"):
-        return f"Put the keys into {reference.removeprefix('file:')}, or name the file that holds them in credentials."
-    secret = reference.partition("/versions/")[0]
-    project, name = secret.split("/")[1], secret.split("/")[3]
-    if "PERMISSION_DENIED" in cause:
-        return (
-            "Your own account may not read it (the function's may). For this check alone: gcloud secrets "
-            f"add-iam-policy-binding {name} --project={project} --member=user:YOU "
-            "--role=roles/secretmanager.secretAccessor"
-        )
-    if "NOT_FOUND" in cause or "FAILED_PRECONDITION" in cause:
-        return f"Put the keys in: gcloud secrets versions add {name} --project={project} --data-file=keys.json"
-    if "could not be asked" in cause or "UNAUTHENTICATED" in cause:
-        return "Sign in first: gcloud auth application-default login"
-    return "Try again; https://status.cloud.google.com shows whether Secret Manager is unwell."
 
 
 def _keys_fix(reference: str) -> str:

@@ -121,7 +121,7 @@ def publish(
     attributes = _attributes(given, format_, pixel_id)
     checker = Checker(settings, attributes, allow_old=allow_old)
     totals = {"events": 0, "messages": 0, "confirmed_line": from_line - 1, "left_out": 0}
-    name_of_file, trouble = files[0], ""
+    name_of_file, trouble, began = files[0], "", False
     with stopping() as stop, ExitStack() as opened:
         sources = [_open(file, input_format, opened) for file in files]
         found, bad, trouble = _check_all(sources, checker, from_line, stop)
@@ -143,6 +143,7 @@ def publish(
                 continue
             with google_errors(f"The topic {name}"):
                 sender = Sender(new_publisher(), name, Pace(rate), stop)
+            began = True
 
             def describe(sender: Sender = sender) -> tuple[int, str]:
                 return sender.events, f"{sender.events:,} events published"
@@ -157,7 +158,8 @@ def publish(
             totals["confirmed_line"] = sender.confirmed
             trouble = sender.trouble
         stopped = stop.is_told
-    _tell(totals, name_of_file, dry_run=dry_run, complete=not (trouble or stopped), as_json=as_json)
+    if began or stopped or as_json or not trouble:
+        _tell(totals, name_of_file, dry_run=dry_run, complete=not (trouble or stopped), as_json=as_json)
     if trouble:
         raise click.ClickException(trouble)
     sys.exit(_INTERRUPTED if stopped else 0)

@@ -204,7 +204,7 @@ def _asking_x() -> Iterator[None]:
     try:
         yield
     except KeysError as error:
-        raise click.ClickException(f"There are no keys to ask X with: {error}.") from None
+        raise click.ClickException(f"There are no keys to ask X with: {error}") from None
     except XUnreachableError as error:
         raise click.ClickException(f"X did not answer: {error}.") from None
     except XRefusalError as error:

@@ -77,9 +77,10 @@ class Asking:
         if not pixels:
             click.echo("There is nothing to ask X about: no event would be sent.", err=True)
             return False
+        count = len(self._asked)
         click.echo(
-            f"X judges {len(self._asked)} conversions, with synthetic people and ids, of which it must refuse every "
-            "one. X has no test mode; as far as anybody has seen it then counts nothing.",
+            f"X judges {count:,} conversion{'' if count == 1 else 's'}, with synthetic people and ids, and must refuse "
+            "every one. X has no test mode; as far as anybody has seen it then counts nothing.",
             err=True,
         )
         for pixel_id in pixels:
@@ -137,7 +138,7 @@ class Asking:
             try:
                 keys = keys_of(self._settings.pixels[pixel_id].credentials)
             except KeysError as error:
-                raise click.ClickException(f"There are no keys to ask X with, for pixel {pixel_id}: {error}.") from None
+                raise click.ClickException(f"There are no keys to ask X with, for pixel {pixel_id}: {error}") from None
             self._clients[pixel_id] = XClient(self._settings.api_base_url, self._settings.api_version, keys)
         return self._clients[pixel_id]
 
