@@ -67,9 +67,8 @@ def sum_of_counts(contents: list[ContentLine]) -> int | None:
     """Return the sum of the lines' counts, None where no line has one."""
     total = 0
     for line in contents:
-        count = line.get("num_items")
-        if isinstance(count, int):
-            total += count
+        if "num_items" in line:
+            total += int(line["num_items"])
     return total if 0 < total <= LARGEST_SUM else None
 
 
@@ -80,18 +79,19 @@ def _read_line(raw: object, dropped: list[Drop], currencies: set[str]) -> Conten
         dropped.append(Drop.INVALID_CONTENT)
         return None
     line: ContentLine = {}
-    for kind, read, names in _LINES.plan((raw,)):
-        found = read(raw[names[0]])
+    for kind, read, first, names in _LINES.plan_of_one(raw):
+        found = read(raw[first])
         if found is None:
             name = next((name for name in names if not says_nothing(raw[name])), None)
             if name is None:
                 continue
             found = read(raw[name])
-        if found is not None:
-            line[kind] = found
-        # A template's leftover in a name is no mistake of the line's; in an id it is.
-        elif not (kind in _FREE_TEXTS and isinstance(raw[name], str)):
-            dropped.append(_UNREADABLE_LINE[kind])
+            if found is None:
+                # A template's leftover in a name is no mistake of the line's; in an id it is.
+                if kind not in _FREE_TEXTS or not isinstance(raw[name], str):
+                    dropped.append(_UNREADABLE_LINE[kind])
+                continue
+        line[kind] = found
     if "currency" in line:
         currencies.add(str(line.pop("currency")))
     if not line:
@@ -104,7 +104,7 @@ def _read_price(value: object) -> str | None:
     return None if price is None else wire_amount(price)
 
 
-_Step = tuple[str, Callable[[object], str | int | None], tuple[str, ...]]
+_Step = tuple[str, Callable[[object], str | int | None], str, tuple[str, ...]]
 # How the values of each kind are read, and what it is called where something is there that cannot be read.
 _LINE_READERS: Final[Mapping[str, Callable[[object], str | int | None]]] = {
     "content_id": read_id,
@@ -122,8 +122,9 @@ _UNREADABLE_LINE: Final[Mapping[str, Drop]] = {
 
 
 def _plan_line(names: Names) -> tuple[_Step, ...]:
-    """Return for each kind of value how it is read, and the names that may hold it."""
-    return tuple([(kind, _LINE_READERS[kind], tuple([name for _, name in entries])) for kind, entries in names.items()])
+    """Return for each kind of value how it is read, and the names that may hold it, of which the first mostly does."""
+    named = {kind: tuple([name for _, name in entries]) for kind, entries in names.items()}
+    return tuple([(kind, _LINE_READERS[kind], names[0], names) for kind, names in named.items()])
 
 
 # By X's fields, in their order: X's name first, then GA4's, then what shops say, then that of RudderStack's own

@@ -126,11 +126,12 @@ class Draft(Record, frozen=True, gc=False):
 
     def amount(self) -> Decimal | Problem | None:
         """Return the conversion's value, None for none."""
-        for place, name in self.names.get("amount", ()):
-            amount = _amount_of(name, self.places[place][name])
+        if "amount" in self.names:
+            place, name = self.names["amount"][0]
+            value = self.places[place][name]
+            amount = read_micros(value) if name == "value_micros" else read_amount(value)
             if amount is not None:
                 return amount
-            break
         found = self.first("amount")
         amount = None if found is None else _amount_of(found[1], found[2])
         if found is not None and amount is None and is_no_amount(found[2]):
@@ -187,7 +188,7 @@ class Draft(Record, frozen=True, gc=False):
         for place, name in self.names["key"]:
             value = self.places[place][name]
             own = read_id(value)
-            if own is not None and not (name == "event_id" and own.lower().startswith("tw-")):
+            if own is not None and (name != "event_id" or not own.lower().startswith("tw-")):
                 return own  # X's event tag is the same for every sale: X would drop all but the first
             if own is None and not is_absent(value):
                 self.dropped.append(Drop.INVALID_CONVERSION_ID)

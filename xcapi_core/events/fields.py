@@ -66,8 +66,9 @@ def _whole_leftover(further: str) -> re.Pattern[str]:
 _WHOLE_LEFTOVER: Final = _whole_leftover(r"[\w.:-]| (?=\w)")
 _WHOLE_LEFTOVER_OF_TEXT: Final = _whole_leftover(r"[\w.:-]")
 _OPENINGS: Final = frozenset("%_[<{")
-# What nearly every id is, and what no word for nothing and no leftover is: no "und", no bracket, a digit but 0.
-_ORDINARY_ID: Final = re.compile(r"(?!__|.*[uU][nN][dD])[0A-Za-z.:#_-]*[1-9][0-9A-Za-z.:#_-]*")
+# What nearly every id is, and what no word for nothing and no leftover is: no bracket, a digit but 0. "Undefined" may
+# stand beside one.
+_ORDINARY_ID: Final = re.compile(r"(?!__)[0A-Za-z.:#_-]*+[1-9][0-9A-Za-z.:#_-]*+")
 
 # Beyond it a number is no id of anything, and CPython refuses to print integers of more than 4,300 digits.
 _ID_DIGITS: Final = 64
@@ -129,7 +130,7 @@ def read_id(value: object) -> str | None:
     templates' leftovers are none.
     """
     if isinstance(value, str):
-        if _ORDINARY_ID.fullmatch(value):
+        if _ORDINARY_ID.fullmatch(value) and "und" not in value.lower():
             return value
         text = cut_invisible(value).strip()
         return None if _says_nothing(text, _NO_ID) else _without_lone_surrogates(text)

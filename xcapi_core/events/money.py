@@ -7,6 +7,7 @@ from functools import lru_cache
 __all__ = ["read_amount", "read_count", "read_currency", "read_micros", "wire_amount"]
 
 _ZERO = Decimal(0)
+_TOO_MUCH = Decimal(10**15)
 
 # Far above any price, far below what would take memory to write out: 1E+999999999 is a finite number too.
 _INTEGER_DIGITS = 15
@@ -25,6 +26,8 @@ _WIDE = Context(prec=_MICROS_DIGITS + _DECIMALS, rounding=ROUND_HALF_EVEN, traps
 
 def read_amount(value: object) -> Decimal | None:
     """Return a finite amount ≥ 0 below 10¹⁵, from a number or numeric text; None for anything else."""
+    if value.__class__ is Decimal and value.is_finite() and _ZERO < value < _TOO_MUCH:
+        return value
     return _read_non_negative(value, _INTEGER_DIGITS)
 
 

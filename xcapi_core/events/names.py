@@ -79,7 +79,7 @@ class Table(Generic[_Prepared]):
     def __init__(self, names: Names, prepare: Callable[[Names], _Prepared]) -> None:
         self._names = names
         self._prepare = prepare
-        self._plans: dict[tuple[tuple[str, ...], ...], _Prepared] = {}
+        self._plans: dict[tuple[object, ...], _Prepared] = {}
 
     def known(self, place: int) -> frozenset[str]:
         """Return the names that are read at a place."""
@@ -89,13 +89,21 @@ class Table(Generic[_Prepared]):
         """Return the plan for places that have these names."""
         keys = (*map(tuple, places),)
         plan = self._plans.get(keys)
-        if plan is None:
-            plan = self._work_out(keys)
-            flat = [key for at in keys for key in at]
-            if len(flat) <= _MOST_KEYS and sum(map(len, flat)) <= _MOST_CHARACTERS:
-                if len(self._plans) >= _MOST_PLANS:
-                    self._plans = {}
-                self._plans[keys] = plan
+        return self._remembered(keys, keys) if plan is None else plan
+
+    def plan_of_one(self, place: Mapping[str, object]) -> _Prepared:
+        """Return the plan where there is one place."""
+        keys = tuple(place)
+        plan = self._plans.get(keys)
+        return self._remembered(keys, (keys,)) if plan is None else plan
+
+    def _remembered(self, known_by: tuple[object, ...], keys: tuple[tuple[str, ...], ...]) -> _Prepared:
+        plan = self._work_out(keys)
+        flat = [key for at in keys for key in at]
+        if len(flat) <= _MOST_KEYS and sum(map(len, flat)) <= _MOST_CHARACTERS:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans = {}
+            self._plans[known_by] = plan
         return plan
 
     def _work_out(self, keys: tuple[tuple[str, ...], ...]) -> _Prepared:

@@ -1,6 +1,6 @@
 """A message's events, one after the other, each read into a conversion or into its end."""
 
-from collections.abc import Container, Generator
+from collections.abc import Container, Generator, Iterator
 from datetime import datetime
 from typing import ClassVar
 
@@ -74,9 +74,9 @@ class EventReadings:
         """Return how many there are in all."""
         return self._count
 
-    def __iter__(self) -> "EventReadings":
-        """Return this: what was read is not read again."""
-        return self
+    def __iter__(self) -> Iterator[ReadEvent | int]:
+        """Return the rest of them: what was read is not read again."""
+        return self._readings
 
     def __next__(self) -> ReadEvent | int:
         """Read the next event."""
@@ -113,7 +113,7 @@ class EventReadings:
                 event = alone
             result: Reading
             pixel: PixelSettings | None = None
-            if isinstance(event, Problem):
+            if not isinstance(event, dict) and isinstance(event, Problem):
                 result = Invalid(event)
             else:
                 source = EventSource(

@@ -36,6 +36,7 @@ def read_time(value: object, publish_time: datetime) -> datetime | None:
     or microseconds, as a number or as text, told apart by magnitude; where that lies after `publish_time` and the
     digits are a date (`YYYYMMDDhhmmss`), that date.
     """
+    time: datetime | None
     if not isinstance(value, str):
         time = _read_digits(value, publish_time)
     # As most write it; what does not read so may still be something else.
@@ -64,6 +65,8 @@ def _read_text(text: str, publish_time: datetime) -> datetime | None:
 def _read_standard(text: str) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
+        if time.tzinfo is UTC:
+            return time
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

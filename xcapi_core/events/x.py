@@ -142,7 +142,7 @@ def _read_elements(given: object, phone_region: str | None, dropped: list[Drop])
             dropped.append(Drop.INVALID_IDENTIFIER)
             continue
         element = MatchKeys(phone_region, dropped)
-        add_kinds(element, (fields,), _ELEMENT.plan((fields,)), ADDERS)
+        add_kinds(element, (fields,), _ELEMENT.plan_of_one(fields), ADDERS)
         dropped += element.empty
         if element.objects()[0]:
             elements.append(element)
