@@ -1,6 +1,6 @@
 """A message's events, one after the other, each read into a conversion or into its end."""
 
-from collections.abc import Container, Generator, Iterator
+from collections.abc import Container, Generator
 from datetime import datetime
 from typing import ClassVar
 
@@ -74,9 +74,9 @@ class EventReadings:
         """Return how many there are in all."""
         return self._count
 
-    def __iter__(self) -> Iterator[ReadEvent | int]:
-        """Return the rest of them: what was read is not read again."""
-        return self._readings
+    def __iter__(self) -> "EventReadings":
+        """Return this: what was read is not read again."""
+        return self
 
     def __next__(self) -> ReadEvent | int:
         """Read the next event."""
