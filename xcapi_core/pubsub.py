@@ -1,6 +1,5 @@
 """HTTP request → PubsubMessage: envelopes, unwrapped push and CloudEvents, and what a duplicate of one is known by."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, TypeVar
@@ -135,18 +134,16 @@ def read_delivery(headers: Mapping[str, str], body: bytes | bytearray) -> Pubsub
     return _message(_decode_body(_envelopes, body, "Pub/Sub push envelope", _UNWRAPPED_HINT))
 
 
-def delivery_key(message: PubsubMessage) -> bytes | None:
-    """Return what a duplicate of a delivery still in progress is recognised by; None for a message without an id.
+def delivery_key(message: PubsubMessage) -> int | None:
+    """Return what a duplicate of a delivery is recognised by in this process; None for a message without an id.
 
-    The content is part of it, so that a request with a made-up id cannot be answered for another message.
+    The content is part of it, so that a request with a made-up id cannot be answered for another message: Python's
+    hashes of text and bytes are keyed afresh in each process, so nobody can aim at another's.
     """
     if not message.message_id:
         return None
-    # No two lists of parts print alike, and what cannot be encoded is escaped.
-    parts = (message.subscription, message.message_id, sorted(message.attributes.items()), len(message.data))
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=16)
-    digest.update(message.data)
-    return digest.digest()
+    attributes = frozenset(message.attributes.items())
+    return hash((message.subscription, message.message_id, message.data, attributes))
 
 
 def _check_type(event_type: object) -> None:

@@ -73,7 +73,7 @@ class Delivery:
         self,
         *,
         message: PubsubMessage,
-        key: bytes | None,
+        key: int | None,
         deadline: float,
         naming: logs.HowToName,
         earlier: Progress | None = None,
@@ -84,7 +84,8 @@ class Delivery:
         self.deadline = deadline
         self.earlier = earlier
         self.settled = IndexSet()
-        self.unconfirmed = IndexSet()
+        # Those that X may have, but did not confirm.
+        self.unconfirmed: list[int] = []
         # (pixel_id, conversion_id) of what the log names in the summary.
         self.named: list[tuple[str, str]] = []
         # Refused events whose dead letters are due.
@@ -257,7 +258,7 @@ class Delivery:
 
     def _refuse_sent(self, event: ReadEvent, conversion: Conversion, rejected: Rejected) -> None:
         if rejected.reason is DeadLetterReason.UNCONFIRMED and event.event_index is not None:
-            self.unconfirmed.add(event.event_index)
+            self.unconfirmed.append(event.event_index)
         self._refuse(refused_by_x(event, conversion, rejected, first_index=self._first_index_of(event)))
 
     def _refuse_read(self, event: ReadEvent, reason: DeadLetterReason, problem: Problem) -> None:

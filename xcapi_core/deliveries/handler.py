@@ -56,7 +56,7 @@ class DeliveryHandler:
         self._deadlines = Deadlines(Delivery.end_waiting, clock)
         self._summaries = Summaries(settings, wall_clock)
         # By a delivery's key, those that wait for its answer: its duplicates.
-        self._under_way: dict[bytes, list[asyncio.Future[Answer | None]]] = {}
+        self._under_way: dict[int, list[asyncio.Future[Answer | None]]] = {}
 
     async def handle(self, message: PubsubMessage, *, held: int = 0) -> Answer:
         """Settle one delivery, within `settle_timeout_s`; a duplicate of one still under way shares its answer.
@@ -99,7 +99,7 @@ class DeliveryHandler:
         """Wait for Pub/Sub no longer."""
         self._publications.give_up()
 
-    async def _settle(self, message: PubsubMessage, key: bytes | None, held: int) -> Answer:
+    async def _settle(self, message: PubsubMessage, key: int | None, held: int) -> Answer:
         now = self._clock()
         delivery = Delivery(
             message=message,

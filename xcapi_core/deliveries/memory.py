@@ -102,18 +102,18 @@ class DeliveryMemory:
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._messages: OrderedDict[bytes, Progress] = OrderedDict()
+        self._messages: OrderedDict[int, Progress] = OrderedDict()
         self._dead_letters = Ledger(retention_s=REMEMBERED_S, capacity=_DEAD_LETTERS)
         self.held_bytes = 0
 
-    def of(self, key: bytes | None, now: float) -> Progress | None:
+    def of(self, key: int | None, now: float) -> Progress | None:
         """Return what is known of a message."""
         progress = self._messages.get(key) if key is not None else None
         return None if progress is None or self._is_old(progress, now) else progress
 
     def note(
         self,
-        key: bytes | None,
+        key: int | None,
         settled: Iterable[int],
         now: float,
         *,
@@ -137,7 +137,7 @@ class DeliveryMemory:
                 break
             self._forget(oldest)
 
-    def knows(self, key: bytes | None) -> bool:
+    def knows(self, key: int | None) -> bool:
         """Tell whether anything is known of a message."""
         return key in self._messages
 
@@ -156,7 +156,7 @@ class DeliveryMemory:
         """Tell whether an event has its dead letter."""
         return self._dead_letters.has(self._dead_letters.digest(message_id, index, event_bytes), now)
 
-    def _forget(self, key: bytes | None) -> None:
+    def _forget(self, key: int | None) -> None:
         progress = self._messages.pop(key, None) if key is not None else None
         if progress:
             self.held_bytes -= progress.size_bytes

@@ -15,6 +15,7 @@ HowToName = Literal["digest", "plain", "off"]
 # Cloud Logging asks for entries below 64 KB; the rest is for the entry's other fields.
 _LONGEST_LIST_BYTES = 48_000
 _DIGEST_CHARACTERS = 16
+_ENCODED_DIGEST_BYTES = len('"",') + _DIGEST_CHARACTERS
 _HASH_CHARACTERS = 64
 _LIST_NAMES = {"digest": "conversion_digests", "plain": "conversion_ids"}
 
@@ -48,8 +49,10 @@ def _lists(conversions: Iterable[tuple[str, str]], how: HowToName) -> Iterator[l
     for pixel_id, conversion_id in conversions:
         if how == "off" or _may_be_personal(conversion_id):
             continue
-        name = conversion_id if how == "plain" else _digest(pixel_id, conversion_id)
-        length = _encoded_length(name)
+        if how == "plain":
+            name, length = conversion_id, _encoded_length(conversion_id)
+        else:
+            name, length = _digest(pixel_id, conversion_id), _ENCODED_DIGEST_BYTES
         if length > _LONGEST_LIST_BYTES:
             continue
         if size + length > _LONGEST_LIST_BYTES:
