@@ -19,6 +19,7 @@ import click
 import pytest
 import requests
 
+from tests.gcloud import assert_gcloud_knows, gcloud_tree
 from tests.sandbox.client import PIXEL_TOKEN, conversion
 from tests.services import emulator, unavailable
 from tests.snippets import Snippet, commands_in, snippets
@@ -195,30 +196,12 @@ def test_options_of_xcapi_exist(words: list[str]) -> None:
 
 @pytest.fixture(scope="module", name="gcloud")
 def commands_and_flags_of_gcloud() -> Mapping[str, Any]:
-    """Give gcloud's own tree of what can be typed, which it completes words by."""
-    program = shutil.which("gcloud")
-    if program is None:
-        unavailable("gcloud is not installed")
-    file = Path(program).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
-    if not file.exists():
-        unavailable("this gcloud does not say which commands it has")
-    tree: Mapping[str, Any] = runpy.run_path(str(file))["STATIC_COMPLETION_CLI_TREE"]
-    return tree
+    return gcloud_tree()
 
 
 @pytest.mark.parametrize("words", commands("gcloud"))
 def test_commands_and_flags_of_gcloud_exist(words: list[str], gcloud: Mapping[str, Any]) -> None:
-    node, known = gcloud, set(gcloud["flags"])
-    for word in words:
-        if word.startswith("--"):
-            break
-        if word not in node["commands"]:
-            assert not node["commands"], f"{word} is no command of gcloud"
-            break
-        node = node["commands"][word]
-        known |= set(node["flags"])
-    flags = {word.partition("=")[0] for word in words if word.startswith("--")}
-    assert {flag for flag in flags if flag not in known and flag.replace("--no-", "--", 1) not in known} == set()
+    assert_gcloud_knows(words, gcloud)
 
 
 def test_every_shell_snippet_can_be_read_by_a_shell() -> None:

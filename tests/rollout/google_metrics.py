@@ -4,7 +4,7 @@ Sources, all of docs.cloud.google.com/monitoring: metrics, their labels and valu
 Z" (api/metrics_gcp_p_z, sections pubsub and run, as generated on 2026-04-10); the spelling, and that monitored_resource
 is named where a metric has several, from "Mapping Cloud Monitoring metrics to PromQL" (promql/promql-mapping). The
 resources' own labels are of "Monitored resource types" (api/resources), from knowledge of that page.
-tools/check_in_a_project.sh shows a project's own descriptors.
+tools/check_in_a_project.py shows a project's own descriptors.
 """
 
 from collections.abc import Mapping
