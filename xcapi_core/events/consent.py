@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from xcapi_core.events.consent_signals import Signals
+from xcapi_core.events.consent_signals import Signals, quoted
 from xcapi_core.events.consent_values import Consent
 from xcapi_core.events.fields import is_object
 from xcapi_core.events.unpacking import text_within, unpack
@@ -74,16 +74,12 @@ def _may_stand_twice(signals: Signals, event_bytes: bytes) -> bool:
         return True
     if len(names) > _MOST_NAMES_SOUGHT:
         return True
-    if any(event_bytes.count(_quoted(name)) > 1 for name in names):
+    if any(event_bytes.count(quoted(name)) > 1 for name in names):
         return True
     # A row that names its key twice has one more than there are rows; what was JSON in text is not among the bytes.
     return bool(rows) and (
-        signals.opened_text or any(event_bytes.count(_quoted(name)) > met for name, met in rows.items())
+        signals.opened_text or any(event_bytes.count(quoted(name)) > met for name, met in rows.items())
     )
-
-
-def _quoted(name: str) -> bytes:
-    return f'"{name}"'.encode("utf-8", "replace")
 
 
 def allows(judgement: Judgement, policy: Policy) -> bool:

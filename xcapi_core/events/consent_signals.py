@@ -1,6 +1,5 @@
 """Consent signals: where an event of any dialect may hold one, and what each says."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
@@ -24,7 +23,7 @@ from xcapi_core.events.decoding import DECODING_ERRORS, decode_every_value
 from xcapi_core.events.drops import Drop
 from xcapi_core.events.fields import is_absent, is_object
 
-__all__ = ["SIGNAL_NAMES", "Signals", "is_signal", "is_silent"]
+__all__ = ["SIGNAL_NAMES", "Signals", "is_signal", "is_silent", "quoted"]
 
 
 _UNREADABLE: Final = "unreadable_consent"
@@ -48,7 +47,7 @@ class Signals:
         # The names that matter, as they were met: an object may have said something else of one before.
         self.names: set[str] = set()
         # How many rows of keys and values were met in the last reading, by what they call their key.
-        self.rows: Counter[str] = Counter()
+        self.rows: dict[str, int] = {}
         self.opened_text = False
         self._places: list[tuple[Mapping[str, object], _Plan]] = []
         self._doubtful: list[object] = []
@@ -66,7 +65,7 @@ class Signals:
     def read(self) -> list[Consent]:
         """Return all that the places say, and the places inside of them."""
         self.rows.clear()
-        said = self._read_places()
+        said = self._read_places() if self._places else []
         while self._doubtful:
             said.append(_places_in(self, self._doubtful.pop()))
             said += [answer for answer in self._read_places() if answer is Consent.NO]
@@ -77,23 +76,26 @@ class Signals:
         # A stack, not recursion: text from outside decides how deep it goes.
         while self._places:
             place, plan = self._places.pop()
-            for name, read in plan:
+            for name, read, _ in plan:
                 value = place[name]
                 if read is _key_of_row:
-                    self.rows[name] += 1
-                    self._add_row(value, place)
+                    self.rows[name] = self.rows.get(name, 0) + 1
+                    if not isinstance(value, str) or _plan_of((value,)):
+                        self._add_row(value, place)
                     continue
                 self.names.add(name)
                 if value is None:
                     continue
-                if read is not _places_in:
+                if read is _places_in:
                     if is_object(value):
-                        self.names.update(value)
-                    said += [read(self, typed) for typed in typed_values(value)]
+                        self.add_place(value)
+                    else:
+                        said.append(_places_in(self, value))
                 elif is_object(value):
-                    self.add_place(value)
+                    self.names.update(value)
+                    said += [read(self, typed) for typed in typed_values(value)]
                 else:
-                    said.append(_places_in(self, value))
+                    said.append(read(self, value))
         return said
 
     def _add_row(self, key: object, row: Mapping[str, object]) -> None:
@@ -101,15 +103,10 @@ class Signals:
 
         Where the key is a list, of a row that names it or its value twice, so are the values.
         """
-        if key.__class__ is str:
-            if not _plan_of((key,)):
-                return
-            names = [key]
-        else:
-            keys = key if isinstance(key, list) else [key]
-            # Each signal once, whatever its spelling: there may be many keys and many values.
-            found = {_compared(name): name for one in keys for name in typed_values(one) if isinstance(name, str)}
-            names = [name for name in found.values() if _plan_of((name,))]
+        keys = key if isinstance(key, list) else [key]
+        # Each signal once, whatever its spelling: there may be many keys and many values.
+        found = {_compared(name): name for one in keys for name in typed_values(one) if isinstance(name, str)}
+        names = [name for name in found.values() if _plan_of((name,))]
         for column, value in row.items() if names else ():
             self.names.add(column)
             if squeezed(column) == "value":
@@ -178,8 +175,9 @@ def _consent(signals: Signals, value: object) -> Consent:
     if _READABLE_CONSENT.isdisjoint(map(squeezed, value)):
         return signals.refuse(_UNREADABLE)  # {"marketing": false} says something that is not understood
     signals.add_place(value)
+    read = {name for name, _, _ in _plan_of(tuple(value))}
     for name, part in value.items():
-        if _reader_of(name) is None:  # {"ad_storage": "granted", "update": {"ad_storage": "denied"}}
+        if name not in read:  # {"ad_storage": "granted", "update": {"ad_storage": "denied"}}
             signals.doubt(part)
     return Consent.UNSAID
 
@@ -245,7 +243,8 @@ def _uninterpreted(signals: Signals, value: object) -> Consent:
 
 
 _SignalReader = Callable[[Signals, object], Consent]
-_Plan = Sequence[tuple[str, _SignalReader]]
+# The names that matter, each with its reader, and as it stands in JSON.
+_Plan = Sequence[tuple[str, _SignalReader, bytes]]
 _SIGNALS: Final[Mapping[str, _SignalReader]] = {
     "consent": _consent,
     "consentstate": _consent,
@@ -315,16 +314,38 @@ _MOST_NAME_CHARACTERS: Final = 4_000
 _plans: Final[dict[tuple[str, ...], _Plan]] = {}
 
 
-def is_silent(event: object) -> bool:
-    """Tell whether no name in an event's own fields could be a signal, or hold one."""
-    return isinstance(event, dict) and not _plan_of(tuple(event))
+def is_silent(event: object, event_bytes: bytes) -> bool:
+    """Tell whether surely nothing in an event could be a signal: it takes no closer look.
+
+    No field in it or in its places is one, and the names of its places stand there once, each with an object.
+    """
+    if not isinstance(event, dict):
+        return False
+    plan = _plan_of(tuple(event))
+    if not plan:
+        return True
+    places: list[tuple[dict[str, object], _Plan]] = [(event, plan)]
+    for place, plan in places:
+        for name, read, quoted in plan:
+            inner = place[name]
+            if read is not _places_in or not isinstance(inner, dict) or event_bytes.count(quoted) != 1:
+                return False
+            plan_within = _plan_of(tuple(inner))
+            if plan_within:
+                places.append((inner, plan_within))
+    return event_bytes.startswith(b"{") and (b"\\" not in event_bytes or b"\\u" not in event_bytes)
+
+
+def quoted(name: str) -> bytes:
+    """Return a name as it stands in JSON, unless it is escaped."""
+    return b'"%b"' % name.encode("utf-8", "replace")
 
 
 def _plan_of(names: tuple[str, ...]) -> _Plan:
-    """Return the names that are signals or places, each with its reader."""
+    """Return the names that are signals or places."""
     plan = _plans.get(names)
     if plan is None:
-        plan = tuple([(name, read) for name in names if (read := _reader_of(name)) is not None])
+        plan = tuple([(name, read, quoted(name)) for name in names if (read := _reader_of(name)) is not None])
         if sum(map(len, names)) + len(names) <= _MOST_NAME_CHARACTERS:
             if len(_plans) >= _MOST_SIGNAL_PLANS:
                 _plans.clear()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from xcapi_core.events.decoding import decode_every_value
@@ -37,9 +38,19 @@ class Consent(Enum):
 _SQUEEZED_NAME: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", "_- \t\n\r\f\v")
 
 
+_LONGEST_KEPT: Final = 40
+
+
 def squeezed(name: str) -> str:
     """Return a name as it is compared: without case (of ASCII letters), `_`, `-`, white space, invisible characters."""
+    return _squeezed_short(name) if len(name) <= _LONGEST_KEPT else _squeezed(name)
+
+
+def _squeezed(name: str) -> str:
     return cut_invisible(name).translate(_SQUEEZED_NAME)
+
+
+_squeezed_short: Final = lru_cache(maxsize=2_048)(_squeezed)  # events of one publisher have the same names
 
 
 # The columns in which exports, and Avro's unions, keep a value by its type. The others are null.
@@ -57,10 +68,15 @@ def typed_values(value: object) -> Sequence[object]:
     """Return what a value says that is wrapped with its type, else the value itself."""
     if not is_object(value) or len(value) > len(TYPED_COLUMNS) + 1 or not value:
         return (value,)
-    by_column = [(squeezed(name), typed) for name, typed in value.items()]
-    if not all(column in TYPED_COLUMNS or column == _SET_AT for column, _ in by_column):
-        return (value,)
-    return [typed for column, typed in by_column if typed is not None and column != _SET_AT]
+    typed: list[object] = []
+    for name, inner in value.items():
+        column = squeezed(name)
+        if column in TYPED_COLUMNS:
+            if inner is not None:
+                typed.append(inner)
+        elif column != _SET_AT:
+            return (value,)
+    return typed
 
 
 def opened_json(value: object) -> object:

@@ -59,7 +59,7 @@ def read_for_pixel(
     own = opened.pixel_id if isinstance(opened, Opened) else first_pixel_id(*([event] if is_object(event) else []))
     pixel = choose_pixel(own, source.message_pixel_id, settings)
     told = pixel if isinstance(pixel, PixelSettings) else None
-    silent = envelope is None and is_silent(event)
+    silent = envelope is None and is_silent(event, source.event_bytes)
     judgement = UNSAID if silent else _judge(event, source, settings, told)
     if not (silent and settings.consent == "respect") and not allows(judgement, settings.consent):
         return Skipped(SkipReason.NO_CONSENT, judgement.codes), told
