@@ -108,6 +108,33 @@ def test_nobody_is_rejected_who_was_not_refused_alone_whatever_x_says(count: int
     assert outcomes.keys() == set(range(count))
 
 
+@settings(deadline=None)
+@given(count=st.integers(2, 60), tags=st.integers(1, 4), seed=st.randoms(use_true_random=False))
+def test_exactly_the_bad_ones_fall_out_where_x_names_the_values_that_good_ones_share(
+    count: int, tags: int, seed: random.Random
+) -> None:
+    bad = {number for number in range(count) if seed.random() < 0.2}
+
+    def judge(numbers: list[int]) -> Sequence[XError]:
+        named = [set_error(f"t{number % tags}") for number in numbers if number in bad]
+        return named if len(numbers) > 1 else [UNNAMED] * len(named)
+
+    x, outcomes = settle(judge, count, lambda number: f"t{number % tags}")
+    assert rejected(outcomes) == bad
+    assert sorted(x.accepted) == [number for number in range(count) if number not in bad]
+
+
+def test_where_x_takes_the_first_with_each_value_that_it_named_the_others_are_searched() -> None:
+    def judge(numbers: list[int]) -> Sequence[XError]:
+        named = [set_error(f"t{number % 2}") for number in numbers if number in {14, 15}]
+        return named if len(numbers) > 1 else [UNNAMED] * len(named)
+
+    x, outcomes = settle(judge, 16, lambda number: f"t{number % 2}")
+    assert rejected(outcomes) == {14, 15}
+    # One of each value alone; of the seven others of the one, then of the other, those that X minds.
+    assert x.requests[:4] == [list(range(16)), [1], [0], [2, 4, 6, 8]]
+
+
 def test_one_spurious_refusal_of_64_good_ones_rejects_nobody() -> None:
     refusals = [[UNNAMED]]
     x, outcomes = settle(lambda _: refusals.pop() if refusals else [], 64)
@@ -284,6 +311,28 @@ async def test_a_batch_larger_than_others_turned_out_to_pass_is_not_bisected() -
     batch = [Item(number, "t") for number in range(400)]
     assert [outcome async for outcome in settle_batch(batch, x.send, size)] == []
     assert len(x.requests) == 1
+
+
+async def size_after(judge: Judge, count: int = 16, tags: Callable[[int], str] = str) -> int:
+    """Return how large batches are, of 16 at first, after one was settled as far as X lets it."""
+    size = BatchSize(16)
+    batch = [Item(number, tags(number)) for number in range(count)]
+    async for _ in settle_batch(batch, AllOrNothingX(judge).send, size):
+        pass
+    return size.conversions
+
+
+async def test_one_bad_one_that_x_does_not_name_halves_the_batches_once() -> None:
+    assert await size_after(unnamed({0})) == 8
+
+
+async def test_a_rest_that_x_refuses_as_well_halves_the_batches_again() -> None:
+    assert await size_after(unnamed({0, 15})) == 4
+
+
+async def test_bad_ones_that_x_names_leave_the_batches_as_large_as_they_are() -> None:
+    assert await size_after(named({3}), tags=lambda number: f"t{number}") == 16
+    assert await size_after(named(set(range(8)), lambda _: "wrong"), tags=lambda n: "wrong" if n < 8 else "right") == 16
 
 
 @pytest.mark.parametrize(("size", "first_half"), [(2, [0]), (3, [0, 1]), (4, [0, 1]), (5, [0, 1, 2])])

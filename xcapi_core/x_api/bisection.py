@@ -82,10 +82,7 @@ class Bisection:
         self._open.difference_update(self._trial)
         if self._shared:
             # X named the value, and took a conversion that has it: what it minds is in the others.
-            self._bad_sets.append(self._shared.pop()[1][1:])
-        elif self._bad_sets:
-            self._bad_sets.append(self._bad_sets.pop()[len(self._trial) :])
-        self._untried.difference_update(self._trial)
+            self._bad_sets.append(self._shared.pop()[1])
 
     def trial_refused(self, errors: Sequence[XError]) -> None:
         """Record that X refused the trial for one or more of its conversions."""
@@ -93,13 +90,10 @@ class Bisection:
         self.calls_for_smaller = False
         if self._shared:
             pair, members = self._shared.pop()
-            self._refuse(members[:1], words)
-            if pair in shared_values(words):
-                self._refuse(members[1:], words)
-            else:
-                self._untried.update(members[1:])
+            self._refuse(members if pair in shared_values(words) else self._trial, words)
+            self._untried.update(members)
         elif self._bad_sets:
-            self._untried.update(self._bad_sets.pop()[len(self._trial) :])
+            self._untried.update(self._bad_sets.pop())
             self._examine(self._trial, words)
         else:
             self._examine(self._trial, words, is_whole=True)
