@@ -18,7 +18,7 @@ from xcapi_core.deliveries.refused import (
     refused_on_reading,
 )
 from xcapi_core.deliveries.remainder import DeferredEvent
-from xcapi_core.events.reading import ReadEvent
+from xcapi_core.events.reading import MessageEvent, ReadEvent
 from xcapi_core.events.splitting import Unreadable
 from xcapi_core.outcomes import (
     AlreadyDelivered,
@@ -146,7 +146,7 @@ class Delivery:
         """Take an event that an earlier delivery sent without a clear answer: only its dead letter is due."""
         self._refuse_sent(event, conversion, UNCONFIRMED_EARLIER)
 
-    def defer(self, event: ReadEvent, outcome: Deferred) -> None:
+    def defer(self, event: MessageEvent, outcome: Deferred) -> None:
         """Take an event that must wait."""
         self._counts["deferred"] += 1
         self._note_cause(outcome)
@@ -226,9 +226,14 @@ class Delivery:
         self._progress += len(event_indices)
         self.settled.update(event_indices)
 
+    @property
+    def has_progress(self) -> bool:
+        """Whether this delivery settled anything: then what it defers may be handed over."""
+        return self._progress > 0
+
     def remainder(self) -> list[DeferredEvent]:
         """Return the events to hand over: where some wait, others are settled, and nothing else is missing."""
-        return self._deferred if self._progress and not self._is_incomplete else []
+        return self._deferred if self.has_progress and not self._is_incomplete else []
 
     @property
     def unfinished(self) -> int:

@@ -117,6 +117,8 @@ class DeliveryHandler:
         try:
             await self._intake.read(delivery, readings)
             await self._end_all(delivery)
+            if readings.left:
+                await self._intake.leave_unread(delivery, readings)
             if deferred := delivery.remainder():
                 await self._publications.hand_over(delivery, deferred)
         finally:

@@ -39,7 +39,7 @@ HUGE_MESSAGE_BYTES = 1_000_000
 # A delivery is read on only while no more of its conversions are open than so many times what may be on the wire to its
 # pixels, nor than so many in all: a message of 35,000 events would otherwise take 70 MB besides its own bytes.
 OPEN_REQUESTS_AHEAD = 2
-# After SIGTERM, what is not read by then comes back.
+# After SIGTERM, what is not read by then is left unread.
 READ_ON_S = 4.0
 
 
@@ -73,7 +73,7 @@ class Intake:
         self._read_until = math.inf
 
     def stop(self) -> None:
-        """Send nothing more; what is not read soon comes back."""
+        """Send nothing more, and read on for a short while."""
         self._stopping = True
         self._read_until = self._clock() + READ_ON_S
 
@@ -109,13 +109,30 @@ class Intake:
                     batcher.wake()
                 await delivery.sent(but=most_open)
             if self._clock() > min(delivery.deadline - self._reserve_s / 2, self._read_until):
-                # Others were read at the same time. What is done so far is kept for the redelivery.
-                delivery.come_back("shutting_down" if self._stopping else "no_time_left")
-                break
+                break  # others were read at the same time
         for batcher in used:
             batcher.wake()
         if discarded:
             log_discarded(discarded, of=delivery.counts[f"skipped_{SkipReason.DRY_RUN}"])
+
+    async def leave_unread(self, delivery: Delivery, readings: EventReadings) -> None:
+        """Defer what there was no time to read, once all else is at its end: with some settled, it is handed over.
+
+        With nothing settled, or nowhere to hand anything over to, the message comes back as a whole; what is settled is
+        kept for its redelivery.
+        """
+        cause = "shutting_down" if self._stopping else "no_time_left"
+        if not (delivery.has_progress and self._publications.may_hand_over):
+            delivery.come_back(cause)
+            return
+        deferred = Deferred(nack_status=503, cause=cause)
+        for number, event in enumerate(readings.unread(), start=1):
+            if isinstance(event, int):
+                delivery.settle_already(event)
+            else:
+                delivery.defer(event, deferred)
+            if number % EVENTS_A_TURN == 0:
+                await asyncio.sleep(0)
 
     async def _read_portion(
         self, delivery: Delivery, readings: EventReadings, used: set[Batcher], discarded: list[Conversion]
@@ -125,14 +142,14 @@ class Intake:
         if len(message.data) <= LARGE_MESSAGE_BYTES:
             events = self.read_some(readings)
             self._take(delivery, events, used, discarded)
-            if more := len(events) == EVENTS_A_TURN:
+            if readings.left:
                 await asyncio.sleep(0)
-            return more
+            return readings.left > 0
         async with self._turn_of(message):
             events = await _in_thread_if_huge(message, partial(self.read_some, readings))
             self._take(delivery, events, used, discarded)
             await asyncio.sleep(0)
-        return len(events) == EVENTS_A_TURN
+        return readings.left > 0
 
     def read_some(self, readings: EventReadings) -> list[ReadEvent | int]:
         """Read the next `EVENTS_A_TURN` events, touching nothing else: it may run in a thread."""

@@ -107,6 +107,11 @@ class Publications:
                 return
             delivery.dead_lettered(_indices_of(batch))
 
+    @property
+    def may_hand_over(self) -> bool:
+        """Whether there is a topic for what must wait."""
+        return self._remainder is not None
+
     async def hand_over(self, delivery: Delivery, deferred: Sequence[DeferredEvent]) -> None:
         """Publish what must wait, where other events of the message are settled: then the message is done."""
         if self._remainder is None:

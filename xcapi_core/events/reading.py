@@ -1,6 +1,6 @@
 """A message's events, one after the other, each read into a conversion or into its end."""
 
-from collections.abc import Container, Generator
+from collections.abc import Container, Generator, Iterator
 from datetime import datetime
 from typing import ClassVar
 
@@ -21,30 +21,39 @@ from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.records import Record
 from xcapi_core.settings import PixelSettings, Settings
 
-__all__ = ["EventReadings", "ReadEvent", "read_events"]
+__all__ = ["EventReadings", "MessageEvent", "ReadEvent", "read_events"]
 
 
-class ReadEvent(Record, frozen=True, kw_only=True, gc=False):
-    """One event and what its reading gave. `event_index` is None for a message that holds no readable events.
+class MessageEvent(Record, frozen=True, kw_only=True, gc=False):
+    """One event as it came. `event_index` is None for a message that holds no readable events.
 
-    `event_bytes` is the event alone, `envelope` what stands around it. `pixel_id` and `conversion_id` are what is known
-    of them where reading ended without a conversion. `format` is the dialect in which the event was read, "" where
-    nothing could be.
+    `event_bytes` is the event alone, `envelope` what stands around it. `format` is its dialect, "" where nothing could
+    be read.
     """
 
-    _shown: ClassVar[tuple[str, ...]] = ("event_index", "result", "pixel_id", "format")
+    _shown: ClassVar[tuple[str, ...]] = ("event_index", "format")
 
     event_index: int | None
     event_bytes: bytes
-    result: Conversion | Invalid | Expired | Skipped | Unreadable
-    pixel_id: str = ""
-    conversion_id: str = ""
     format: str = ""
     envelope: Envelope | None = None
 
     def message_data(self) -> bytes:
         """Return the event as the data of a message of its own: with its envelope around it, or as it came alone."""
         return self.event_bytes if self.envelope is None else self.envelope.around([self.event_bytes])
+
+
+class ReadEvent(MessageEvent, frozen=True, kw_only=True, gc=False):
+    """One event and what its reading gave.
+
+    `pixel_id` and `conversion_id` are what is known of them where reading ended without a conversion.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("event_index", "result", "pixel_id", "format")
+
+    result: Conversion | Invalid | Expired | Skipped | Unreadable
+    pixel_id: str = ""
+    conversion_id: str = ""
 
 
 def read_events(
@@ -66,8 +75,10 @@ class EventReadings:
         self._message = message
         self._settings = settings
         self._received_at = received_at
+        self._settled = settled
         self._split = split_message(message)
         self._count = len(self._split.events) if isinstance(self._split, RawMessage) else 1
+        self._next_index = 0
         self._readings = self._read(self._split, settled)
 
     def __len__(self) -> int:
@@ -82,12 +93,31 @@ class EventReadings:
         """Read the next event."""
         return next(self._readings)
 
+    @property
+    def left(self) -> int:
+        """How many have not been read."""
+        return self._count - self._next_index
+
+    def unread(self) -> Iterator[MessageEvent | int]:
+        """Yield what was not read, as it came: it is to be read another time."""
+        if isinstance(self._split, RawMessage):
+            for index in range(self._next_index, self._count):
+                envelope, event_bytes = self._split.events[index]
+                yield (
+                    index
+                    if index in self._settled
+                    else MessageEvent(
+                        event_index=index, event_bytes=event_bytes, format=self._split.format, envelope=envelope
+                    )
+                )
+
     def close(self) -> None:
         """Let go of the events: what reads them refers to this in turn, and would wait for the garbage collector."""
         self._readings.close()
 
     def _read(self, split: RawMessage | Unreadable, settled: Container[int]) -> Generator[ReadEvent | int, None, None]:
         if isinstance(split, Unreadable):
+            self._next_index = 1
             yield self._unreadable(split)
             return
         message, settings = self._message, self._settings
@@ -103,6 +133,7 @@ class EventReadings:
             indices = None
         form, alone = split.format, split.decoded
         for index, (envelope, event_bytes) in enumerate(split.events):
+            self._next_index = index + 1
             if index in settled:
                 yield index
                 continue
