@@ -208,6 +208,7 @@ def test_saved_file_is_sent_again_and_the_console_has_both_runs(
     row = next(row for row in shown["rows"] if row["reason"] == "invalid_event")
     details = requests.get(f"{url}/console/events/{row['id']}?reveal=1", timeout=10).json()
     assert json.loads(details["message"])["emial"] == EMAIL
+    assert details["unread"] == ["emial (did you mean email?)"]
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert answer_of(url) is None

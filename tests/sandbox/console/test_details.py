@@ -8,6 +8,7 @@ import requests
 
 from tests.sandbox.client import PIXEL_TOKEN, conversion, post
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS
+from xcapi_core.sandbox.console.entries import Entry
 from xcapi_core.sandbox.server import SandboxServer
 
 DIGEST = "b58996c504c5638798eb6b511e6f49af" * 2
@@ -131,3 +132,21 @@ def test_names_and_ids_that_are_addresses_do_not_stand_in_the_list(server: Sandb
 
 def test_event_that_is_not_kept_is_told_so(server: SandboxServer) -> None:
     assert requests.get(f"{server.url}/console/events/99", timeout=10).status_code == 404
+
+
+def test_fields_that_nothing_reads_are_named_and_none_of_them_is_a_person_s(server: SandboxServer) -> None:
+    entry = Entry(
+        entry_id=server.feed.next_id(),
+        received_at=1.0,
+        pixel_id="o8z6j",
+        name="purchase",
+        conversion_id="order-1",
+        verdict="skipped",
+        message=json.dumps({"emial": "jane@example.com", "jane@example.com": 1}).encode(),
+        unread=("emial (did you mean email?)", "jane@example.com"),
+    )
+    server.feed.add(entry)
+    (row,) = rows(server)
+    first, second = details(server, row)["unread"]
+    assert first == "emial (did you mean email?)"
+    assert "example.com" not in second

@@ -102,6 +102,7 @@ def hostile_event(server: SandboxServer) -> Iterator[None]:
         detail=ATTACK,
         message=json.dumps({ATTACK: ATTACK}).encode(),
         dropped=(ATTACK,),
+        unread=(ATTACK,),
     )
     feed.add(entry)
     yield

@@ -10,6 +10,7 @@ from typing import Final
 
 from xcapi_core.cli.dev.stage import Stage
 from xcapi_core.cli.files import Chunk
+from xcapi_core.cli.validate.unread import in_words, worth_a_look
 from xcapi_core.cli.validate.verdicts import Verdict, judge
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.reading import ReadEvent, read_events
@@ -131,6 +132,7 @@ class Run:
             message=read.event_bytes,
             conversion=json.loads(conversion.wire) if conversion else None,
             dropped=verdict.dropped,
+            unread=tuple(in_words([field]) for field in worth_a_look(verdict.unread, verdict.format)),
         )
         feed.add(entry, conversion.identity if conversion else None)
         event = SentEvent(

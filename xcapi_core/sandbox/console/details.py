@@ -39,6 +39,7 @@ def details(entry: Entry, *, revealed: bool) -> dict[str, object]:
         "message": _cut(_decoded(entry.message) if revealed else masked_message) if entry.message is not None else None,
         "conversion": entry.conversion if revealed else masked_conversion,
         "dropped": list(entry.dropped),
+        "unread": [words(field) for field in entry.unread],
         "problems": [
             {"code": error.code, "message": words(error.message), "parameter": error.parameter}
             for error in (last.errors if last else ())

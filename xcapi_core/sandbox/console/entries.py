@@ -44,8 +44,8 @@ class Attempt:
 class Entry:
     """One event. `message` is what was published, None where only the request is known.
 
-    `reason` is one of few words, fit to be counted; `detail` a sentence about this event. `revision` grows with
-    every change of any entry.
+    `reason` is one of few words, fit to be counted; `detail` a sentence about this event; `unread` the fields that
+    nothing reads, with the name that was meant. `revision` grows with every change of any entry.
     """
 
     entry_id: int
@@ -60,6 +60,7 @@ class Entry:
     message: bytes | None = field(default=None, repr=False)
     conversion: Mapping[str, object] | None = field(default=None, repr=False)
     dropped: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     attempts: list[Attempt] = field(default_factory=list, repr=False)
     revision: int = 0
 

@@ -74,6 +74,7 @@ function show(event) {
     ...block("Message as it came", event.message),
     ...block("Conversion", event.conversion && JSON.stringify(event.conversion, null, 2)),
     ...notes("Left out of the conversion", event.dropped),
+    ...notes("Nothing reads these fields", event.unread),
     ...notes("X accepts this, but", event.warnings),
     ...event.exchanges.flatMap((exchange, index) => request(exchange, index, event.exchanges.length)));
   panel.hidden = false;
