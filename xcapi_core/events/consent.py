@@ -46,7 +46,7 @@ def judge(*places: object, categories: Sequence[str], event_bytes: bytes = b"") 
     said: list[Consent] = []
     # The event itself last: its rows are counted.
     for place in reversed(places):
-        if is_object(place):
+        if place and is_object(place):
             signals.add_place(place)
             said += signals.read()
     if Consent.NO not in said and signals.names:

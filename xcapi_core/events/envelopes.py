@@ -9,6 +9,7 @@ import msgspec
 
 from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, decode_event, decode_every_value
 from xcapi_core.events.elements import UnsplittableError, lost_members, object_members
+from xcapi_core.events.fields import is_object
 from xcapi_core.events.shapes import without_unions
 from xcapi_core.events.unpacking import text_within
 from xcapi_core.problems import Problem
@@ -68,10 +69,11 @@ def make_envelope(
     lone: bytes = b"",
 ) -> Envelope:
     """Return the envelope of a body with these members around its array of this name, and `lost_members`."""
+    written = _written(members)
     return Envelope(
-        head=b"{%b%b:[" % (_written(members), msgspec.json.encode(array)),
+        head=b"{%b%b:[" % (written, msgspec.json.encode(array)),
         tail=b"]}",
-        fields=decoded_members(members, unions=unions),
+        fields=decoded_members(members, unions=unions, written=written),
         outer=_said_besides(members, lost),
         array=array,
         lone=lone,
@@ -106,15 +108,19 @@ def open_cloud_event(data: bytes, *, unions: bool) -> tuple[Envelope, bytes] | N
     return envelope, text_within(inner.strip(JSON_SPACE))
 
 
-def decoded_members(members: Mapping[str, bytes], *, unions: bool) -> dict[str, object]:
-    """Return an envelope's members as values.
+def decoded_members(members: Mapping[str, bytes], *, unions: bool, written: bytes = b"") -> dict[str, object]:
+    """Return an envelope's members as values, from the same as JSON where that is one document.
 
     What cannot be read is kept as something that no consent field means, which is a no.
     """
+    together = decode_event(b"{%b}" % written[:-1]) if written else None
     fields: dict[str, object] = {}
-    for name, value in members.items():
-        decoded = decode_event(value)
-        fields[name] = "unreadable" if isinstance(decoded, Problem) else decoded
+    if is_object(together) and len(together) == len(members):
+        fields = together
+    else:
+        for name, value in members.items():
+            decoded = decode_event(value)
+            fields[name] = "unreadable" if isinstance(decoded, Problem) else decoded
     undone = without_unions(fields) if unions else fields
     return undone if isinstance(undone, dict) else fields
 
@@ -125,13 +131,29 @@ def _said_besides(members: Mapping[str, bytes], lost: Mapping[str, Sequence[byte
     for name, value in members.items():
         if name in said or not value.startswith((b"{", b"[")):
             continue
+        last = decode_event(value)
+        if value.count(b":") == _count_names(last):
+            continue  # no name more than those that are left
         try:
             every = decode_every_value(value.decode("utf-8", "replace"))
         except DECODING_ERRORS:
             continue
-        if every != decode_event(value):
+        if every != last:
             said[name] = every
     return said
+
+
+def _count_names(value: object) -> int:
+    """Return how many names the objects in a value have together."""
+    count = 0
+    values = [value]
+    for inner in values:
+        if isinstance(inner, dict):
+            count += len(inner)
+            values += inner.values()
+        elif isinstance(inner, list):
+            values += inner
+    return count
 
 
 def _written(members: Mapping[str, bytes]) -> bytes:

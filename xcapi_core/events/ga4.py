@@ -93,7 +93,7 @@ def open_ga4(event: Mapping[str, object], envelope: Envelope | None) -> Opened |
         at=(at_params, at, "", "ecommerce.", "user_data."),
         name=name,
         pixel_id=first_pixel_id(*around),
-        is_unwanted=any(is_scanner(place.get(name)) for place in around for name in _PAGES),
+        is_unwanted=any(is_scanner(place[name]) for place in around for name in _PAGES if name in place),
     )
 
 

@@ -4,7 +4,7 @@ A Measurement Protocol body, a Segment batch, an array of either, `{"events": [â
 events. An event that came alone stays as it is, byte for byte. Elements may be anything, rubbish that is no JSON too.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
 import msgspec
@@ -34,10 +34,10 @@ from xcapi_core.records import Record
 __all__ = ["RawMessage", "Unreadable", "lone_format", "split_message"]
 
 # What only an event has: with it, an array of such a name is just one of the event's fields.
-_EVENT_NAMES: Final[Mapping[Format, tuple[str, ...]]] = {
-    "x": (),
-    "ga4": ("event_name", "name", "params", "event_params"),
-    "segment": ("event", "properties", "traits"),
+_EVENT_NAMES: Final[Mapping[Format, frozenset[str]]] = {
+    "x": frozenset(),
+    "ga4": frozenset({"event_name", "name", "params", "event_params"}),
+    "segment": frozenset({"event", "properties", "traits"}),
 }
 _MARKS: Final = tuple(f'"{name}"'.encode() for name in ("events", "conversions", "batch", "specversion"))
 _DEEPEST = 3  # a CloudEvent in an array, a body in it
@@ -142,7 +142,7 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
         return msgspec.structs.replace(split, events=events)
     members = object_members(data)
     form = form or format_of_body(members, unions=unions)
-    held = _events_of_body(members, lost_members(data, members), whole, form, unions=unions)
+    held = _events_of_body(members, data, whole, form, unions=unions)
     return _lone(data, whole, form, unions=unions) if held is None else RawMessage(format=form, events=tuple(held))
 
 
@@ -192,15 +192,17 @@ def _not_an_object() -> Problem:
 
 
 def _events_of_body(
-    members: Mapping[str, bytes], lost: Mapping[str, Sequence[bytes]], whole: bytes, form: Format, *, unions: bool
+    members: Mapping[str, bytes], data: bytes, whole: bytes, form: Format, *, unions: bool
 ) -> list[RawEvent] | None:
     """Return a body's events, None where the object is an event itself."""
-    if any(name in members for name in _EVENT_NAMES[form]):
+    if not _EVENT_NAMES[form].isdisjoint(members):
         return None
     found = [(name, list_) for name in ARRAYS[form] if (list_ := member_list(members, name, unions=unions)) is not None]
     if not found:
         return None
-    around = {name: value for name, value in members.items() if name not in dict(found)}
+    arrays = dict(found)
+    around = {name: value for name, value in members.items() if name not in arrays}
+    lost = lost_members(data, members)
     twice = [name for name, _ in found if name in lost]
     if twice:
         raise _UnsplittableBodyError(f"{twice[0]} twice", "one array", around)
