@@ -348,6 +348,22 @@ def test_each_bad_one_carries_x_s_words_about_it() -> None:
     assert bisection.next_trial() == [0]
 
 
+def test_a_lone_conversion_ends_as_the_answer_says() -> None:
+    assert settle(unnamed({0}), 1)[1] == {0: LONE}
+
+
+def test_of_two_values_that_the_same_ones_share_one_is_enough() -> None:
+    wires = [json.dumps({"event_id": "wrong", "hashed_email": "no digest"}).encode()] * 2 + [b"{}", b"{}"]
+    digest = XError(message="hashed_email (no digest) is not a valid SHA-256 hash")
+    bisection = Bisection(wires, [set_error("wrong"), digest])
+    assert bisection.next_trial() == [0]
+    bisection.trial_refused([set_error("wrong"), digest])
+    assert bisection.take_refused().keys() == {0, 1}
+    assert bisection.next_trial() == [2, 3]
+    bisection.trial_settled()
+    assert (bisection.next_trial(), bisection.unsettled) == ([], [])
+
+
 def test_the_last_of_a_refused_set_is_sent_alone_before_it_is_refused() -> None:
     bisection = Bisection([b"{}", b"{}"], [UNNAMED])
     assert bisection.next_trial() == [0]

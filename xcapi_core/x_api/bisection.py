@@ -44,8 +44,7 @@ class Bisection:
         # How many X refused alone, and had not named.
         self.found_unnamed = 0
         # X refused the batch and named none, or refused what was left of it as well.
-        self.calls_for_smaller = False
-        self._examine(list(range(len(wires))), tuple(errors), is_whole=True)
+        self.calls_for_smaller = self._examine(list(range(len(wires))), tuple(errors))
 
     @property
     def unsettled(self) -> list[int]:
@@ -96,14 +95,14 @@ class Bisection:
             self._untried.update(self._bad_sets.pop())
             self._examine(self._trial, words)
         else:
-            self._examine(self._trial, words, is_whole=True)
+            self.calls_for_smaller = self._examine(self._trial, words)
 
-    def _examine(self, refused: list[int], errors: tuple[XError, ...], *, is_whole: bool = False) -> None:
-        """Settle what can be settled about a refused set without a request."""
+    def _examine(self, refused: list[int], errors: tuple[XError, ...]) -> bool:
+        """Settle what can be settled about a refused set without a request; tell whether smaller batches are better."""
         if len(refused) == 1:
             self.found_unnamed += 1
             self._refuse(refused, errors)
-            return
+            return False
         accusation = accuse(errors, [self._wires[position] for position in refused])
         for index, named in accusation.named.items():
             self._refuse([refused[index]], named)
@@ -113,7 +112,7 @@ class Bisection:
             self._untried.update(refused)
         else:
             self._bad_sets.append(refused)
-        self.calls_for_smaller = is_whole and (self._others_tried or not names_any)
+        return self._others_tried or not names_any
 
     def _refuse(self, positions: Sequence[int], errors: tuple[XError, ...]) -> None:
         for position in positions:
