@@ -20,6 +20,7 @@ from xcapi_core.cli.files import Chunk
 from xcapi_core.cli.google.clients import new_subscriber
 from xcapi_core.cli.google.errors import google_errors
 from xcapi_core.cli.google.names import full_name, project_option
+from xcapi_core.cli.listen.lateness import Lateness
 from xcapi_core.cli.listen.temporary import temporary_subscription
 from xcapi_core.cli.progress import Progressing
 from xcapi_core.cli.stop import Stop, stopping
@@ -35,8 +36,6 @@ __all__ = ["listen"]
 _INTERRUPTED: Final = 130
 _OUTSTANDING: Final = 100
 _SHOWN_A_SECOND: Final = 20
-# Who looks on wants to see what passes now.
-_BEHIND: Final = timedelta(seconds=60)
 _PULL_S: Final = 5.0
 
 _HELP = """Show what the events on a live topic would become at X.
@@ -69,7 +68,7 @@ def listen(
     """Listen; see the help text above."""
     settings = require_configuration(config_file)
     name = full_name("topics", topic, project, settings)
-    listener = _Listener(settings, _json_line if as_json else _people(name))
+    listener = _Listener(settings, _json_line if as_json else _people())
     with google_errors(f"The topic {name}"), stopping() as stop:
         subscriber = new_subscriber()
         with temporary_subscription(subscriber, name) as subscription:
@@ -121,7 +120,7 @@ class _Listener:
         self._messages = 0
         self._left_out = 0
         self._seeks = 0
-        self._clock_ahead: timedelta | None = None
+        self._lateness = Lateness()
         self._second = 0
         self._shown_in_second = 0
 
@@ -149,16 +148,13 @@ class _Listener:
                 self._left_out += 1
 
     def is_behind(self, messages: Sequence["ReceivedMessage"]) -> bool:
-        """Tell whether any of these was published long ago, whatever this machine's clock says."""
-        ages = [datetime.now(UTC) - _when(one) for one in messages]
-        # The first message arrives as it is published: what it seems to be late, the clock is ahead of Pub/Sub's.
-        self._clock_ahead = min([*ages, *([] if self._clock_ahead is None else [self._clock_ahead])], default=None)
-        return self._clock_ahead is not None and any(age - self._clock_ahead > _BEHIND for age in ages)
+        """Tell whether any of these was published long ago."""
+        return self._lateness.is_behind(map(_when, messages), datetime.now(UTC))
 
     def catch_up(self, subscriber: SubscriberClient, subscription: str) -> None:
         """Go on with what is published from now on."""
         self._seeks += 1
-        now = datetime.now(UTC) - (self._clock_ahead or timedelta())
+        now = self._lateness.at_pubsub(datetime.now(UTC))
         try:
             subscriber.seek(request={"subscription": subscription, "time": now})
         except (exceptions.MethodNotImplemented, exceptions.InvalidArgument):
@@ -196,7 +192,7 @@ def _json_line(verdict: Verdict, message_id: str, publish_time: str) -> None:
     click.echo(json.dumps({**place, **shown}, ensure_ascii=False))
 
 
-def _people(_topic: str) -> Callable[[Verdict, str, str], None]:
+def _people() -> Callable[[Verdict, str, str], None]:
     output = PeopleOutput(new_console(), only_bad=False)
 
     def show(verdict: Verdict, message_id: str, publish_time: str) -> None:
