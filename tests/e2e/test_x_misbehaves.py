@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -253,31 +253,37 @@ def _floods(head: bytes, chunk: bytes) -> Behaviour:
     return behave
 
 
-_ZEROS = gzip.compress(b" " * (50 << 20), 9)
-_CHUNKED_ZEROS = b"%x\r\n" % len(_ZEROS) + _ZEROS + b"\r\n"
-_TWICE = gzip.compress(gzip.compress(b" " * (200 << 20), 9), 9)
+def _bomb(head: bytes) -> Behaviour:
+    zeros = gzip.compress(b" " * (50 << 20), 9)
+    return _floods(
+        head + b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n",
+        b"%x\r\n" % len(zeros) + zeros + b"\r\n",
+    )
 
-FLOODS: dict[str, Behaviour] = {
-    "200 without end": _floods(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536),
-    "400 without end": _floods(b"HTTP/1.1 400 Bad\r\n\r\n", b"[" * 65536),
-    "chunks without end": _floods(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 10_000),
-    "redirect without end": _floods(b"HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:9/\r\n\r\n", b"x" * 65536),
-    "gzip bomb": _floods(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n", _CHUNKED_ZEROS
+
+def _twice() -> bytes:
+    return gzip.compress(gzip.compress(b" " * (200 << 20), 9), 9)
+
+
+# Made when they are wanted: compressing such amounts takes seconds, and each process that collects tests would.
+FLOODS: dict[str, Callable[[], Behaviour]] = {
+    "200 without end": lambda: _floods(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536),
+    "400 without end": lambda: _floods(b"HTTP/1.1 400 Bad\r\n\r\n", b"[" * 65536),
+    "chunks without end": lambda: _floods(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 10_000
     ),
-    "gzip bomb, redirected": _floods(
-        b"HTTP/1.1 302 F\r\nLocation: /x\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n",
-        _CHUNKED_ZEROS,
-    ),
-    "gzip in gzip": _says(answer(200, _TWICE, content_encoding="gzip, gzip")),
-    "deflate bomb": _says(answer(200, zlib.compress(b" " * (200 << 20), 9), content_encoding="deflate")),
-    "interim answers": _floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "redirect without end": lambda: _floods(b"HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:9/\r\n\r\n", b"x" * 65536),
+    "gzip bomb": lambda: _bomb(b"HTTP/1.1 200 OK\r\n"),
+    "gzip bomb, redirected": lambda: _bomb(b"HTTP/1.1 302 F\r\nLocation: /x\r\n"),
+    "gzip in gzip": lambda: _says(answer(200, _twice(), content_encoding="gzip, gzip")),
+    "deflate bomb": lambda: _says(answer(200, zlib.compress(b" " * (200 << 20), 9), content_encoding="deflate")),
+    "interim answers": lambda: _floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
 }
 
 
 @pytest.mark.parametrize("name", FLOODS)
 async def test_floods_end_and_take_no_memory(misery: Misery, name: str) -> None:
-    misery.x.behave = FLOODS[name]
+    misery.x.behave = FLOODS[name]()
     answers = await push_all(misery.url, [event() for _ in range(4)])
     assert {one.status for one in answers} <= {204, 503}
     assert {one.status for one in answers} == ({204} if name.startswith("400") else {503})
