@@ -17,17 +17,24 @@ WITHOUT_REGISTRY = """#!/bin/sh
 if [ "$1" = providers ]; then echo "└── provider[registry.example.com/hashicorp/google] >= 8.0.0"; exit 0; fi
 exit 1
 """
-# Stands for the Go tool chain: "downloads" this very folder and "builds" a file.
+# Stands for the Go tool chain: "downloads" this very folder and "builds" a file, of what a provider registers.
 GO = """#!/bin/sh
-if [ "$1" = mod ]; then echo "{\\"Dir\\": \\"$XDG_CACHE_HOME\\"}"; exit 0; fi
+if [ "$1" = mod ]; then echo "{\\"Dir\\": \\"$XDG_CACHE_HOME/source\\"}"; exit 0; fi
 while [ "$1" != -o ]; do shift; done
 echo built > "$2"
+while IFS= read -r line; do echo "$line"; done < google/provider/provider_register_services.go >> "$2" || :
+"""
+REGISTERED = """import (
+	_ "github.com/hashicorp/terraform-provider-google/google/services/compute"
+	_ "github.com/hashicorp/terraform-provider-google/google/services/pubsub"
+)
 """
 
 
 def prepare(folder: Path, *arguments: str, **programs: str) -> subprocess.CompletedProcess[str]:
     programs_folder = folder / "bin"
     programs_folder.mkdir(exist_ok=True)
+    (folder / "source").mkdir(exist_ok=True)
     for name, text in programs.items():
         (programs_folder / name).write_text(text)
         (programs_folder / name).chmod(stat.S_IRWXU)
@@ -50,13 +57,21 @@ def test_a_registry_is_simply_used(tmp_path: Path) -> None:
 
 
 def test_without_a_registry_providers_are_built_once_into_a_mirror_and_it_is_said(tmp_path: Path) -> None:
+    registering = tmp_path / "source" / "google" / "provider" / "provider_register_services.go"
+    registering.parent.mkdir(parents=True)
+    registering.write_text(REGISTERED)
+    registering.chmod(0o444)
     done = prepare(tmp_path, "--only", "providers", terraform=WITHOUT_REGISTRY, go=GO)
     assert done.returncode == 0, done.stderr
     assert "building them from their Go modules" in done.stderr
     configuration = Path(json.loads(done.stdout)["TF_CLI_CONFIG_FILE"]).read_text()
     assert "filesystem_mirror" in configuration
     (built,) = tmp_path.rglob("terraform-provider-google_v8.0.0")
-    assert built.relative_to(tmp_path).parts[1:6] == ("mirror", "registry.example.com", "hashicorp", "google", "8.0.0")
+    assert built.relative_to(tmp_path).parts[2:6] == ("registry.example.com", "hashicorp", "google", "8.0.0")
+    assert built.read_text() == "built\n" + REGISTERED.replace(REGISTERED.splitlines(keepends=True)[1], ""), (
+        "with the services that are used here"
+    )
+    assert registering.read_text() == REGISTERED, "Go's cache is left as it is"
     again = prepare(tmp_path, "--only", "providers")
     assert again.returncode == 0
     assert again.stderr == ""
