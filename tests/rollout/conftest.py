@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def prepared(*names: str) -> Mapping[str, str]:
 def terraform_environment() -> Mapping[str, str]:
     """Give the environment in which Terraform finds the real providers."""
     return prepared("providers")
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Zip what runs of the checkout, for tests that are not about how the module packs it."""
+    root = repository_root()
+    files = [root / "main.py", root / "requirements.txt", *sorted((root / "xcapi_core").rglob("*.py"))]
+    path = tmp_path_factory.mktemp("archive") / "x-conversions-0.0.0.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for file in files:
+            packed.write(file, file.relative_to(root))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -31,9 +31,13 @@ KEPT = "google_pubsub_topic", "google_pubsub_subscription.", "google_secret_mana
 
 @pytest.fixture(name="rollout", scope="module")
 def applied(
-    emulator: PubsubEmulator, tmp_path_factory: pytest.TempPathFactory, terraform_environment: Mapping[str, str]
+    emulator: PubsubEmulator,
+    tmp_path_factory: pytest.TempPathFactory,
+    terraform_environment: Mapping[str, str],
+    archive: Path,
 ) -> Iterator[Rollout]:
-    with rolled_out(emulator, tmp_path_factory.mktemp("rollout"), terraform_environment) as rollout:
+    folder, source = tmp_path_factory.mktemp("rollout"), str(archive)
+    with rolled_out(emulator, folder, terraform_environment, source_archive=source) as rollout:
         yield rollout
 
 
@@ -84,25 +88,6 @@ def test_the_function_runs_the_uploaded_zip_with_the_environment_it_was_given(ro
     assert revision["serviceAccountEmail"] == RUN
     assert revision["maxInstanceCount"] == 1
     assert revision["maxInstanceRequestConcurrency"] == 500
-
-
-def uploaded(rollout: Rollout) -> dict[str, bytes]:
-    ((_, content),) = rollout.plane.storage.objects.values()
-    path = rollout.repository.parent / "uploaded.zip"
-    path.write_bytes(content)
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def test_only_what_runs_is_uploaded(rollout: Rollout) -> None:
-    undeployed = ("xcapi_core/cli/", "xcapi_core/sandbox/", "xcapi_core/__main__.py")
-    package = [path for path in (rollout.repository / "xcapi_core").rglob("*") if path.is_file()]
-    names = [str(path.relative_to(rollout.repository)) for path in package]
-    expected = {"main.py", "requirements.txt"}
-    expected |= {one for one in names if not one.startswith(undeployed) and "__pycache__" not in one}
-    files = uploaded(rollout)
-    assert set(files) == expected
-    assert all(content == (rollout.repository / name).read_bytes() for name, content in files.items())
 
 
 def test_the_next_steps_put_the_keys_in_and_send_a_first_event(rollout: Rollout, tmp_path: Path) -> None:
@@ -412,17 +397,47 @@ def test_a_changed_variable_changes_only_what_it_should(rollout: Rollout, name: 
             assert plan.changed[address] - COMPUTED == attributes
 
 
-def test_a_changed_source_makes_a_new_revision_and_touches_nothing_else(rollout: Rollout) -> None:
-    before = dict(rollout.plane.storage.objects)
+def uploaded(rollout: Rollout) -> dict[str, bytes]:
+    ((_, content),) = rollout.plane.storage.objects.values()
+    path = rollout.repository.parent / "uploaded.zip"
+    path.write_bytes(content)
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture(name="checkout")
+def packed(rollout: Rollout) -> Iterator[Path]:
+    """Take the source from the checkout for a while: every other plan need not pack it."""
+    archive = rollout.workspace.variables["source_archive"]
+    rollout.workspace.set(source_archive=None)
+    rollout.workspace.apply()
+    yield rollout.repository
+    rollout.workspace.set(source_archive=archive)
+    rollout.workspace.apply()
+
+
+def test_of_a_checkout_what_runs_is_uploaded_and_a_change_of_it_makes_a_new_revision_and_nothing_else(
+    rollout: Rollout, checkout: Path
+) -> None:
+    undeployed = ("xcapi_core/cli/", "xcapi_core/sandbox/", "xcapi_core/__main__.py")
+    package = [path for path in (checkout / "xcapi_core").rglob("*") if path.is_file()]
+    names = [str(path.relative_to(checkout)) for path in package]
+    expected = {"main.py", "requirements.txt"}
+    expected |= {one for one in names if not one.startswith(undeployed) and "__pycache__" not in one}
+    files = uploaded(rollout)
+    assert set(files) == expected
+    assert all(content == (checkout / name).read_bytes() for name, content in files.items())
+
+    before, revisions = dict(rollout.plane.storage.objects), len(rollout.plane.functions.revisions)
     # Not what runs: neither tests nor times nor permissions make another zip.
-    (rollout.repository / "main.py").chmod(0o755)
-    (rollout.repository / "xcapi_core" / "sandbox" / "new.py").write_text("")
-    (rollout.repository / "main.py").touch()
+    (checkout / "main.py").chmod(0o755)
+    (checkout / "xcapi_core" / "sandbox" / "new.py").write_text("")
+    (checkout / "main.py").touch()
     assert rollout.workspace.plan().actions == {}
-    with (rollout.repository / "main.py").open("a") as main:
+    with (checkout / "main.py").open("a") as main:
         main.write("# another version\n")
     rollout.workspace.apply()
-    assert len(rollout.plane.functions.revisions) == 2
+    assert len(rollout.plane.functions.revisions) == revisions + 1
     assert not set(before) & set(rollout.plane.storage.objects), "the old source is gone"
     assert b"# another version" in uploaded(rollout)["main.py"]
     late = event()

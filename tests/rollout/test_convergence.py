@@ -10,7 +10,6 @@ import pytest
 from tests.e2e.deployment import oauth_payload
 from tests.e2e.push import event, new_id
 from tests.e2e.stack import wait_for
-from tests.release import make_release
 from tests.rollout.control_plane.plane import PROJECT
 from tests.rollout.rollout import EXISTING_SECRET, Rollout, rolled_out
 from tests.rollout.workspace import TerraformError
@@ -40,16 +39,10 @@ REPLACED = (
 )
 
 
-@pytest.fixture(name="release", scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Make a release: a plan that packs a checkout instead takes five times as long."""
-    return str(make_release(tmp_path_factory.mktemp("release")))
-
-
 def test_a_failed_first_build_late_grants_and_late_agents_converge(
-    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str], release: str
+    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str], archive: Path
 ) -> None:
-    with rolled_out(emulator, tmp_path, terraform_environment, apply=False, source_archive=release) as rollout:
+    with rolled_out(emulator, tmp_path, terraform_environment, apply=False, source_archive=str(archive)) as rollout:
         rollout.plane.missing_agents.add(rollout.plane.agent("gcp-sa-pubsub"))
         rollout.plane.iam.delays_grants = True
         with pytest.raises(TerraformError) as failed:
@@ -77,10 +70,10 @@ def test_a_failed_first_build_late_grants_and_late_agents_converge(
 
 
 def test_another_key_reads_what_the_one_before_it_wrote(
-    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str], release: str
+    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str], archive: Path
 ) -> None:
     keys = (OLD_KEY, NEW_KEY)
-    variables: dict[str, Any] = {"kms_key_name": OLD_KEY, "delivery": PATIENT, "source_archive": release}
+    variables: dict[str, Any] = {"kms_key_name": OLD_KEY, "delivery": PATIENT, "source_archive": str(archive)}
     with rolled_out(emulator, tmp_path, terraform_environment, keys=keys, **variables) as rollout:
         rollout.shell(f"gcloud secrets versions add {NAME}-o8z6j --data-file=keys.json", tmp_path)
         rollout.sandbox.inject({"status": 503})
@@ -111,7 +104,7 @@ def test_another_key_reads_what_the_one_before_it_wrote(
 
 
 def test_an_upgrade_loses_and_replaces_nothing_that_holds_data(
-    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str]
+    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str], archive: Path
 ) -> None:
     """From the module as it was before remainders, with events waiting that the runbook's command holds back."""
     with rolled_out(emulator, tmp_path, terraform_environment, module_of="14fd8c4") as rollout:
@@ -123,6 +116,7 @@ def test_an_upgrade_loses_and_replaces_nothing_that_holds_data(
             rollout.publish(event(conversion_id=one))
 
         rollout.use_this_module()
+        rollout.workspace.set(source_archive=str(archive))
         plan = rollout.workspace.plan()
         gone = {address for address, actions in plan.actions.items() if "delete" in actions}
         assert gone - {"google_storage_bucket_object.source[0]"} == {
@@ -142,10 +136,10 @@ def unprotected(
     emulator: PubsubEmulator,
     tmp_path_factory: pytest.TempPathFactory,
     terraform_environment: Mapping[str, str],
-    release: str,
+    archive: Path,
 ) -> Iterator[Rollout]:
     folder = tmp_path_factory.mktemp("convergence")
-    variables: dict[str, Any] = {"deletion_protection": False, "source_archive": release}
+    variables: dict[str, Any] = {"deletion_protection": False, "source_archive": str(archive)}
     with rolled_out(emulator, folder, terraform_environment, **variables) as rollout:
         yield rollout
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.rollout.control_plane.plane import PROJECT, ControlPlane
-from tests.rollout.workspace import copy_of_the_repository, run_terraform
+from tests.rollout.workspace import copy_of_the_repository, run_terraform, use_archive
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
 
@@ -22,11 +22,14 @@ from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
 def test_example_applies_and_a_second_plan_is_empty(
     example: str,
     functions: set[str],
+    *,
     emulator: PubsubEmulator,
     tmp_path: Path,
     terraform_environment: Mapping[str, str],
+    archive: Path,
 ) -> None:
     folder = copy_of_the_repository(tmp_path / "repository") / "terraform" / "examples" / example
+    use_archive(folder, archive)
     (folder / "terraform.tfvars.json").write_text(json.dumps({"project_id": PROJECT}), encoding="utf-8")
     with ControlPlane(emulator, repository_root() / ".cache") as plane:
         environment = {**terraform_environment, **plane.environment}

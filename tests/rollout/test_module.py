@@ -11,7 +11,7 @@ import pytest
 
 from tests.rollout.conftest import Tool
 from tests.rollout.log_filters import events_named
-from tests.rollout.workspace import MODULE, copy_of_the_repository, run_terraform
+from tests.rollout.workspace import MODULE, copy_of_the_repository, run_terraform, use_archive
 from tests.services import unavailable
 from tests.test_architecture import UNDEPLOYED
 from tests.test_docs import emitted_events
@@ -62,10 +62,13 @@ def test_it_is_valid_and_its_own_tests_pass(
     copied: Path, folder: Path, terraform_environment: Mapping[str, str]
 ) -> None:
     at = copied / folder.relative_to(MODULE)
+    empty = at / "source-0.0.0.zip"
+    empty.touch()
     options = []
-    if folder == MODULE:  # packing the checkout takes five times as long as all else in a plan, and others look at it
-        (at / "source-0.0.0.zip").touch()
-        options = ["-var", "source_archive=source-0.0.0.zip"]
+    if folder == MODULE:
+        options = ["-var", f"source_archive={empty}"]
+    else:
+        use_archive(at, empty)
     run_terraform(at, "init", "-backend=false", "-input=false", environment=terraform_environment)
     run_terraform(at, "validate", "-no-color", environment=terraform_environment)
     told = run_terraform(at, "test", "-no-color", *options, environment=terraform_environment)
@@ -90,6 +93,9 @@ def test_the_documents_blocks_plan(copied: Path, terraform_environment: Mapping[
         numbered = re.sub(r'(module[ .]"?|output ")(\w+)', rf"\g<1>\g<2>_{number}", block)
         numbered = re.sub(r'(?m)^( +source +=) ".*"', r'\1 "../.."', numbered)
         (at / f"block_{number}.tf").write_text(numbered, encoding="utf-8")
+    empty = at / "source-0.0.0.zip"
+    empty.touch()
+    use_archive(at, empty)
     shutil.copy(copied / "examples" / "minimal" / "versions.tf", at)
     (at / "variables.tf").write_text('variable "project_id" {\n  type = string\n}\n', encoding="utf-8")
     (at / "tests" / "plan.tftest.hcl").write_text(

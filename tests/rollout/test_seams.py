@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.release import make_release
 from tests.rollout.control_plane.plane import PROJECT, ControlPlane
 from tests.rollout.rollout import REGION
 from tests.rollout.workspace import MODULE, run_terraform
@@ -40,11 +39,11 @@ def apply(folder: Path, root: Mapping[str, Any], environment: Mapping[str, str])
 
 
 def test_what_is_there_is_used_and_granted_what_it_needs(
-    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str]
+    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str], archive: Path
 ) -> None:
     module = {
         "source": os.path.relpath(MODULE, tmp_path / "here"),
-        "source_archive": str(make_release(tmp_path)),
+        "source_archive": str(archive),
         "project_id": PROJECT,
         "region": REGION,
         "pixels": {"o8z6j": {"event_ids": {"purchase": "tw-o8z6j-o8z21"}}},
