@@ -52,8 +52,9 @@ def test_what_is_no_email_address_is_dropped(text: str) -> None:
     assert hash_email(text) is Drop.INVALID_EMAIL
 
 
-def test_email_address_may_have_254_characters_and_no_more() -> None:
-    longest = f"{'a' * 242}@example.com"
+@pytest.mark.parametrize("local", ["a" * 242, "o'" + "a" * 240], ids=["ordinary", "not ordinary"])
+def test_email_address_may_have_254_characters_and_no_more(local: str) -> None:
+    longest = f"{local}@example.com"
     assert len(longest) == 254
     assert hash_email(longest) == sha256(longest.encode()).hexdigest()
     assert hash_email(f"a{longest}") is Drop.INVALID_EMAIL
@@ -80,6 +81,7 @@ def test_digest_has_64_hex_digits(text: str) -> None:
         " 2-a_B9\t",
         "2\u200b-a_B9",
         '"2-a_B9"',
+        '2-a_B9"',
         "'2-a_B9'",
         "2%2Da%5FB9",
         "2%252Da%255FB9",
@@ -120,6 +122,7 @@ def test_click_id_is_found_in_whatever_is_around_it(given: object) -> None:
             "(not set)",
             "undefined",
             "0",
+            "0" * 26,
             "-",
             "N/A",
             "{{twclid}}",
@@ -167,6 +170,14 @@ def test_click_id_is_found_in_whatever_is_around_it(given: object) -> None:
 )
 def test_what_is_no_click_id_is_dropped(given: object) -> None:
     assert read_twclid(given) is Drop.INVALID_TWCLID
+
+
+@pytest.mark.parametrize(("wrappings", "found"), [(8, "2-a_B9"), (9, Drop.INVALID_TWCLID)])
+def test_click_id_is_looked_for_in_so_many_wrappings(wrappings: int, found: object) -> None:
+    given: object = "2-a_B9"
+    for _ in range(wrappings):
+        given = {"twclid": given}
+    assert read_twclid(given) == found
 
 
 def test_region_makes_a_national_number_international() -> None:
