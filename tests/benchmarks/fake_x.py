@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 import urllib.request
 from types import TracebackType
 from typing import Self
@@ -54,6 +55,14 @@ class FakeX:
     def url(self) -> str:
         """The base of its API."""
         return f"http://{LOOPBACK}:{self._port}"
+
+    def quiet_counts(self, quiet_s: float) -> Counts:
+        """Return what has been asked of it once it has heard nothing for so long: what a load left is over then."""
+        while True:
+            before = self.counts()
+            time.sleep(quiet_s)
+            if self.counts() == before:
+                return before
 
     def counts(self) -> Counts:
         """Return what has been asked of it so far."""

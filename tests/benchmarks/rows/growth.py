@@ -1,6 +1,5 @@
 """Cost per event as things grow: a whole process's CPU time by event, signatures and X's answers included."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,7 +8,7 @@ from itertools import accumulate
 from tests.benchmarks import wrk
 from tests.benchmarks.configuration import PIXEL, configuration
 from tests.benchmarks.dead_letters import TOPIC, DeadLetterSink
-from tests.benchmarks.fake_x import Counts, FakeX
+from tests.benchmarks.fake_x import FakeX
 from tests.benchmarks.processes import FunctionServer, cpu_s
 from tests.benchmarks.pushing import push
 from tests.benchmarks.results import Plot, Result, Table, judged
@@ -65,9 +64,9 @@ class _Meter:
 
     def cost(self, point: int, load: Load) -> float:
         """Return CPU seconds by event; a load returns how many events it had, or None for those that X received."""
-        before, used = self._quiet(), cpu_s(self._function.pid)
+        before, used = self._x.quiet_counts(self._quiet_s), cpu_s(self._function.pid)
         count = load()
-        at_x = self._quiet().since(before)
+        at_x = self._x.quiet_counts(self._quiet_s).since(before)
         self._a_request[point] = at_x.events / at_x.requests if at_x.requests else 0
         return (cpu_s(self._function.pid) - used) / (count or at_x.events)
 
@@ -86,14 +85,6 @@ class _Meter:
 
     def _prepared(self, point: int, load: Callable[[int], Load]) -> float:
         return self.cost(point, load(point))
-
-    def _quiet(self) -> Counts:
-        """Wait until X hears nothing more: what a load left behind is not the next one's."""
-        while True:
-            before = self._x.counts()
-            time.sleep(self._quiet_s)
-            if self._x.counts() == before:
-                return before
 
 
 def measure(run: Run) -> list[Result]:
