@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from http import HTTPStatus
 
 import msgspec
@@ -10,13 +10,7 @@ import msgspec
 from xcapi_core import logs
 from xcapi_core.conversions import Conversion
 from xcapi_core.deliveries.memory import IndexSet, Progress
-from xcapi_core.deliveries.refused import (
-    UNCONFIRMED_EARLIER,
-    RefusedEvent,
-    log_refused,
-    refused_by_x,
-    refused_on_reading,
-)
+from xcapi_core.deliveries.refused import RefusedEvent, log_refused, refused_by_x, refused_on_reading
 from xcapi_core.deliveries.remainder import DeferredEvent
 from xcapi_core.events.reading import MessageEvent, ReadEvent
 from xcapi_core.events.splitting import Unreadable
@@ -31,7 +25,6 @@ from xcapi_core.outcomes import (
     Rejected,
     Skipped,
 )
-from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
 
 __all__ = ["ACK", "Answer", "Delivery"]
@@ -95,23 +88,19 @@ class Delivery:
         self._unfinished = earlier.unfinished if earlier else 0
         self.suspicion = self._unfinished + (message.attributes.get("xcapi_suspect") == "true")
         self._naming: logs.HowToName = naming
-        self._counts: defaultdict[str, int] = defaultdict(int)
+        # How many events ended how, by stable names.
+        self.counts: defaultdict[str, int] = defaultdict(int)
         self._waiting: deque[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = deque()
         self._deferred: list[DeferredEvent] = []
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """How many events ended how, by stable names."""
-        return self._counts
 
     def settle(self, event_index: int | None, outcome: Delivered | Skipped) -> None:
         """Take the end of an event that leaves nothing to do."""
         if isinstance(outcome, Skipped):
-            self._counts[f"skipped_{outcome.reason}"] += 1
+            self.counts[f"skipped_{outcome.reason}"] += 1
             for code in outcome.codes:
-                self._counts[code] += 1
+                self.counts[code] += 1
         else:
-            self._counts["delivered"] += 1
+            self.counts["delivered"] += 1
         self._progress += 1
         if event_index is not None:
             self.settled.add(event_index)
@@ -123,32 +112,29 @@ class Delivery:
         been skipped or handed over, or have its dead letter.
         """
         if conversion is None:
-            self._counts["already_settled"] += 1
+            self.counts["already_settled"] += 1
         else:
-            self._counts["already_delivered"] += 1
+            self.counts["already_delivered"] += 1
             self.named.append((conversion.pixel_id, conversion.conversion_id))
         if event_index is not None:
             self.settled.add(event_index)
 
-    def settle_read(self, event: ReadEvent) -> None:
+    def settle_read(self, event: ReadEvent, result: Skipped | Invalid | Expired | Unreadable) -> None:
         """Take what reading alone decided: skipped, or a dead letter with the problem."""
-        match event.result:
-            case Skipped() as skipped:
-                self.settle(event.event_index, skipped)
-            case Invalid(problem):
-                self._refuse_read(event, DeadLetterReason.INVALID_EVENT, problem)
-            case Expired(problem):
-                self._refuse_read(event, DeadLetterReason.EXPIRED, problem)
-            case Unreadable(problem):
-                self._refuse_read(event, DeadLetterReason.INVALID_MESSAGE, problem)
+        if isinstance(result, Skipped):
+            self.settle(event.event_index, result)
+        else:
+            self._refuse(refused_on_reading(event, result, first_index=self._first_index_of(event)))
 
-    def settle_unconfirmed(self, event: ReadEvent, conversion: Conversion) -> None:
-        """Take an event that an earlier delivery sent without a clear answer: only its dead letter is due."""
-        self._refuse_sent(event, conversion, UNCONFIRMED_EARLIER)
+    def reject(self, event: ReadEvent, conversion: Conversion, rejected: Rejected) -> None:
+        """Take an event whose conversion X refused, or may have without a clear answer: its dead letter is due."""
+        if rejected.reason is DeadLetterReason.UNCONFIRMED and event.event_index is not None:
+            self.unconfirmed.append(event.event_index)
+        self._refuse(refused_by_x(event, conversion, rejected, first_index=self._first_index_of(event)))
 
     def defer(self, event: MessageEvent, outcome: Deferred) -> None:
         """Take an event that must wait."""
-        self._counts["deferred"] += 1
+        self.counts["deferred"] += 1
         self._note_cause(outcome)
         if outcome.cause in _RAN_OUT:
             self._ran_out = True
@@ -172,7 +158,7 @@ class Delivery:
     def note_dropped(self, codes: Iterable[str]) -> None:
         """Count what was left out of a conversion that is sent all the same."""
         for code in codes:
-            self._counts[f"dropped_{code}"] += 1
+            self.counts[f"dropped_{code}"] += 1
 
     def take_refused(self) -> list[RefusedEvent]:
         """Return the refused events whose dead letters are due, and forget them."""
@@ -181,7 +167,7 @@ class Delivery:
 
     def in_all(self, reason: DeadLetterReason) -> int:
         """Return how many events were refused for one reason so far."""
-        return self._counts.get(reason.value, 0)
+        return self.counts.get(reason.value, 0)
 
     def first_index(self, event_index: int) -> int:
         """Return where an event stood in the message in which it came first."""
@@ -205,7 +191,7 @@ class Delivery:
                 case AlreadyDelivered():
                     self.settle_already(event.event_index, conversion)
                 case Rejected():
-                    self._refuse_sent(event, conversion, outcome)
+                    self.reject(event, conversion, outcome)
                 case Deferred():
                     self.defer(event, outcome)
 
@@ -261,17 +247,9 @@ class Delivery:
         """Why events were deferred, handed over or not; "" where none was."""
         return self._gravest.cause if self._gravest else ""
 
-    def _refuse_sent(self, event: ReadEvent, conversion: Conversion, rejected: Rejected) -> None:
-        if rejected.reason is DeadLetterReason.UNCONFIRMED and event.event_index is not None:
-            self.unconfirmed.append(event.event_index)
-        self._refuse(refused_by_x(event, conversion, rejected, first_index=self._first_index_of(event)))
-
-    def _refuse_read(self, event: ReadEvent, reason: DeadLetterReason, problem: Problem) -> None:
-        self._refuse(refused_on_reading(event, reason, problem, first_index=self._first_index_of(event)))
-
     def _refuse(self, refused: RefusedEvent) -> None:
         self.refused.append(refused)
-        self._counts[refused.reason.value] += 1
+        self.counts[refused.reason.value] += 1
         if self._lines < MAX_EVENT_LINES:
             self._lines += 1
             log_refused(refused, message_id=self.message.loggable_id, naming=self._naming)

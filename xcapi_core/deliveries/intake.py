@@ -14,6 +14,7 @@ from xcapi_core.deliveries.delivery import Delivery
 from xcapi_core.deliveries.dry_run import MAX_SHOWN, log_discarded
 from xcapi_core.deliveries.memory import DeliveryMemory
 from xcapi_core.deliveries.publications import Publications
+from xcapi_core.deliveries.refused import UNCONFIRMED_EARLIER
 from xcapi_core.events.reading import EventReadings, ReadEvent, read_events
 from xcapi_core.ledger import Ledger
 from xcapi_core.origins import first_message_id, original_event_indices
@@ -168,9 +169,9 @@ class Intake:
             elif may_have_dead_letters and self._has_dead_letter(delivery, first_id, event):
                 delivery.settle_already(event.event_index)
             elif not isinstance(event.result, Conversion):
-                delivery.settle_read(event)
+                delivery.settle_read(event, event.result)
             elif event.event_index in unconfirmed:
-                delivery.settle_unconfirmed(event, event.result)
+                delivery.reject(event, event.result, UNCONFIRMED_EARLIER)
             elif self._settings.dry_run:
                 if len(discarded) < MAX_SHOWN:
                     discarded.append(event.result)

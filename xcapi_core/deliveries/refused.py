@@ -7,8 +7,8 @@ from xcapi_core import logs
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.reading import ReadEvent
-from xcapi_core.outcomes import DeadLetterReason, Rejected
-from xcapi_core.problems import Problem
+from xcapi_core.events.splitting import Unreadable
+from xcapi_core.outcomes import DeadLetterReason, Expired, Invalid, Rejected
 from xcapi_core.records import Record
 from xcapi_core.x_api.status_table import loggable_code
 
@@ -71,9 +71,16 @@ def refused_by_x(
 
 
 def refused_on_reading(
-    event: ReadEvent, reason: DeadLetterReason, problem: Problem, *, first_index: int | None
+    event: ReadEvent, result: Invalid | Expired | Unreadable, *, first_index: int | None
 ) -> RefusedEvent:
     """Return an event that can never be sent. A problem names places and kinds, never values."""
+    match result:
+        case Invalid():
+            reason = DeadLetterReason.INVALID_EVENT
+        case Expired():
+            reason = DeadLetterReason.EXPIRED
+        case Unreadable():
+            reason = DeadLetterReason.INVALID_MESSAGE
     return RefusedEvent(
         event_index=event.event_index,
         first_index=first_index,
@@ -81,8 +88,8 @@ def refused_on_reading(
         envelope=event.envelope,
         format=event.format,
         reason=reason,
-        error_parameter=problem.path,
-        error_message=str(problem),
+        error_parameter=result.problem.path,
+        error_message=str(result.problem),
         pixel_id=event.pixel_id,
         conversion_id=event.conversion_id,
     )

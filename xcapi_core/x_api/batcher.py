@@ -10,12 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import msgspec
-
 from xcapi_core import logs
 from xcapi_core.conversions import Conversion
 from xcapi_core.ledger import Ledger
-from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, Delivered, Outcome, Rejected
+from xcapi_core.outcomes import Deferred, Delivered, Outcome
 from xcapi_core.x_api.batch_size import BatchSize
 from xcapi_core.x_api.bisection import settle_batch
 from xcapi_core.x_api.client import BatchAnswer, SendWindow, XClient
@@ -227,33 +225,12 @@ class Batcher:
         return await self._client.send([waiting.conversion for waiting in batch], reservation, flight.window)
 
     def _settle(self, waiting: Waiting, outcome: Outcome) -> None:
-        """Give one conversion its outcome, record a delivery in the ledger, and settle or send its duplicates."""
+        """Give one conversion its outcome, record a delivery in the ledger, and send the duplicates that it leaves."""
         if self._open.get(waiting.key) is waiting:
             del self._open[waiting.key]
         if isinstance(outcome, Delivered):
             # Also when nobody waits any more: what X has is not sent again.
             self._ledger.add(waiting.key, self._clock())
-        elif waiting.suspect and isinstance(outcome, Deferred):
-            outcome = msgspec.structs.replace(outcome, suspect=True)
-        if not waiting.outcome.done():
-            waiting.outcome.set_result(outcome)
-        if waiting.duplicates:
-            duplicates, waiting.duplicates = waiting.duplicates, None
-            self._settle_duplicates(duplicates, waiting.conversion, outcome)
-
-    def _settle_duplicates(self, duplicates: Sequence[Waiting], sent: Conversion, outcome: Outcome) -> None:
-        for duplicate in duplicates:
-            if isinstance(outcome, Delivered):
-                self._settle(duplicate, AlreadyDelivered())
-            elif _holds_for_duplicates(outcome) or duplicate.conversion.wire == sent.wire:
-                self._settle(duplicate, outcome)
-            else:
-                # Refused, but for something that this one may not share.
-                self._queue(duplicate)
-                self.wake()
-
-
-def _holds_for_duplicates(outcome: Outcome) -> bool:
-    """Tell whether another conversion with the same key ends alike: it must not be sent after an unclear answer."""
-    unclear = isinstance(outcome, Rejected) and outcome.reason is DeadLetterReason.UNCONFIRMED
-    return unclear or isinstance(outcome, Deferred)
+        for duplicate in waiting.end(outcome):
+            self._queue(duplicate)
+            self.wake()

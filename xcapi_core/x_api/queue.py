@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.outcomes import Outcome
+from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, Delivered, Outcome, Rejected
 from xcapi_core.x_api.client import SendWindow
 from xcapi_core.x_api.rate_limiter import Reservation
 
@@ -29,6 +29,26 @@ class Waiting(msgspec.Struct, eq=False):
     suspect: bool = False
     alone: bool = False
     duplicates: "list[Waiting] | None" = None
+
+    def end(self, outcome: Outcome) -> "Sequence[Waiting]":
+        """Set the outcome, also of the duplicates that share it; return those that have to be sent themselves."""
+        if self.suspect and isinstance(outcome, Deferred):
+            outcome = msgspec.structs.replace(outcome, suspect=True)
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+        if not self.duplicates:
+            return ()
+        unlike = []
+        for duplicate in self.duplicates:
+            if isinstance(outcome, Delivered):
+                duplicate.end(AlreadyDelivered())
+            elif _holds_for_duplicates(outcome) or duplicate.conversion.wire == self.conversion.wire:
+                duplicate.end(outcome)
+            else:
+                # Refused, but for something that this one may not share.
+                unlike.append(duplicate)
+        self.duplicates = None
+        return unlike
 
 
 class Flight(msgspec.Struct, eq=False):
@@ -95,3 +115,9 @@ class WaitingQueue:
             if waiting.latest_start >= next_start:
                 self.add(waiting)
         return [waiting for waiting in everybody if waiting.latest_start < next_start]
+
+
+def _holds_for_duplicates(outcome: Outcome) -> bool:
+    """Tell whether another conversion with the same key ends alike: it must not be sent after an unclear answer."""
+    unclear = isinstance(outcome, Rejected) and outcome.reason is DeadLetterReason.UNCONFIRMED
+    return unclear or isinstance(outcome, Deferred)
