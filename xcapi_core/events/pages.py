@@ -13,6 +13,10 @@ _ADDRESS: Final = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
 _ENCODED_AS_A_WHOLE: Final = re.compile(r"https?%[0-9a-f]{2}", re.IGNORECASE)
 # Scheme, host and path as nearly every page has them, before its query.
 _ORDINARY_PAGE: Final = re.compile(r"(https?://[0-9A-Za-z.-]+(?:/[!-\"$->@-~]*)?)(?:[?#]|\Z)")
+# The click id of an ordinary address: what nothing has to be undone of, up to its end.
+_ORDINARY_CLICK_ID: Final = re.compile(
+    r"https?://[^?#%;\s]*\?(?:(?!twclid=)[^&#%;\s]*&)*+twclid=([0-9A-Za-z]+)(?=[&#]|\Z)"
+)
 _MOST_ENCODINGS: Final = 3
 # All of ASCII that shows, so that nothing but spaces and other scripts is encoded, and nothing twice.
 _KEPT: Final = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -50,6 +54,8 @@ def click_id_of_url(address: object) -> str:
     # Nearly every address has none, and this is the cheapest way to know.
     if not isinstance(address, str) or _PARAMETER not in address:
         return ""
+    if (found := _ORDINARY_CLICK_ID.match(address)) is not None:
+        return found[1]
     return click_id_of_query(_decoded(address).partition("#")[0].partition("?")[2])
 
 

@@ -110,7 +110,9 @@ def open_segment(call: Mapping[str, object], envelope: Envelope | None) -> Opene
         at=(f"{at}properties.", at, f"{at}context.", *([""] * 4)) if at else _AT,
         name=call.get("event") or call.get("type"),
         pixel_id=first_pixel_id(properties, call, batch),
-        is_unwanted=any(map(is_scanner, (page.get("url"), properties.get("url"), properties.get("event_source_url"))))
+        is_unwanted=is_scanner(page.get("url"))
+        or is_scanner(properties.get("url"))
+        or is_scanner(properties.get("event_source_url"))
         or keeps_from_x(call, batch, own),
     )
 
@@ -198,14 +200,16 @@ class _Call(Draft, frozen=True, gc=False):
 
     def contents(self, dropped: list[Drop], currencies: set[str]) -> list[ContentLine]:
         """Return the list of products, or the properties as a line of their own."""
-        if self.first("contents") is not None or self.first("product") is None:
+        if "product" not in self.names or self.first("contents") is not None or self.first("product") is None:
             return super().contents(dropped, currencies)
         return read_contents([self.places[_PROPERTIES]], dropped, currencies)
 
     def count(self, contents: list[ContentLine]) -> int | None:
         """Return how many items there are."""
         count = super().count(contents)
-        quantity = self.first("quantity") if count is None and not contents else None
+        if contents or count is not None:
+            return count
+        quantity = self.first("quantity")
         return count if quantity is None else read_count(quantity[2])
 
     def page(self) -> object:

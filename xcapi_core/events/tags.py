@@ -88,12 +88,10 @@ def belongs_to(tag: str, pixel_id: str) -> bool:
 def read_tag(event: Mapping[str, object], pixel: PixelSettings, *, format_is_stated: bool) -> str | Problem:
     """Return the tag of an `x` event: its `event_id`, else what its `event` or `event_name` is configured as."""
     given = event.get("event_id")
-    if (
-        given is None
-        and isinstance(name := event.get("event"), str)
-        and (exact := pixel.event_ids.get(name)) is not None
-    ) and belongs_to(exact, pixel.pixel_id):
-        return exact
+    if given is None and isinstance(name := event.get("event"), str):
+        exact = pixel.event_ids.get(name)
+        if exact is not None and belongs_to(exact, pixel.pixel_id):
+            return exact
     tag = None if given is None else read_text(given)
     if tag is None and not (is_absent(given) or isinstance(given, str)):
         return Problem(path="event_id", found=kind_of(given), expected="an event tag from Events Manager, as text")
