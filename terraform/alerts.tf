@@ -25,6 +25,9 @@ locals {
     } : key => coalesce(try(var.alerts[key].threshold, null), default)
   }
 
+  # In whole seconds: 0.3 of a week is a number of a hundred digits otherwise.
+  near_retention_s = floor(local.thresholds.retention * var.delivery.retention_days * 86400 + 0.5)
+
   # A log-based metric of which nothing was ever written has no series, and a sum of none is nothing: here it is 0.
   in_10_minutes = { for name, _ in local.log_metrics : name => "(sum(increase(${local.log_metric_prefix}${name}${local.log_metrics[name].value == null ? "" : "_sum"}{${local.of_the_function}}[10m])) or vector(0))" }
   in_12_hours   = { for name, query in local.in_10_minutes : name => replace(query, "[10m]", "[12h]") }
@@ -56,7 +59,8 @@ locals {
       duration = "0s"
       logs     = "(jsonPayload.event=~\"[.]crashed$\" OR log_id(\"run.googleapis.com/varlog/system\"))"
       # A 503 is how the function nacks, and it nacks after a crash as well: the log tells the two apart.
-      query = "${local.crashes} > ${local.thresholds.crashes}"
+      # A start that stops at its configuration ends the process too, and has an alert of its own.
+      query = "${local.crashes} > ${local.thresholds.crashes} and ${replace(local.in_10_minutes.configuration_invalid, "[10m]", "[20m]")} == 0"
     }
     dead_letters = {
       title    = "Dead letters appear"
@@ -78,8 +82,9 @@ locals {
       severity = "ERROR"
       duration = "0s"
       logs     = "jsonPayload.dry_run:*"
-      # Somebody who tries it for an hour knows. The two windows do not touch: one short trial is not in both.
-      query = "${local.in_an_hour.dry_run} > ${local.thresholds.dry_run} and ${replace(local.in_an_hour.dry_run, "[1h]", "[1h] offset 2h")} > ${local.thresholds.dry_run}"
+      # Somebody who tries it for an hour knows. The two windows do not touch: one short trial is not in both, and between
+      # two trials something is delivered. The second is long, for a shop with an event every few hours.
+      query = "${local.in_an_hour.dry_run} > ${local.thresholds.dry_run} and ${replace(local.in_an_hour.dry_run, "[1h]", "[10h] offset 2h")} > ${local.thresholds.dry_run} and ${replace(local.in_an_hour.delivered, "[1h]", "[2h]")} == 0"
     }
     keys_refused = {
       title    = "X refuses the keys"
@@ -127,7 +132,7 @@ locals {
       severity = "CRITICAL"
       duration = "0s"
       logs     = "jsonPayload.event=\"delivery.deferred\""
-      query    = "${local.oldest} > ${local.thresholds.retention * var.delivery.retention_days * 86400} or ${local.in_10_minutes.near_retention} > 0"
+      query    = "${local.oldest} > ${local.near_retention_s} or ${local.in_10_minutes.near_retention} > 0"
     }
     silence = {
       title    = "Nothing arrives"

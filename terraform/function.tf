@@ -20,7 +20,7 @@ resource "google_cloudfunctions2_function" "main" {
   name         = var.name
   description  = "Sends conversions from Pub/Sub to the X Ads Conversions API"
   kms_key_name = local.kms_key_name
-  labels       = merge({ version = replace(local.version, "/[^a-z0-9_-]/", "-") }, local.labels)
+  labels       = merge({ version = substr(replace(lower(local.version), "/[^a-z0-9_-]/", "-"), 0, 63) }, local.labels)
 
   build_config {
     runtime           = var.function.runtime

@@ -68,7 +68,7 @@ locals {
       }
       near_retention = {
         description = "Deliveries with events that will soon have waited for as long as Pub/Sub keeps them"
-        filter      = "${local.delivery_ended} jsonPayload.oldest_event_age_s>${local.thresholds.retention * var.delivery.retention_days * 86400}"
+        filter      = "${local.delivery_ended} jsonPayload.oldest_event_age_s>${local.near_retention_s}"
         value       = null
         unit        = "1"
         labels      = []

@@ -32,13 +32,21 @@ variable "alerts" {
     error_message = "alerts.silence.threshold must be a whole number of hours between 1 and 12: a condition looks back for twice as long, and Cloud Monitoring for a day at most."
   }
   validation {
+    condition     = try(var.alerts["oldest_event"].threshold, null) == null ? true : var.alerts["oldest_event"].threshold > 0 && var.alerts["oldest_event"].threshold < var.delivery.retention_days * 86400
+    error_message = "alerts.oldest_event.threshold must be seconds, above 0 and less than delivery.retention_days: what is older is gone, and nothing would fire."
+  }
+  validation {
+    condition     = try(var.alerts["dead_letters_waiting"].threshold, null) == null ? true : var.alerts["dead_letters_waiting"].threshold > 0 && var.alerts["dead_letters_waiting"].threshold < var.dead_letters.retention_days * 86400
+    error_message = "alerts.dead_letters_waiting.threshold must be seconds, above 0 and less than dead_letters.retention_days: what is older is gone, and nothing would fire."
+  }
+  validation {
     condition     = alltrue(flatten([for alert in var.alerts : [for channel in coalesce(try(alert.notification_channels, null), []) : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))]]))
     error_message = "alerts.….notification_channels must be full names: projects/PROJECT/notificationChannels/NUMBER (gcloud beta monitoring channels list)."
   }
 }
 
 variable "build" {
-  description = "How the function is built and admitted: `worker_pool`, a private Cloud Build pool by its full id (the module's build identity needs Cloud Build WorkerPool User on it, where it is another project's), and `binary_authorization`, `default` or a policy's id."
+  description = "How the function is built and admitted: `worker_pool`, a private Cloud Build pool by its full id (where that is another project's, the Cloud Functions service agent needs Cloud Build Custom Workers Builder there), and `binary_authorization`, `default` or a policy's id."
   type = object({
     binary_authorization = optional(string)
     worker_pool          = optional(string)
@@ -152,12 +160,17 @@ variable "existing" {
     error_message = "existing.….service_account must be e-mail addresses: NAME@PROJECT.iam.gserviceaccount.com, without \"serviceAccount:\" before it."
   }
   validation {
-    condition     = length(distinct(compact([var.existing.build_service_account, var.existing.push_service_account, var.existing.run_service_account]))) == length(compact([var.existing.build_service_account, var.existing.push_service_account, var.existing.run_service_account]))
-    error_message = "existing.….service_account must be different accounts: one that does everything may do everything."
+    # Those that the module would make have names as well.
+    condition     = length(distinct([for duty, account in { build = var.existing.build_service_account, push = var.existing.push_service_account, run = var.existing.run_service_account } : coalesce(account, "${var.name}-${duty}@${var.project_id}.iam.gserviceaccount.com")])) == 3
+    error_message = "existing.….service_account must be different accounts, and none that the module makes for another duty: one that does everything may do everything."
   }
   validation {
     condition     = var.existing.topic == null ? true : can(regex("^projects/[^/\\s]+/topics/[^/\\s]+$", var.existing.topic))
     error_message = "existing.topic must be a topic's full id: projects/PROJECT/topics/NAME."
+  }
+  validation {
+    condition     = var.existing.topic == null ? true : !contains([local.dead_letter_topic_id, local.remainder_topic_id], var.existing.topic)
+    error_message = "existing.topic must not be the module's own topic for dead letters or remainders: what is published there would come back to the function again and again."
   }
 }
 
@@ -287,7 +300,7 @@ variable "network" {
     error_message = "network.vpc_connector must be a connector in the module's region."
   }
   validation {
-    condition     = var.network.direct_vpc == null ? true : var.network.direct_vpc.network != null || var.network.direct_vpc.subnetwork != null
+    condition     = var.network.direct_vpc == null ? true : can(coalesce(var.network.direct_vpc.network, var.network.direct_vpc.subnetwork))
     error_message = "network.direct_vpc must name a network, a subnetwork or both."
   }
   validation {

@@ -95,7 +95,7 @@ def cut_off(kind: str, *, minutes: int = 50, retries: Sequence[Piece] = ()) -> I
     return Incident(frozenset({"push_errors"}), counters, over=DAY + minutes)
 
 
-INCIDENTS: Mapping[str, Incident] = {
+INCIDENTS: dict[str, Incident] = {
     "a good day": Incident(),
     "X is down for 50 minutes": outage(50, "x_unavailable"),
     "X is down, and Pub/Sub's counts come at once": outage(50, "x_unavailable", lag=0),
@@ -157,7 +157,9 @@ INCIDENTS: Mapping[str, Incident] = {
         frozenset({"nothing_delivered"}),
         {logged("skipped"): [(END - 780, 0), (780, 10)], DELIVERED: [(END - 780, 10), (780, 0)]},
     ),
-    "a configuration that stops the start": from_now_on(logged("configuration_invalid"), 1, "configuration_invalid"),
+    "a configuration that stops the start": from_now_on(
+        logged("configuration_invalid"), 1, "configuration_invalid", instances_killed=1
+    ),
     "consent that nobody can read": from_now_on(logged("unreadable_consent_sum"), 1, "unreadable_consent"),
     "a publisher's bad events": from_now_on(
         logged("invalid_event_sum"), 1, "dead_letters", dead_letters_published_sum=1
@@ -176,6 +178,89 @@ INCIDENTS: Mapping[str, Incident] = {
     ),
     "remainders go round until retention ends": from_now_on(
         logged("near_retention"), 1, "oldest_event", "retention", old_events=1
+    ),
+}
+
+
+# Siblings of those above: lower rates, other causes, and what looks like an incident and is none.
+INCIDENTS |= {
+    "a dry run is left on in a shop with an event every five hours": Incident(
+        frozenset({"dry_run"}),
+        {
+            logged("dry_run"): [(DAY - 301, 0), *[(1, 1), (299, 0)] * 2, (END - DAY - 299, 1)],
+            DELIVERED: [(DAY - 301, 0.01), (END - DAY + 301, 0)],
+        },
+    ),
+    "two dry runs of 20 minutes, and deliveries between": Incident(
+        counters={
+            logged("dry_run"): [(DAY - 240, 0), (20, 10), (220, 0), (20, 10), (END - DAY - 20, 0)],
+            DELIVERED: [(DAY - 240, 10), (20, 0), (220, 10), (20, 0), (END - DAY - 20, 10)],
+        }
+    ),
+    "a start stops once at its configuration": Incident(
+        frozenset({"configuration_invalid"}),
+        {
+            one: [(DAY, 0), (1, 1), (END - DAY - 1, 0)]
+            for one in map(logged, ("configuration_invalid", "instances_killed"))
+        },
+        over=DAY + 1,
+    ),
+    "memory runs out once": Incident(
+        frozenset({"crashes"}),
+        {
+            logged("instances_killed"): [(DAY, 0), (1, 1), (END - DAY - 1, 0)],
+            FAILED: [(DAY, 0), (3, 10), (END - DAY - 3, 0)],
+            ACK: [(DAY, 10), (3, 0), (END - DAY - 3, 10)],
+        },
+        over=DAY + 3,
+    ),
+    "the function hangs, and Cloud Run answers 504": Incident(
+        frozenset({"crashes"}),
+        {
+            requests(504): [(DAY, 0), (END - DAY, 10)],
+            pushes("deadline_exceeded"): [(DAY, 0), (END - DAY, 10)],
+            **{one: [(DAY, 10), (END - DAY, 0)] for one in (ACK, ANSWERED, DELIVERED)},
+        },
+    ),
+    "all instances are full: Cloud Run answers 429, and the function does not know": cut_off(REFUSED),
+    "too much is open: the function answers 429": Incident(
+        counters={
+            logged("deferred", ',cause="memory_full"'): [(DAY, 0), (50, 5), (END - DAY - 50, 0)],
+            requests(429): [(DAY, 0), (50, 5), (END - DAY - 50, 0)],
+            REFUSED: [(DAY, 0), (50, 5), (END - DAY - 50, 0)],
+            ACK: [(DAY, 10), (50, 5), (END - DAY - 50, 10)],
+        },
+        over=DAY + 50,
+    ),
+    "X is slow for 40 minutes": outage(40, "no_time_left"),
+    "the dead-letter topic refuses for 40 minutes": outage(40, "dead_letters_unavailable"),
+    "a deploy every half an hour, of a minute each": Incident(
+        counters={
+            UNREACHABLE: [(DAY, 0), *[(1, 10), (29, 0)] * ((END - DAY) // 30)],
+            ACK: [(DAY, 10), *[(1, 0), (29, 10)] * ((END - DAY) // 30)],
+        }
+    ),
+    "a backlog drains for an hour after X is back": Incident(
+        frozenset({"oldest_event"}),
+        {logged("old_events"): [(DAY + 60, 0), (60, 10), (END - DAY - 120, 0)]},
+        {WAITING: [(DAY, 5), *[(1, 60.0 * minute) for minute in range(120)], (END - DAY - 120, 5)]},
+        over=DAY + 120,
+    ),
+    "pushing is stopped by hand for two hours": Incident(
+        frozenset({"oldest_event"}),
+        {one: [(DAY, 10), (120, 0), (END - DAY - 120, 10)] for one in (ACK, ANSWERED, DELIVERED)},
+        {WAITING: [(DAY, 5), *[(1, 60.0 * minute) for minute in range(120)], (END - DAY - 120, 5)]},
+        over=DAY + 120,
+    ),
+    "a hundred times as many events": Incident(
+        counters={one: [(DAY, 10), (END - DAY, 1000)] for one in (ACK, ANSWERED, DELIVERED)}
+    ),
+    "nearly everything is skipped": Incident(
+        counters={logged("skipped"): [(END - 780, 0), (780, 10)], DELIVERED: [(END - 780, 10), (780, 0.1)]}
+    ),
+    "a consent that nobody can read, now and then": from_now_on(logged("unreadable_consent_sum"), 0.1),
+    "the module's first day": Incident(
+        counters={one: [(DAY, 0), (END - DAY, 10)] for one in (ACK, ANSWERED, DELIVERED)}
     ),
 }
 

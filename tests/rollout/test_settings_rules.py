@@ -129,6 +129,54 @@ def test_a_wrong_value_of_the_module_fails_at_plan_with_the_rule(render: Render,
     assert case["rule"] in " ".join(str(refused.value).replace("│", " ").split())
 
 
+ACCOUNT = "123456789012-compute@developer.gserviceaccount.com"
+BORDERS: Mapping[str, Mapping[str, Any]] = {
+    "names of 3 and project ids of 6": {"name": "abc", "project_id": "abcdef"},
+    "names of 24 and project ids of 30": {"name": "a" * 24, "project_id": "a" * 30},
+    "a region of two digits": {"region": "europe-west10"},
+    "a filter of 256 bytes in 128 characters": {"delivery": {"filter": "ä" * 128}},
+    "a filter of 256 bytes in 64 characters": {"delivery": {"filter": "🛒" * 64}},
+    "the shortest deadline and retention": {
+        "settings": {"settle_timeout_s": 1, "request_timeout_s": 0.5},
+        "delivery": {"ack_deadline_s": 21, "retention_days": 1, "min_backoff_s": 0, "max_backoff_s": 0},
+        "dead_letters": {"retention_days": 1},
+    },
+    "the longest": {
+        "settings": {"settle_timeout_s": 580},
+        "delivery": {"ack_deadline_s": 600, "retention_days": 31, "min_backoff_s": 600, "max_delivery_attempts": 5},
+    },
+    "60 labels of 63 characters": {"labels": {f"{number:a>63}": "9" * 63 for number in range(60)}},
+    "nulls where there is a default": dict.fromkeys(
+        ("alerts", "build", "dead_letters", "delivery", "existing", "function", "labels", "network")
+    ),
+    "nulls inside, where there is a default": {
+        "dead_letters": {"readers": None, "retention_days": None},
+        "settings": {"batch": None, "consent": None},
+        "alerts": {"silence": {"enabled": None, "notification_channels": None, "threshold": None}},
+    },
+    "thresholds at their ends": {
+        "alerts": {
+            "dead_letters_waiting": {"threshold": 2678399},
+            "oldest_event": {"threshold": 604799},
+            "push_errors": {"threshold": 0.999},
+            "retention": {"threshold": 0.001},
+            "silence": {"threshold": 12},
+        }
+    },
+    "Google's own account, and a topic of that name elsewhere": {
+        "existing": {"run_service_account": ACCOUNT, "topic": "projects/data-project/topics/x-conversions-dead-letter"}
+    },
+    "the module's own account by its name": {
+        "existing": {"run_service_account": "x-conversions-run@my-project.iam.gserviceaccount.com"}
+    },
+}
+
+
+@pytest.mark.parametrize("name", BORDERS)
+def test_a_value_at_its_border_is_accepted(render: Render, name: str) -> None:
+    assert read_settings(json.dumps(render(BORDERS[name])))
+
+
 def test_defaults_are_the_functions_own(render: Render) -> None:
     document = render({})
     minimal = {key: document[key] for key in ("dead_letter_topic", "pixels", "remainder_topic")}
