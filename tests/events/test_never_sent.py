@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.events.refusals import REFUSING_EVENTS
@@ -73,6 +73,8 @@ _SAID_TWICE: Final = (
     '"event_params": [{"key": "ad_storage", "value": "denied", "key": "x"}], "user": "[{\\"key\\": 1}]"',
     '"user": "[{\\"key\\": \\"ad_storage\\", \\"value\\": \\"denied\\", \\"key\\": \\"x\\"}]"',
     '"ad_storage": 0, "ad_storage": 1',
+    '"gcs": {"string_value": "G100", "string_value": null}',
+    '"event_params": [{"key": "gcd", "value": {"string_value": "13p3l3l3l1", "string_value": "11l1l1l1l1"}}]',
     '"gcs": "G100", "gcs": "G111"',
     '"user": {"opt_out": true}, "user": {"opt_out": false}',
     '"user": {"opt_out": true}, "user": {}',
@@ -112,6 +114,35 @@ def test_names_that_come_again_and_refuse_nothing_sink_no_sale(harmless: str) ->
     (read,) = read_events(delivery(event.encode()), _SETTINGS, received_at=_NOW, settled=frozenset())
     assert isinstance(read, ReadEvent)
     assert isinstance(read.result, Conversion)
+
+
+_LATER: Final = st.sampled_from([None, {}, [], True, 1, "granted", "x", {"ad_storage": "granted"}, [{"key": "x"}]])
+
+
+def _with_names_again(value: Any, data: st.DataObject) -> str:
+    """Write JSON in which some names come again, later in their object, with another value."""
+    if isinstance(value, list):
+        return f"[{', '.join(_with_names_again(item, data) for item in value)}]"
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    members = [f"{json.dumps(name)}: {_with_names_again(item, data)}" for name, item in value.items()]
+    again = data.draw(st.lists(st.sampled_from(sorted(value)), max_size=2)) if value else []
+    members += [f"{json.dumps(name)}: {json.dumps(data.draw(_LATER))}" for name in again]
+    return f"{{{', '.join(members)}}}"
+
+
+@settings(deadline=None)
+@given(refusing=REFUSING_EVENTS, format_=st.sampled_from(sorted(_SALES)), data=st.data())
+def test_refusal_that_any_names_come_again_after_is_never_sent(
+    refusing: dict[str, Any], format_: str, data: st.DataObject
+) -> None:
+    sale = {**refusing, **{name: value for name, value in _SALES[format_].items() if name not in refusing}}
+    bodies: list[Any] = [sale, [sale], {"events": [sale]}, {"conversions": [sale, sale]}]
+    for body in (*bodies, {"specversion": "1.0", "type": "sale", "source": "//shop.example", "data": sale}):
+        written = _with_names_again(body, data).encode()
+        for read in read_events(delivery(written, {"format": format_}), _SETTINGS, received_at=_NOW, settled=()):
+            assert isinstance(read, ReadEvent)
+            assert not isinstance(read.result, Conversion), written
 
 
 @pytest.mark.parametrize("said", ['"cons\\u0065nt": "denied"', f'"{"_" * 70}consent": false', "consent: false"])

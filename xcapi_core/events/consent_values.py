@@ -157,8 +157,9 @@ def _texts_in(value: object) -> Iterable[str]:
     """Return the text of a coded signal as it is compared, from a list in whatever shape and from JSON as text, too."""
     opened = as_list(value)
     for item in opened if isinstance(opened, list) else (opened,):
-        if isinstance(item, str):
-            yield cut_invisible(item).strip().strip("\"'").strip()
+        for typed in typed_values(item):
+            if isinstance(typed, str):
+                yield cut_invisible(typed).strip().strip("\"'").strip()
 
 
 def _any_no_wins(said: Sequence[Consent]) -> Consent:
