@@ -124,7 +124,7 @@ class Batcher:
             self._timer = None
         now = self._clock()
         self._defer_hopeless(now)
-        while self._may_open_another() and (room := self._limiter.allowance(now)) > 0:
+        while self._may_open_another() and (room := self._limiter.allowance(now)):
             limit = min(room, self._size.conversions, self._pause.probe_size or room)
             # One small batch goes beside the fresh ones, however many there are, or it would never be sent.
             if self._suspect and self._suspects_turn():
