@@ -109,8 +109,10 @@ def trace_from_headers(headers: Mapping[str, str], project: str | None) -> str |
 
     `headers` has lower-case keys. None where no header names a trace, or the project is not known.
     """
-    cloud_trace = _CLOUD_TRACE.fullmatch(headers.get("x-cloud-trace-context", ""))
-    named = cloud_trace or _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+    cloud_trace, traceparent = headers.get("x-cloud-trace-context"), headers.get("traceparent")
+    named = _CLOUD_TRACE.fullmatch(cloud_trace) if cloud_trace else None
+    if not named and traceparent:
+        named = _TRACEPARENT.fullmatch(traceparent)
     if not named or not project or not named[1].strip("0"):
         return None
     return f"projects/{project}/traces/{named[1].lower()}"
