@@ -31,7 +31,10 @@ def format_of(fields: Mapping[str, object]) -> Format:
     kind = fields.get("type")
     if (isinstance(kind, str) and kind in _SEGMENT_TYPES) or isinstance(as_list(fields.get("batch")), list):
         return "segment"
-    if not _GA4_NAMES.isdisjoint(fields) or any(name.startswith(_GA4_PREFIXES) for name in fields):
+    if not _GA4_NAMES.isdisjoint(fields):
+        return "ga4"
+    # One look at all names first: hardly any event has such a prefix in them.
+    if "x-" in " ".join(fields) and any(name.startswith(_GA4_PREFIXES) for name in fields):
         return "ga4"
     return "x"
 

@@ -42,7 +42,7 @@ def as_list(value: object) -> object:
 
 def has_unions(attributes: Mapping[str, str]) -> bool:
     """Tell whether a message's data is Avro in its JSON encoding, by the message's attributes."""
-    return any(attributes.get(name, "").strip().upper() == "JSON" for name in UNION_ATTRIBUTES)
+    return bool(attributes) and any(attributes.get(name, "").strip().upper() == "JSON" for name in UNION_ATTRIBUTES)
 
 
 def without_unions(value: object, depth: int = 0) -> object:

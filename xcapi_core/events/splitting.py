@@ -4,6 +4,7 @@ A Measurement Protocol body, a Segment batch, an array of either, `{"events": [â
 events. An event that came alone stays as it is, byte for byte. Elements may be anything, rubbish that is no JSON too.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
@@ -39,7 +40,7 @@ _EVENT_NAMES: Final[Mapping[Format, frozenset[str]]] = {
     "ga4": frozenset({"event_name", "name", "params", "event_params"}),
     "segment": frozenset({"event", "properties", "traits"}),
 }
-_MARKS: Final = tuple(f'"{name}"'.encode() for name in ("events", "conversions", "batch", "specversion"))
+_MARKS: Final = re.compile(rb'"(?:events|conversions|batch|specversion)"')
 _DEEPEST = 3  # a CloudEvent in an array, a body in it
 
 RawEvent = tuple[Envelope | None, bytes]
@@ -126,7 +127,7 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
         return _lone(data, whole, form, unions=unions)
     if is_indexed(data) and (elements := list_within(data, unions=unions)) is not None:
         return _split_array(elements, data, form, unions=unions, depth=depth)
-    if not any(mark in data for mark in _MARKS):
+    if not _MARKS.search(data):
         return _lone(data, whole, form, unions=unions)
     wrapped = open_cloud_event(data, unions=unions)
     if wrapped is not None:
@@ -148,7 +149,7 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
 
 def _split_array(elements: list[bytes], data: bytes, form: Format | None, *, unions: bool, depth: int) -> RawMessage:
     form = form or format_of(first_object(elements, unions=unions))
-    if not any(mark in data for mark in _MARKS):
+    if not _MARKS.search(data):
         return RawMessage(format=form, events=tuple([(None, element) for element in elements]))
     events: list[RawEvent] = []
     for element in elements:
@@ -159,7 +160,7 @@ def _split_array(elements: list[bytes], data: bytes, form: Format | None, *, uni
 
 
 def _events_of_element(element: bytes, form: Format, *, unions: bool, depth: int) -> Iterable[RawEvent]:
-    if element.startswith(b"{") and any(mark in element for mark in _MARKS):
+    if element.startswith(b"{") and _MARKS.search(element):
         try:
             split = _split(element, element, form, unions=unions, depth=depth)
         except UnsplittableError:
