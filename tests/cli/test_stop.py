@@ -1,5 +1,6 @@
 """Being told to stop: by any thread, by any signal, even in the middle of being told."""
 
+import subprocess
 import sys
 import threading
 from types import FrameType
@@ -36,3 +37,18 @@ def test_a_signal_at_any_point_of_another_one_does_no_harm() -> None:
     assert not thread.is_alive()
     assert len(again) > 2
     assert stop.is_told
+
+
+def test_ctrl_c_while_the_command_is_imported_is_no_traceback() -> None:
+    code = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from xcapi_core.cli.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

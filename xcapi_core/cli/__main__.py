@@ -6,6 +6,8 @@ from xcapi_core.cli.standard_output import ending_with_the_output
 
 __all__ = ["main"]
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the `xcapi` command; exits with 0 all well, 1 something is wrong, 2 wrong usage."""
@@ -15,6 +17,8 @@ def main() -> None:
         if error.name != "click":
             raise
         sys.exit("xcapi needs its command-line extra: pip install '.[cli,sandbox]', in a checkout")
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     with ending_with_the_output():
         xcapi(prog_name="xcapi")
 

@@ -23,5 +23,6 @@ def asked(question: str, *, otherwise: str, is_hidden: bool = False) -> str:
         return str(click.prompt(question, err=True, hide_input=is_hidden)).strip()
     except click.Abort as abort:  # Ctrl-C, or the end of the input
         if isinstance(abort.__context__, EOFError):
+            click.echo(err=True)
             raise click.UsageError(f"Nobody is there to answer: {otherwise}.") from None
         raise

@@ -8,7 +8,7 @@ import msgspec
 
 from xcapi_core.logs.lines import Scalar, Severity, emit
 
-__all__ = ["HowToName", "emit_naming"]
+__all__ = ["HowToName", "emit_naming", "may_be_personal"]
 
 HowToName = Literal["digest", "plain", "off"]
 
@@ -47,7 +47,7 @@ def _lists(conversions: Iterable[tuple[str, str]], how: HowToName) -> Iterator[l
     names: list[str] = []
     size = 0
     for pixel_id, conversion_id in conversions:
-        if how == "off" or _may_be_personal(conversion_id):
+        if how == "off" or may_be_personal(conversion_id):
             continue
         if how == "plain":
             name, length = conversion_id, _encoded_length(conversion_id)
@@ -69,7 +69,8 @@ def _digest(pixel_id: str, conversion_id: str) -> str:
     return hashlib.sha256(named).hexdigest()[:_DIGEST_CHARACTERS]
 
 
-def _may_be_personal(conversion_id: str) -> bool:
+def may_be_personal(conversion_id: str) -> bool:
+    """Tell whether an id may be a person's address or hash, so that no mode names it."""
     is_hash = len(conversion_id) == _HASH_CHARACTERS and all(
         digit in "0123456789abcdefABCDEF" for digit in conversion_id
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from tests.cli.queues import Queues, hours_ago, purchase, summary
 from xcapi_core.cli.files import Chunk
-from xcapi_core.cli.publish import checking
+from xcapi_core.cli.publish import checking, command
 from xcapi_core.cli.publish.units import packs_of
 from xcapi_core.settings.reader import read_settings
 
@@ -123,6 +124,20 @@ def test_ctrl_c_before_anything_is_sent_says_so(queues: Queues, monkeypatch: pyt
     assert queues.waiting(TOPIC) == []
 
 
+def test_ctrl_c_in_a_dry_run_says_how_far_it_came(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write("events.jsonl", *(purchase(number) for number in range(10)))
+
+    def pressed(*arguments: Any) -> Iterator[Any]:
+        yield from packs_of(*arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from packs_of(*arguments)
+
+    monkeypatch.setattr(command, "packs_of", pressed)
+    result = queues.run("publish", file, "--topic", "events", "--events-per-message", "1", "--dry-run")
+    assert result.exit_code == 130
+    assert "Stopped. So far: " in result.output
+
+
 def test_what_x_may_count_twice_needs_a_word(queues: Queues) -> None:
     file = write("events.jsonl", purchase(1, time=hours_ago(49)), purchase(2))
     result = publish(queues, file)
@@ -138,7 +153,14 @@ def test_dry_run_publishes_nothing(queues: Queues) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("", "nothing in it"), ('{"event": "purchase",}', "line 1"), ('"only text"\n', "neither JSON")],
+    [
+        ("", "nothing in it"),
+        ("[]", "no event"),
+        ('{"events": []}', "no event"),
+        ("[]\n[]\n", "no event"),
+        ('{"event": "purchase",}', "line 1"),
+        ('"only text"\n', "neither JSON"),
+    ],
 )
 def test_file_without_events_is_a_sentence(queues: Queues, text: str, words: str) -> None:
     Path("events.jsonl").write_text(text)

@@ -101,6 +101,16 @@ def test_not_found_is_said_with_what_it_can_mean(log: Path) -> None:
     assert "delivered" in result.stdout
 
 
+@pytest.mark.parametrize("personal", ["jane@example.com", "ab" * 32])
+def test_id_that_the_log_never_names_is_said_to_be_one(personal: str, log: Path) -> None:
+    assert "may be personal" in run(personal, "--pixel", "o8z6j", "--log", str(log)).stderr
+    assert "may be personal" not in run("99999", "--pixel", "o8z6j", "--log", str(log)).stderr
+
+
+def test_empty_id_is_wrong_usage(log: Path) -> None:
+    assert run("10001", "", "--pixel", "o8z6j", "--log", str(log)).exit_code == 2
+
+
 def test_other_pixel_finds_nothing(log: Path) -> None:
     result = run("10001", "--pixel", "p9q7k", "--log", str(log), "--json")
     assert result.exit_code == 1

@@ -145,6 +145,15 @@ def test_empty_file_is_an_error_and_said_to_be_empty() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["[]", " [\n] ", "[]\n[]\n", '{"events": []}', '{"conversions": []}'])
+def test_file_of_empty_lists_is_an_error_too(text: str) -> None:
+    Path("a.json").write_text(text)
+    result = run("a.json", write("b.jsonl", GOOD))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[0] == "a.json  not read to its end  nothing in it: no event"
+    assert result.stdout.splitlines()[-1] == "1 event."
+
+
 def test_json_that_does_not_parse_has_its_place_and_cause() -> None:
     Path("a.json").write_text('[\n {"event": "purchase"},\n {"event": "purchase", }\n]\n')
     details = [verdict["detail"] for verdict in lines_of(run("--json", "a.json"))[:2]]

@@ -13,7 +13,7 @@ from xcapi_core.cli.dev.local_settings import read_document, sandbox_for
 from xcapi_core.cli.dev.output import Output, Tally
 from xcapi_core.cli.dev.run import Run
 from xcapi_core.cli.dev.stage import PROJECT, Stage, open_stage
-from xcapi_core.cli.files import InputError, InputFormat, read_chunks
+from xcapi_core.cli.files import NO_EVENT, InputError, InputFormat, read_chunks
 from xcapi_core.cli.local_services import prepare_function
 from xcapi_core.sandbox.server import PortTakenError, SandboxServer
 from xcapi_core.sandbox.services.errors import LocalServiceError
@@ -100,6 +100,7 @@ class Session:
                 told += 1
 
         for file in self._wishes.files:
+            before = len(run.events) + tally.unpublished
             try:
                 with click.open_file(file, "rb") as stream:
                     for chunk in read_chunks(stream, file, self._wishes.input_format):
@@ -112,6 +113,10 @@ class Session:
             except InputError as error:
                 tally.files_unread += 1
                 self._output.trouble(file, str(error))
+            else:
+                if len(run.events) + tally.unpublished == before:
+                    tally.files_unread += 1
+                    self._output.trouble(file, NO_EVENT)
         deadline = time.monotonic() + self._wishes.timeout_s
         while (
             not run.is_over

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-__all__ = ["LONGEST_MESSAGE", "Chunk", "InputError"]
+__all__ = ["LONGEST_MESSAGE", "NO_EVENT", "Chunk", "InputError"]
 
 # What a Pub/Sub message may hold; no event is larger.
 LONGEST_MESSAGE: Final = 10_000_000
+# Of a file that is read to its end, and holds only empty lists.
+NO_EVENT: Final = "nothing in it: no event"
 
 
 class InputError(Exception):

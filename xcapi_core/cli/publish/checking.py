@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from xcapi_core.cli.files import Chunk
+from xcapi_core.cli.files import NO_EVENT, Chunk
 from xcapi_core.cli.validate.verdicts import judge
 from xcapi_core.events.splitting import Unreadable, split_message
 from xcapi_core.pubsub import PubsubMessage
@@ -50,7 +50,7 @@ class Checker:
             when = (verdict.conversion or {}).get("conversion_time")
             if not self._allow_old and isinstance(when, str) and self.now - datetime.fromisoformat(when) > OLD_AFTER:
                 return Checked(events, "older than 48 h, so that X may count it twice (--allow-old)", is_old=True)
-        return Checked(events)
+        return Checked(events, "" if events else NO_EVENT)
 
     def _readable(self, unit: Chunk) -> Checked:
         split = split_message(
@@ -69,4 +69,4 @@ class Checker:
         lone = unit.data.strip()[:1]
         if len(split.events) == 1 and lone not in (b"{", b"[", b"\x1f"):
             return Checked(0, "no JSON object")
-        return Checked(len(split.events))
+        return Checked(len(split.events), "" if split.events else NO_EVENT)

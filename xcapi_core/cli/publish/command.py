@@ -14,7 +14,7 @@ import click
 
 from xcapi_core.cli.configuration import config_option, load_configuration
 from xcapi_core.cli.event_options import check_pixel, format_option, input_option
-from xcapi_core.cli.files import Chunk, InputError, InputFormat
+from xcapi_core.cli.files import NO_EVENT, Chunk, InputError, InputFormat
 from xcapi_core.cli.google.clients import new_publisher
 from xcapi_core.cli.google.errors import google_errors
 from xcapi_core.cli.google.names import full_name, project_option
@@ -137,9 +137,7 @@ def publish(
             name_of_file = source.name
             packs = packs_of(_sendable(source, checker, from_line), attributes, events_per_message)
             if dry_run:
-                for pack in packs:
-                    totals["events"] += pack.events
-                    totals["messages"] += 1
+                _count(packs, totals, stop)
                 continue
             with google_errors(f"The topic {name}"):
                 sender = Sender(new_publisher(), name, Pace(rate), stop)
@@ -191,8 +189,10 @@ def _check_all(sources: list[_Source], checker: Checker, from_line: int, stop: S
     found = bad = 0
     with Progressing(lambda: (found, f"{found:,} checked")) as progress:
         for source in sources:
+            is_empty = True
             try:
                 for unit in source.units():
+                    is_empty = False
                     if unit.position < from_line:
                         continue
                     if stop.is_told:
@@ -206,6 +206,8 @@ def _check_all(sources: list[_Source], checker: Checker, from_line: int, stop: S
                             click.echo(f"{source.name}:{unit.position}  {problem}", err=True)
             except InputError as error:
                 return found, bad, f"{source.name}: {error}. Nothing was published."
+            if is_empty:
+                return found, bad, f"{source.name}: {NO_EVENT}. Nothing was published."
     if bad > _PROBLEMS_SHOWN:
         click.echo(f"… and {bad - _PROBLEMS_SHOWN:,} more.", err=True)
     return found, bad, ""
@@ -217,6 +219,14 @@ def _sendable(source: _Source, checker: Checker, from_line: int) -> Iterator[tup
             checked = checker.check(unit)
             if not checked.problem:
                 yield unit, checked.events
+
+
+def _count(packs: Iterator[Pack], totals: dict[str, int], stop: Stop) -> None:
+    for pack in packs:
+        if stop.is_told:
+            return
+        totals["events"] += pack.events
+        totals["messages"] += 1
 
 
 def _ticking(packs: Iterator[Pack], progress: Progressing) -> Iterator[Pack]:
@@ -233,7 +243,8 @@ def _tell(totals: dict[str, int], name: str, *, dry_run: bool, complete: bool, a
     counts = f"{events:,} event{'' if events == 1 else 's'} in {messages:,} message{'' if messages == 1 else 's'}"
     left = f"; {totals['left_out']:,} left out" if totals["left_out"] else ""
     if dry_run:
-        click.echo(f"Would publish {counts}{left}. Nothing was sent.")
+        so_far = "" if complete else "Stopped. So far: "
+        click.echo(f"{so_far}Would publish {counts}{left}. Nothing was sent.")
     elif complete:
         click.echo(f"Published {counts}{left}.")
     else:

@@ -16,6 +16,7 @@ from xcapi_core.cli.console import new_console
 from xcapi_core.cli.durations import DURATION
 from xcapi_core.cli.log.lines import LogFile
 from xcapi_core.cli.trace.findings import End, Finding, Wanted
+from xcapi_core.logs.conversion_ids import may_be_personal
 from xcapi_core.settings import Settings
 
 __all__ = ["trace"]
@@ -73,6 +74,8 @@ def trace(
     as_json: bool,
 ) -> None:
     """Trace; see the help text above."""
+    if not all(ids):
+        raise click.BadParameter("an empty id", param_hint="ID…")
     settings = load_configuration(config_file)
     wanted = Wanted(ids, pixels or (tuple(settings.pixels) if settings else ()))
     if not pixels and settings is None:
@@ -158,5 +161,7 @@ def _not_found(missing: Sequence[str], settings: Settings | None, log_files: Seq
         reasons.append("the log no longer has it: Cloud Logging keeps 30 days by default")
     if settings is not None and settings.log_conversion_ids == "off":
         reasons.insert(0, '`log_conversion_ids` is "off": the log names no conversion')
+    if any(map(may_be_personal, missing)):
+        reasons.insert(0, "the log never names an id that may be personal: one with an @, or of 64 hex digits")
     told = f"Not found {where}: {', '.join(missing)}. It can mean that"
     return "\n".join([told, *(f"  - {reason}" for reason in reasons)])

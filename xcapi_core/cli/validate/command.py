@@ -13,7 +13,7 @@ from rich.console import Console
 from xcapi_core.cli.configuration import config_option, require_configuration
 from xcapi_core.cli.console import is_animated, new_console
 from xcapi_core.cli.event_options import check_pixel, format_option, input_option, pixel_option
-from xcapi_core.cli.files import Chunk, InputError, InputFormat, read_chunks
+from xcapi_core.cli.files import NO_EVENT, Chunk, InputError, InputFormat, read_chunks
 from xcapi_core.cli.standard_output import discard_output
 from xcapi_core.cli.validate.asking import MOST_QUESTIONS, Asking
 from xcapi_core.cli.validate.output import Bar, JsonOutput, Output, PeopleOutput
@@ -120,6 +120,7 @@ def _validate(
     tally = Tally()
     with bar:
         for file in files:
+            before = tally.events
             try:
                 with click.open_file(file, "rb") as stream:
                     bar.begin(file, None if file == "-" else Path(file).stat().st_size)
@@ -139,6 +140,10 @@ def _validate(
                     raise
                 tally.files_unread += 1
                 output.trouble(file, error.strerror or "unreadable")
+            else:
+                if tally.events == before:
+                    tally.files_unread += 1
+                    output.trouble(file, NO_EVENT)
     return tally
 
 
