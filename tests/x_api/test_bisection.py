@@ -335,6 +335,13 @@ async def test_bad_ones_that_x_names_leave_the_batches_as_large_as_they_are() ->
     assert await size_after(named(set(range(8)), lambda _: "wrong"), tags=lambda n: "wrong" if n < 8 else "right") == 16
 
 
+async def test_a_rest_of_one_that_x_refuses_says_nothing_about_the_size_of_batches() -> None:
+    def judge(numbers: list[int]) -> Sequence[XError]:
+        return [set_error("t0")] if 0 in numbers else [UNNAMED]
+
+    assert await size_after(judge, 2, lambda number: f"t{number}") == 16
+
+
 @pytest.mark.parametrize(("size", "first_half"), [(2, [0]), (3, [0, 1]), (4, [0, 1]), (5, [0, 1, 2])])
 def test_first_half_is_tried_first_and_is_the_larger_one(size: int, first_half: list[int]) -> None:
     assert Bisection([b"{}"] * size, [UNNAMED]).next_trial() == first_half
