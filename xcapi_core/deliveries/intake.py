@@ -81,22 +81,19 @@ class Intake:
     async def split(self, delivery: Delivery) -> EventReadings:
         """Tell the events of a message apart."""
         message = delivery.message
-        split = partial(
-            read_events,
-            message,
-            self._settings,
-            received_at=self._wall_clock(),
-            settled=delivery.earlier.settled if delivery.earlier else (),
-        )
         if len(message.data) <= LARGE_MESSAGE_BYTES:
-            readings = split()
+            readings = self._split(delivery)
         else:
             async with self._turn_of(message):
-                readings = await _in_thread_if_huge(message, split)
+                readings = await _in_thread_if_huge(message, partial(self._split, delivery))
         indices = original_event_indices(message)
         if indices is not None and len(indices) == len(readings):
             delivery.first_indices = indices
         return readings
+
+    def _split(self, delivery: Delivery) -> EventReadings:
+        settled = delivery.earlier.settled if delivery.earlier else ()
+        return read_events(delivery.message, self._settings, received_at=self._wall_clock(), settled=settled)
 
     async def read(self, delivery: Delivery, readings: EventReadings) -> None:
         """Read all events, or as many as there is time for."""
