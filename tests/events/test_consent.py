@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.events.refusals import REFUSING_EVENTS
 from xcapi_core.events.consent import Consent, judge, may_send
-from xcapi_core.events.consent_signals import SIGNAL_NAMES
+from xcapi_core.events.consent_objects import SIGNALS
 
 _Object = dict[str, Any]
 _CATEGORIES = ("Advertising",)
@@ -84,7 +84,7 @@ def test_refusal_in_any_spelling_shape_and_place_wins_over_whatever_else_is_ther
     assert judge({"event": "purchase"}, decoded, categories=_CATEGORIES).says is Consent.NO
 
 
-@pytest.mark.parametrize("name", SIGNAL_NAMES)
+@pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize("between", ["", "_", "-", " ", "\u200b", "\ufeff", "\u00ad", "\n"])
 def test_every_name_is_known_by_its_letters(name: str, between: str) -> None:
     for text in (name[:2] + between + name[2:], (name[:2] + between + name[2:]).upper()):
@@ -97,7 +97,7 @@ _JSON: st.SearchStrategy[object] = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.text(max_size=6) | st.sampled_from([*SIGNAL_NAMES, "user", "events", "key", "0"]), inner, max_size=4
+            st.text(max_size=6) | st.sampled_from([*SIGNALS, "user", "events", "key", "0"]), inner, max_size=4
         )
     ),
     max_leaves=12,

@@ -5,8 +5,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from xcapi_core.events.consent_signals import Signals, quoted
-from xcapi_core.events.consent_values import Consent
+from xcapi_core.events.consent_signals import Signals
+from xcapi_core.events.consent_values import Consent, quoted
 from xcapi_core.events.fields import is_object
 from xcapi_core.events.unpacking import text_within, unpack
 from xcapi_core.problems import Problem

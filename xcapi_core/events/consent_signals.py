@@ -4,31 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from xcapi_core.events.consent_objects import SIGNALS, UNREADABLE
 from xcapi_core.events.consent_values import (
     TYPED_COLUMNS,
     Consent,
-    ids_in,
     opened_json,
-    read_ads_storage,
-    read_answer,
-    read_gcd,
-    read_gcs,
-    read_opt_out,
-    read_tracking_enabled,
-    read_us_privacy,
+    quoted,
     squeezed,
     typed_values,
 )
 from xcapi_core.events.decoding import DECODING_ERRORS, decode_every_value
-from xcapi_core.events.drops import Drop
-from xcapi_core.events.fields import is_absent, is_object
+from xcapi_core.events.fields import is_object
 
-__all__ = ["SIGNAL_NAMES", "Signals", "is_signal", "is_silent", "quoted"]
-
-
-_UNREADABLE: Final = "unreadable_consent"
-_CATEGORIES_MISSING: Final = "consent_categories_missing"
-_UNREAD: Final = Drop.UNREAD_CONSENT.value
+__all__ = ["Signals", "is_signal", "is_silent"]
 
 
 @lru_cache(maxsize=64)  # of the configuration's categories
@@ -54,13 +42,22 @@ class Signals:
 
     def add_place(self, place: Mapping[str, object]) -> None:
         """Add an object whose fields may be signals."""
-        if plan := _plan_of(tuple(place)):
+        names = tuple(place)
+        plan = _plans.get(names)
+        if plan is None:
+            plan = _plan_of(names)
+        if plan:
             self._places.append((place, plan))
 
     def doubt(self, value: object) -> Consent:
         """Add what may hold places where nothing can grant: only a refusal in it counts."""
         self._doubtful.append(value)
         return Consent.UNSAID
+
+    def doubt_unread(self, place: Mapping[str, object]) -> None:
+        """Doubt the fields of an object that are no signals."""
+        read = {name for name, _, _ in _plan_of(tuple(place))}
+        self._doubtful += [value for name, value in place.items() if name not in read]
 
     def read(self) -> list[Consent]:
         """Return all that the places say, and the places inside of them."""
@@ -87,7 +84,7 @@ class Signals:
                 if value is None:
                     continue
                 if read is _places_in:
-                    if is_object(value):
+                    if isinstance(value, dict):
                         self.add_place(value)
                     else:
                         said.append(_places_in(self, value))
@@ -119,7 +116,7 @@ class Signals:
         try:
             return _places_in(self, decode_every_value(event.decode("utf-8", "replace")))
         except DECODING_ERRORS:
-            return self.refuse(_UNREADABLE)
+            return self.refuse(UNREADABLE)
 
     def refuse(self, code: str) -> Consent:
         """Take something for a no, and count why."""
@@ -140,97 +137,17 @@ def _places_in(signals: Signals, value: object) -> Consent:
     unopened = [value]
     while unopened:
         part = unopened.pop()
-        if isinstance(part, str):
+        if isinstance(part, dict):
+            signals.add_place(part)
+        elif isinstance(part, str):
             opened = opened_json(part)
             if not isinstance(opened, str):
                 signals.opened_text = True
                 unopened.append(opened)
-            elif opened.startswith(("{", "[", '"')) and any(name in squeezed(opened) for name in SIGNAL_NAMES):
-                return signals.refuse(_UNREADABLE)  # broken JSON in which a signal is named
+            elif opened.startswith(("{", "[", '"')) and any(name in squeezed(opened) for name in SIGNALS):
+                return signals.refuse(UNREADABLE)  # broken JSON in which a signal is named
         elif isinstance(part, list):
             unopened += part
-        elif is_object(part):
-            signals.add_place(part)
-    return Consent.UNSAID
-
-
-def _by_value(read: Callable[[object], Consent | None]) -> "_SignalReader":
-    """Return the reader of a signal that its value alone decides; what cannot be read is a no."""
-
-    def reader(signals: Signals, value: object) -> Consent:
-        said = read(value)
-        return signals.refuse(_UNREADABLE) if said is None else said
-
-    return reader
-
-
-_answer = _by_value(read_answer)
-
-
-def _consent(signals: Signals, value: object) -> Consent:
-    """Read `consent` or `consent_state`: one answer, or an object of Consent Mode's types or Segment's categories."""
-    value = opened_json(value)
-    if not is_object(value):
-        return _answer(signals, value)
-    if _READABLE_CONSENT.isdisjoint(map(squeezed, value)):
-        return signals.refuse(_UNREADABLE)  # {"marketing": false} says something that is not understood
-    signals.add_place(value)
-    read = {name for name, _, _ in _plan_of(tuple(value))}
-    for name, part in value.items():
-        if name not in read:  # {"ad_storage": "granted", "update": {"ad_storage": "denied"}}
-            signals.doubt(part)
-    return Consent.UNSAID
-
-
-def _category_preferences(signals: Signals, value: object) -> Consent:
-    """Read Segment's `categoryPreferences`: {category: bool}."""
-    value = opened_json(value)
-    if not is_object(value) or not value:
-        return signals.refuse(_UNREADABLE)
-    signals.names.update(value)
-    asked = signals.categories
-    said: dict[str, list[Consent]] = {}
-    for category, preference in value.items():
-        if preference is not None and (not asked or squeezed(category) in asked):
-            answers = said.setdefault(squeezed(category), [])
-            answers += [_answer(signals, typed) for typed in typed_values(preference)]
-    if any(Consent.NO in answers for answers in said.values()):
-        return Consent.NO if asked else signals.refuse(_CATEGORIES_MISSING)
-    return Consent.YES if asked and all(said.get(category) for category in asked) else Consent.UNSAID
-
-
-def _consent_management(signals: Signals, value: object) -> Consent:
-    """Read RudderStack's `consentManagement`, whose lists are signals of their own."""
-    value = opened_json(value)
-    if not is_object(value) or _READABLE_MANAGEMENT.isdisjoint(map(squeezed, value)):
-        return signals.refuse(_UNREADABLE)
-    signals.add_place(value)
-    return Consent.UNSAID
-
-
-def _allowed_ids(signals: Signals, value: object) -> Consent:
-    ids = ids_in(value, of_grant=True)
-    if not ids:
-        return signals.refuse(_UNREADABLE)
-    return Consent.YES if signals.categories and ids >= signals.categories else Consent.UNSAID
-
-
-def _denied_ids(signals: Signals, value: object) -> Consent:
-    ids = set() if isinstance(value, str) and is_absent(value) else ids_in(value, of_grant=False)
-    if ids is None:
-        return signals.refuse(_UNREADABLE)
-    if ids and not signals.categories:
-        return signals.refuse(_CATEGORIES_MISSING)
-    return Consent.UNSAID if ids.isdisjoint(signals.categories) else Consent.NO
-
-
-def _privacy_info(signals: Signals, value: object) -> Consent:
-    """Read the BigQuery export's `privacy_info`, of which an export without nulls may leave an empty object."""
-    value = opened_json(value)
-    if is_object(value):
-        signals.add_place(value)
-    elif value != []:
-        return signals.refuse(_UNREADABLE)
     return Consent.UNSAID
 
 
@@ -238,36 +155,9 @@ def _key_of_row(_signals: Signals, _key: object) -> Consent:
     return Consent.UNSAID  # it takes the row to tell what is said of it
 
 
-def _uninterpreted(signals: Signals, value: object) -> Consent:
-    return Consent.UNSAID if is_absent(value) or value in ([], {}) else signals.note(_UNREAD)
-
-
-_SignalReader = Callable[[Signals, object], Consent]
+_FieldReader = Callable[[Signals, object], Consent]
 # The names that matter, each with its reader, and as it stands in JSON.
-_Plan = Sequence[tuple[str, _SignalReader, bytes]]
-_SIGNALS: Final[Mapping[str, _SignalReader]] = {
-    "consent": _consent,
-    "consentstate": _consent,
-    "adstorage": _answer,
-    "aduserdata": _answer,
-    "optout": _by_value(read_opt_out),
-    "limitadtracking": _by_value(read_opt_out),
-    "islimitedadtracking": _by_value(read_opt_out),  # the BigQuery export's device
-    "gpc": _by_value(read_opt_out),
-    "nonpersonalizedads": _by_value(read_opt_out),  # the Measurement Protocol's
-    "adtrackingenabled": _by_value(read_tracking_enabled),  # Segment's context.device
-    "gcs": _by_value(read_gcs),
-    "gcd": _by_value(read_gcd),
-    "usprivacy": _by_value(read_us_privacy),
-    "privacyinfo": _privacy_info,
-    "adsstorage": _by_value(read_ads_storage),
-    "categorypreferences": _category_preferences,
-    "consentmanagement": _consent_management,
-    "allowedconsentids": _allowed_ids,
-    "deniedconsentids": _denied_ids,
-    **dict.fromkeys(("dataprocessingoptions", "dnt", "gdprconsent", "gpp"), _uninterpreted),
-}
-SIGNAL_NAMES: Final = tuple(_SIGNALS)
+_Plan = Sequence[tuple[str, _FieldReader, bytes]]
 # Where an event keeps further fields, in one dialect or another, events inside of a body included.
 _PLACES: Final = (
     "batch",
@@ -287,24 +177,18 @@ _PLACES: Final = (
     "userdata",
     "userproperties",
 )
-_READERS: Final[Mapping[str, _SignalReader]] = {
+_READERS: Final[Mapping[str, _FieldReader]] = {
     **dict.fromkeys((*_PLACES, *TYPED_COLUMNS - {"value"}), _places_in),
     "key": _key_of_row,
-    **_SIGNALS,
+    **SIGNALS,
 }
-# What a readable consent object holds at least one of.
-_READABLE_CONSENT: Final = frozenset(
-    {*_SIGNALS, "adpersonalization", "analyticsstorage", "functionalitystorage", "personalizationstorage"}
-    | {"securitystorage", "destinationpreferences"}
-)
-_READABLE_MANAGEMENT: Final = frozenset({"allowedconsentids", "deniedconsentids", "provider", "resolutionstrategy"})
 # Server containers write the parameters of a request with one of these before the name.
 _PREFIXES: Final = ("xga", "xsst")
 
 
 def is_signal(name: str) -> bool:
     """Tell whether a field of this name may say something of consent."""
-    return _compared(name) in _SIGNALS
+    return _compared(name) in SIGNALS
 
 
 # Events of one publisher have the same keys, so which of them matter is worked out once for each set of keys. Beyond
@@ -326,19 +210,14 @@ def is_silent(event: object, event_bytes: bytes) -> bool:
         return True
     places: list[tuple[dict[str, object], _Plan]] = [(event, plan)]
     for place, plan in places:
-        for name, read, quoted in plan:
+        for name, read, as_json in plan:
             inner = place[name]
-            if read is not _places_in or not isinstance(inner, dict) or event_bytes.count(quoted) != 1:
+            if read is not _places_in or not isinstance(inner, dict) or event_bytes.count(as_json) != 1:
                 return False
             plan_within = _plan_of(tuple(inner))
             if plan_within:
                 places.append((inner, plan_within))
     return event_bytes.startswith(b"{") and (b"\\" not in event_bytes or b"\\u" not in event_bytes)
-
-
-def quoted(name: str) -> bytes:
-    """Return a name as it stands in JSON, unless it is escaped."""
-    return b'"%b"' % name.encode("utf-8", "replace")
 
 
 def _plan_of(names: tuple[str, ...]) -> _Plan:
@@ -353,7 +232,7 @@ def _plan_of(names: tuple[str, ...]) -> _Plan:
     return plan
 
 
-def _reader_of(name: str) -> _SignalReader | None:
+def _reader_of(name: str) -> _FieldReader | None:
     # A list that was written as an object has its indices for keys.
     if name.isdigit():
         return _places_in

@@ -15,6 +15,7 @@ __all__ = [
     "Consent",
     "ids_in",
     "opened_json",
+    "quoted",
     "read_ads_storage",
     "read_answer",
     "read_gcd",
@@ -51,6 +52,11 @@ def _squeezed(name: str) -> str:
 
 
 _squeezed_short: Final = lru_cache(maxsize=2_048)(_squeezed)  # events of one publisher have the same names
+
+
+def quoted(name: str) -> bytes:
+    """Return a name as it stands in JSON, unless it is escaped."""
+    return b'"%b"' % name.encode("utf-8", "replace")
 
 
 # The columns in which exports, and Avro's unions, keep a value by its type. The others are null.

@@ -10,9 +10,9 @@ import msgspec
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.ages import expired, settled_time
 from xcapi_core.events.contents import ContentLine, read_content_ids, read_contents, sum_of_counts
-from xcapi_core.events.dedup import derived_conversion_id
+from xcapi_core.events.dedup import derived_conversion_id, find_own_id
 from xcapi_core.events.drops import Drop
-from xcapi_core.events.fields import is_absent, is_no_amount, kind_of, read_id, read_text
+from xcapi_core.events.fields import is_no_amount, kind_of, read_text
 from xcapi_core.events.money import read_amount, read_count, read_currency, read_micros, wire_amount
 from xcapi_core.events.names import Names, Places
 from xcapi_core.events.pages import page_url, source_url
@@ -87,7 +87,7 @@ class Draft(Record, frozen=True, gc=False):
             of_identifiers = identifiers.problem if isinstance(identifiers, Invalid) else None
             first, *others = [part for part in (tag, time, of_identifiers, code, amount) if isinstance(part, Problem)]
             return Invalid(first, tuple(others), self._given_id())
-        own_id = self._own_id() if "key" in names else None
+        own_id = find_own_id(self.places, names["key"], dropped) if "key" in names else None
         conversion_id = own_id or read_text(self.source.conversion_id) or derived_conversion_id(self.source)
         of_lines: list[Drop] = []
         currencies: set[str] = set()
@@ -128,8 +128,7 @@ class Draft(Record, frozen=True, gc=False):
         """Return the conversion's value, None for none."""
         if "amount" in self.names:
             place, name = self.names["amount"][0]
-            value = self.places[place][name]
-            amount = read_micros(value) if name == "value_micros" else read_amount(value)
+            amount = _amount_of(name, self.places[place][name])
             if amount is not None:
                 return amount
         found = self.first("amount")
@@ -150,8 +149,13 @@ class Draft(Record, frozen=True, gc=False):
 
     def contents(self, dropped: list[Drop], currencies: set[str]) -> list[ContentLine]:
         """Return the lines of goods."""
-        if "contents" in self.names and (found := self.first("contents")) is not None:
-            return read_contents(found[2], dropped, currencies)
+        if "contents" in self.names:
+            place, name = self.names["contents"][0]
+            lines = self.places[place][name]
+            if isinstance(lines, list) and lines:
+                return read_contents(lines, dropped, currencies)
+            if (found := self.first("contents")) is not None:
+                return read_contents(found[2], dropped, currencies)
         if "content_ids" in self.names and (found := self.first("content_ids")) is not None:
             kind = self.first("content_type")
             return read_content_ids(found[2], kind and kind[2], dropped)
@@ -183,20 +187,9 @@ class Draft(Record, frozen=True, gc=False):
         place, name, given = found
         return settled_time(given, f"{self.at[place]}{name}", self.source, self.dropped)
 
-    def _own_id(self) -> str | None:
-        """Return the publisher's own dedup key, None where there is none."""
-        for place, name in self.names["key"]:
-            value = self.places[place][name]
-            own = read_id(value)
-            if own is not None and (name != "event_id" or not own.lower().startswith("tw-")):
-                return own  # X's event tag is the same for every sale: X would drop all but the first
-            if own is None and not is_absent(value):
-                self.dropped.append(Drop.INVALID_CONVERSION_ID)
-        return None
-
     def _given_id(self) -> str:
         """Return the dedup key by which somebody would look for an event that is not sent; "" where none is given."""
-        own_id = self._own_id() if "key" in self.names else None
+        own_id = find_own_id(self.places, self.names["key"], self.dropped) if "key" in self.names else None
         return own_id or read_text(self.source.conversion_id) or ""
 
     def _currency(self) -> str | Problem | None:
@@ -206,12 +199,10 @@ class Draft(Record, frozen=True, gc=False):
         if code is not None:
             return code
         found = self.first("currency")
-        code = None if found is None else read_currency(found[2])
-        if found is not None and code is None and is_no_amount(found[2]):
+        if found is not None and is_no_amount(found[2]):
             self.dropped.append(Drop.INVALID_CURRENCY)
             found = self.first("currency", is_no_amount)
-            code = None if found is None else read_currency(found[2])
-        if found is None or code is not None:
+        if found is None or (code := read_currency(found[2])) is not None:
             return code
         place, name, given = found
         return Problem(
@@ -226,8 +217,7 @@ class Draft(Record, frozen=True, gc=False):
             self.dropped.append(Drop.MIXED_CURRENCIES)
             return None
         code = next(iter(currencies), self.settings.default_currency)
-        if code is None:
-            # X counts such a conversion and leaves its revenue blank, or takes it for dollars.
+        if code is None:  # X counts such a conversion and leaves its revenue blank, or takes it for dollars
             self.dropped.append(Drop.VALUE_WITHOUT_CURRENCY)
         return code
 
@@ -236,27 +226,21 @@ class Draft(Record, frozen=True, gc=False):
         names = self.names
         if "description" in names:
             self._add_text(wire, "description", "description", Drop.INVALID_DESCRIPTION)
-        if "url" in names and (found := self.first("url")) is not None:
-            text = read_text(found[2])
-            self._add_url(wire, text and source_url(text))
-        elif (address := self.page()) is not None:
+        found = self.first("url") if "url" in names else None
+        address, read = (self.page(), page_url) if found is None else (found[2], source_url)
+        if address is not None:
             text = read_text(address)
-            self._add_url(wire, text and page_url(text))
+            if text is not None and (url := read(text)) is not None:
+                wire["event_source_url"] = url
+            else:
+                self.dropped.append(Drop.INVALID_URL)
         if "search" in names:
             self._add_text(wire, "search", "search_string", Drop.INVALID_SEARCH_STRING)
 
-    def _add_url(self, wire: dict[str, object], url: str | None) -> None:
-        if url is None:
-            self.dropped.append(Drop.INVALID_URL)
-        else:
-            wire["event_source_url"] = url
-
     def _add_text(self, wire: dict[str, object], kind: str, field: str, code: Drop) -> None:
-        found = self.first(kind)
-        if found is None:
+        if (found := self.first(kind)) is None:
             return
-        text = read_text(found[2])
-        if text is not None:
+        if (text := read_text(found[2])) is not None:
             wire[field] = text
         else:
             self.dropped.append(code)

@@ -92,7 +92,7 @@ class Table(Generic[_Prepared]):
         return self._remembered(keys, keys) if plan is None else plan
 
     def plan_of_one(self, place: Mapping[str, object]) -> _Prepared:
-        """Return the plan where there is one place."""
+        """Return the plan where the first place is the only one."""
         keys = tuple(place)
         plan = self._plans.get(keys)
         return self._remembered(keys, (keys,)) if plan is None else plan
@@ -109,7 +109,7 @@ class Table(Generic[_Prepared]):
     def _work_out(self, keys: tuple[tuple[str, ...], ...]) -> _Prepared:
         present = [frozenset(at) for at in keys]
         found = {
-            kind: tuple([(place, name) for place, name in entries if name in present[place]])
+            kind: tuple([(at, name) for at, name in entries if at < len(present) and name in present[at]])
             for kind, entries in self._names.items()
         }
         return self._prepare({kind: entries for kind, entries in found.items() if entries})

@@ -75,7 +75,8 @@ def read_x(
     """Read one event into a Conversion."""
     event = opened.places[0]
     tag = read_tag(event, pixel, format_is_stated=source.format_is_stated)
-    plan = table_of(pixel.conversion_id_from).plan(opened.places)
+    table = table_of(pixel.conversion_id_from)
+    plan = table.plan_of_one(event) if opened.places[1] is NOTHING is opened.places[2] else table.plan(opened.places)
     draft = Draft(places=opened.places, at=opened.at, names=plan.names, source=source, settings=settings)
     identifiers = _identifiers(draft, plan, settings.default_phone_region)
     return draft.conversion(pixel, tag, identifiers or Invalid(no_identifier(draft.dropped)))
