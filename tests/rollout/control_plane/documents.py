@@ -53,6 +53,31 @@ def _metric(name: str, document: Document) -> Document:
     return {**document, "name": f"{name}/{document['name']}"}
 
 
+def _run_service(name: str, document: Document) -> Document:
+    """Add what Cloud Run adds: where it answers, and the defaults of what was left open."""
+    template = {"timeout": "300s", "maxInstanceRequestConcurrency": 80, **document["template"]}
+    defaults: Document = {
+        "ports": [{"name": "http1", "containerPort": 8080}],
+        "resources": {"limits": {"cpu": "1000m", "memory": "512Mi"}, "cpuIdle": True},
+        "startupProbe": {
+            "timeoutSeconds": 240,
+            "periodSeconds": 240,
+            "failureThreshold": 1,
+            "tcpSocket": {"port": 8080},
+        },
+    }
+    template["containers"] = [defaults | one for one in template["containers"]]
+    return {
+        **document,
+        "name": name,
+        "template": template,
+        "traffic": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}],
+        "uri": f"https://{name.rpartition('/')[2]}-abcdefghij-ew.a.run.app",
+        "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED"},
+        "etag": "e1",
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
     """One kind of resource: where it lives, how it is named, what Google adds.
@@ -65,6 +90,7 @@ class Collection:
     id_parameter: str = ""
     complete: Callable[[str, Document], Document] = lambda name, document: {**document, "name": name}
     has_operations: bool = False
+    updates_by_operations: bool = False
     only_local_name: bool = False  # answers with the last part of its name
     agent: str = ""
 
@@ -79,6 +105,15 @@ COLLECTIONS: Mapping[str, Collection] = {
     "iam": Collection(path="projects/[^/]+/serviceAccounts", complete=_service_account),
     "logging": Collection(path="projects/[^/]+/metrics", complete=_metric, only_local_name=True),
     "monitoring": Collection(path="projects/[^/]+/alertPolicies", complete=_alert_policy),
+    # Services that are no functions'.
+    "run": Collection(
+        path="projects/[^/]+/locations/[^/]+/services",
+        id_parameter="serviceId",
+        complete=_run_service,
+        has_operations=True,
+        updates_by_operations=True,
+    ),
+    "datatransfer": Collection(path="projects/[^/]+/locations/[^/]+/transferConfigs", complete=_numbered),
     "dashboards": Collection(path="projects/[^/]+/dashboards", complete=_dashboard),
     "secretmanager": Collection(path="projects/[^/]+/secrets", id_parameter="secretId", agent="gcp-sa-secretmanager"),
 }
@@ -112,6 +147,9 @@ class Documents:
             mask = patch.pop("updateMask", "") or request.query.get("updateMask", "")
             merge_patch(document, patch.get("serviceAccount", patch), mask)
             self._check_keys(collection, document)
+            if collection.updates_by_operations:
+                document.update(collection.complete(document["name"], document))
+                return operation("operations", self._shown(collection, document))
         elif request.method == "PUT":
             document.update(request.document | {"name": document["name"]})
         return self._shown(collection, document)

@@ -12,6 +12,7 @@ __all__ = ["Binding", "Call", "Iam"]
 # Of Google's "IAM roles and permissions index": those permissions of each role that anything here asks for.
 ROLES = {
     "roles/artifactregistry.writer": {"artifactregistry.repositories.uploadArtifacts"},
+    "roles/bigquery.jobUser": {"bigquery.jobs.create"},
     "roles/cloudkms.cryptoKeyEncrypterDecrypter": {
         "cloudkms.cryptoKeyVersions.useToDecrypt",
         "cloudkms.cryptoKeyVersions.useToEncrypt",
@@ -24,11 +25,13 @@ ROLES = {
     "roles/run.invoker": {"run.routes.invoke"},
     "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
     "roles/storage.legacyBucketReader": {"storage.buckets.get", "storage.objects.list"},
+    "roles/storage.objectUser": {"storage.objects.create", "storage.objects.get", "storage.objects.list"},
     "roles/storage.objectViewer": {"storage.objects.get", "storage.objects.list"},
 }
 _TERM = re.compile(r'resource\.name(?P<whole> == |\.startsWith\()"(?P<name>[^"]*)"\)?')
 _MEMBER = re.compile(
     r"(user|serviceAccount|group|domain):[^:\s]+|(principal|principalSet)://\S+|deleted:serviceAccount:[^:\s]+\?uid=\d+"
+    r"|allUsers"
 )
 
 

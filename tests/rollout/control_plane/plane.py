@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.rollout.control_plane.bigquery import Datasets
 from tests.rollout.control_plane.documents import COLLECTIONS, Documents, keys_named_in, policy_answer
 from tests.rollout.control_plane.functions import Functions
 from tests.rollout.control_plane.iam import Iam
@@ -23,6 +24,8 @@ __all__ = ["PROJECT", "PROJECT_NUMBER", "ControlPlane"]
 # The provider's product → where this server answers for it. The slash at the end is the provider's own convention.
 _ENDPOINTS = {
     "ARTIFACT_REGISTRY": "artifactregistry/v1/",
+    "BIGQUERY_DATA_TRANSFER": "datatransfer/v1/",
+    "BIG_QUERY": "bigquery/v2/",
     "CLOUDFUNCTIONS2": "functions/v2/",
     "CLOUD_RUN_V2": "run/v2/",
     "IAM_BETA": "iam/v1/",
@@ -50,6 +53,7 @@ class ControlPlane:
         self._identities: dict[str, IdentityServices] = {}
         self.payloads: dict[str, list[bytes]] = {}
         self.missing_agents: set[str] = set()  # not made yet: no policy may name them
+        self.datasets = Datasets()
         self.requests: list[tuple[str, str]] = []
         self.unknown: list[str] = []
         self.iam = Iam(knows=self._knows, on_change=self._review)
@@ -149,8 +153,10 @@ class ControlPlane:
         with self._lock:
             try:
                 answer = self._dispatch(product, inner)
-                # Cloud Storage's API is older than protobuf's JSON, and says false and 0.
-                return as_proto3(answer) if isinstance(answer, dict) and product != "storage" else answer
+                # Cloud Storage's and BigQuery's APIs are older than protobuf's JSON, and say false and 0.
+                return (
+                    as_proto3(answer) if isinstance(answer, dict) and product not in {"bigquery", "storage"} else answer
+                )
             except Refusal as refusal:
                 if refusal.status == 404 and "no " in refusal.message[:3]:
                     self.unknown.append(f"{request.method} {request.path}:{request.verb}")
@@ -164,7 +170,10 @@ class ControlPlane:
                 return {"entries": self._log_entries()}
             case "monitoring", _ if request.path.split("/")[2] == "dashboards":
                 return self.documents.answer("dashboards", request)
-        if product in COLLECTIONS:
+        of_a_function = any(
+            one["serviceConfig"].get("service") == request.path for one in self.functions.functions.values()
+        )
+        if product in COLLECTIONS and not of_a_function:
             return self.documents.answer(product, request)
         return self._dispatch_to_services(product, request)
 
@@ -191,10 +200,10 @@ class ControlPlane:
                 return {"projectId": PROJECT, "billingEnabled": True}
             case "serviceusage":
                 return self.project.answer_services(request)
-            case "run" if request.path in {
-                one["serviceConfig"].get("service") for one in self.functions.functions.values()
-            }:
+            case "run":  # a function's
                 return policy_answer(self.iam, request.path, request)
+            case "bigquery":
+                return self.datasets.answer(request)
             case "kms":
                 return self.kms.answer(request)
         raise Refusal(404, f"no {request.method} {product}/{request.path}")
