@@ -31,6 +31,11 @@ resource "google_storage_bucket_iam_member" "import" {
   bucket = google_storage_bucket.rows.name
   role   = each.value
   member = "serviceAccount:service-${data.google_project.main.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+  # A replaced bucket comes back without its grants, and a replaced account has lost those that it had.
+  lifecycle {
+    replace_triggered_by = [google_storage_bucket.rows.id]
+  }
 }
 
 # The query runs as an identity of its own, that may read one dataset and write one bucket.
@@ -44,6 +49,10 @@ resource "google_storage_bucket_iam_member" "export" {
   bucket = google_storage_bucket.rows.name
   role   = "roles/storage.objectUser"
   member = google_service_account.export.member
+
+  lifecycle {
+    replace_triggered_by = [google_storage_bucket.rows.id, google_service_account.export.id]
+  }
 }
 
 resource "google_bigquery_dataset_iam_member" "export" {
@@ -51,6 +60,10 @@ resource "google_bigquery_dataset_iam_member" "export" {
   dataset_id = var.dataset
   role       = "roles/bigquery.dataViewer"
   member     = google_service_account.export.member
+
+  lifecycle {
+    replace_triggered_by = [google_service_account.export.id]
+  }
 }
 
 # Jobs exist on the project alone.
@@ -58,6 +71,10 @@ resource "google_project_iam_member" "export" {
   project = var.project_id
   role    = "roles/bigquery.jobUser"
   member  = google_service_account.export.member
+
+  lifecycle {
+    replace_triggered_by = [google_service_account.export.id]
+  }
 }
 
 resource "google_bigquery_data_transfer_config" "export" {

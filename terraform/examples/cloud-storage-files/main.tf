@@ -31,6 +31,11 @@ resource "google_storage_bucket_iam_member" "import" {
   bucket = google_storage_bucket.files.name
   role   = each.value
   member = "serviceAccount:service-${data.google_project.main.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+  # A replaced bucket comes back without its grants.
+  lifecycle {
+    replace_triggered_by = [google_storage_bucket.files.id]
+  }
 }
 
 resource "google_pubsub_topic" "files" {

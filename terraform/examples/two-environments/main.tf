@@ -1,5 +1,5 @@
-# Staging and production beside each other, from one module: names, topics, secrets and alerts are apart. Staging reads the
-# same events and discards them (dry_run): its log shows what X would have got.
+# Staging and production beside each other, from one module: names, topics, secrets and alerts are apart. Staging has a
+# topic of its own and discards what is published there (dry_run): its log shows what X would have got.
 module "staging" {
   source = "../.."
 
@@ -7,7 +7,7 @@ module "staging" {
   region     = var.region
   name       = "x-conversions-staging"
   pixels     = local.pixels
-  labels     = { environment = "staging" }
+  labels     = { environment = "staging", product = "x-conversions" }
 
   # That conversions are discarded is the point here.
   alerts              = { dry_run = { enabled = false }, nothing_delivered = { enabled = false }, silence = { enabled = false } }
@@ -22,7 +22,7 @@ module "production" {
   region                = var.region
   name                  = "x-conversions"
   pixels                = local.pixels
-  labels                = { environment = "production" }
+  labels                = { environment = "production", product = "x-conversions" }
   notification_channels = var.notification_channels
 }
 
@@ -39,8 +39,8 @@ resource "google_billing_budget" "both" {
 
   budget_filter {
     projects = ["projects/${data.google_project.main.number}"]
-    # The module labels everything with the name that it was given.
-    labels = { application = "x-conversions" }
+    # What both have; the module's own label, `application`, is the name of each.
+    labels = { product = "x-conversions" }
   }
 
   amount {

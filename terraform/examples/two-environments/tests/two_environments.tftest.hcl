@@ -19,8 +19,8 @@ run "the_two_share_nothing" {
     error_message = "each environment must have secrets of its own"
   }
   assert {
-    condition     = google_billing_budget.both[0].budget_filter[0].labels.application == "x-conversions"
-    error_message = "the budget must count what production is labelled with"
+    condition     = google_billing_budget.both[0].budget_filter[0].labels == tomap({ product = "x-conversions" })
+    error_message = "the budget must count what both are labelled with, and the provider takes one label"
   }
 }
 
