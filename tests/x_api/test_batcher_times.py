@@ -227,6 +227,17 @@ def test_suspects_and_fresh_ones_take_turns_at_a_single_slot(loop: VirtualLoop) 
     assert small in ([True, False] * 3 + [False], [False, True] * 3 + [False])
 
 
+def test_slot_that_small_batches_leave_is_for_the_fresh_ones_that_come_meanwhile(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, latency_s=1.0, batch=BatchSettings(max_in_flight=4))
+
+    async def deliver() -> None:
+        suspects = rig.outcomes(numbered(60), suspect=True)
+        await asyncio.gather(suspects, at({0.5: numbered(7, 1000)}, rig))
+
+    loop.run(deliver())
+    assert (x.starts[:4], x.sizes[:4]) == ([0.0, 0.0, 0.0, 0.5], [10, 10, 10, 7])
+
+
 def test_small_batch_keeps_to_the_budget(loop: VirtualLoop) -> None:
     rig, x = timed(loop, rate=RateSettings(events=14, window_s=60))
     loop.run(rig.outcomes(numbered(10, 1000)))
@@ -251,6 +262,16 @@ def test_batches_stay_small_while_conversions_wait_and_grow_from_a_sixth_of_a_fu
     x.requests.clear()
     loop.run(rig.outcomes(numbered(500, 6000)))
     assert x.sizes == [332, 168]
+
+
+def test_batches_stay_small_while_conversions_wait_for_the_end_of_a_pause(loop: VirtualLoop) -> None:
+    rig, x = timed(loop, batch=BatchSettings(max_conversions=16, max_in_flight=1))
+    # What is left of the bisection is deferred by the pause; the other sixteen wait for its end.
+    answers = [failed(400, {"code": "INVALID_PARAMETER", "message": "no"}), failed(429, retry_after="5")]
+    x.handler = lambda conversions: answers.pop(0) if answers else ok(len(conversions))
+    outcomes = loop.run(rig.outcomes(numbered(32)))
+    assert outcomes[16:] == [Delivered()] * 16
+    assert (x.starts[2], x.sizes[:4]) == (5.0, [16, 8, 8, 8])
 
 
 @pytest.mark.parametrize(("share_of_bad", "most_sends"), [(0.01, 3.0), (0.05, 5.0)])
