@@ -195,6 +195,47 @@ def test_pause_holds_the_list_still_and_clear_empties_it(page: Page) -> None:
     page.until(lambda: page.find("#empty").is_displayed())
 
 
+def test_pause_holds_also_while_it_is_filtered_and_what_is_cleared_is_gone_at_once(page: Page) -> None:
+    post(page.server, conversion(conversion_id="order-1"))
+    page.until(page.rows)
+    page.find("#pause").click()
+    post(page.server, conversion(conversion_id="order-2"))
+    page.until(lambda: page.text("#pause") == "Resume (1 new)")
+    page.find("#text").send_keys("order")
+    page.until(lambda: page.text("#shown") == "1")
+    assert len(page.rows()) == 1
+    page.find("#clear").click()
+    page.until(lambda: page.rows() == [])
+    assert page.find("#empty").is_displayed()
+    post(page.server, conversion(conversion_id="order-3"))
+    page.until(lambda: page.text("#pause") == "Resume (1 new)")
+    assert page.rows() == []
+    page.find("#pause").click()
+    page.until(lambda: len(page.rows()) == 1)
+    assert "order-3" in page.rows()[0]
+
+
+def test_two_tabs_show_the_same_and_what_one_clears_is_gone_in_the_other(page: Page) -> None:
+    post(page.server, conversion(conversion_id="order-1"))
+    page.until(page.rows)
+    page.open()
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        second = Page(page.driver, page.server)
+        second.until(lambda: len(second.rows()) == 1)
+        second.find("#clear").click()
+        second.until(lambda: second.rows() == [])
+        post(page.server, conversion(conversion_id="order-2"))
+        second.until(lambda: len(second.rows()) == 1)
+        page.driver.close()
+    finally:
+        page.driver.switch_to.window(first)
+    page.until(lambda: len(page.rows()) == 1)
+    assert "order-2" in page.rows()[0]
+    assert not page.find("#details").is_displayed()
+
+
 def test_list_and_event_are_copied_as_json(page: Page) -> None:
     permission = {"permission": {"name": "clipboard-write"}, "setting": "granted", "origin": page.server.url}
     page.driver.execute_cdp_cmd("Browser.setPermission", permission)

@@ -3,7 +3,7 @@
 import { close, isOpen, openDetails, refresh, wireDetails } from "./details.js";
 import { announce, byId, copy } from "./dom.js";
 import { showFaults, wireFaults } from "./faults.js";
-import { draw, forget, matching, take, wireList } from "./list.js";
+import { KEPT, draw, forget, matching, take, wireList } from "./list.js";
 import { showSummary } from "./summary.js";
 
 const HINTS = {
@@ -13,6 +13,7 @@ const HINTS = {
 const THEMES = ["auto", "light", "dark"];
 
 let generation = null;
+const held = new Map(); // rows that came while paused: filters and copies are about what is shown
 let paused = false;
 let unseen = 0;
 let latest = null; // the newest totals and faults
@@ -34,18 +35,33 @@ function receive(changes) {
   if (changes.generation !== generation) {
     generation = changes.generation;
     forget();
+    held.clear();
     close();
     unseen = 0;
+    schedule(); // what is gone is not shown, paused or not
   }
-  take(changes.rows);
-  unseen += changes.rows.length;
   latest = changes;
   showFaults(changes.faults);
   byId("mode").textContent = changes.mode;
   byId("hint").textContent = HINTS[changes.mode] ?? "";
   if (changes.rows.some((row) => isOpen(row.id))) refresh();
-  if (paused) byId("pause").textContent = unseen ? `Resume (${unseen.toLocaleString()} new)` : "Resume";
-  else schedule();
+  if (paused) hold(changes.rows);
+  else show(changes.rows);
+}
+
+function show(rows) {
+  take(rows);
+  unseen += rows.length;
+  schedule();
+}
+
+function hold(rows) {
+  for (const row of rows) held.set(row.id, row);
+  for (const id of held.keys()) {
+    if (held.size <= KEPT) break;
+    held.delete(id);
+  }
+  byId("pause").textContent = held.size ? `Resume (${held.size.toLocaleString()} new)` : "Resume";
 }
 
 // However fast events come, the page is drawn once a frame.
@@ -69,7 +85,10 @@ function wire() {
     paused = !paused;
     byId("pause").setAttribute("aria-pressed", String(paused));
     byId("pause").textContent = paused ? "Resume" : "Pause";
-    if (!paused && latest) schedule();
+    if (!paused) {
+      show([...held.values()]);
+      held.clear();
+    }
   });
   byId("clear").addEventListener("click", () => fetch("/console/events", { method: "DELETE" }));
   byId("copy").addEventListener("click", () => copy(matching(), byId("copy")));

@@ -4,7 +4,7 @@ import { byId, element } from "./dom.js";
 import { DIALECTS, VERDICTS, clock } from "./words.js";
 
 const A_PAGE = 200;
-const KEPT = 5000;
+export const KEPT = 5000;
 
 const rows = new Map();
 let ids = []; // newest first
