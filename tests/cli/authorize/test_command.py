@@ -167,6 +167,18 @@ def test_host_of_the_legs_is_x_s_own_for_x() -> None:
     assert oauth_host("http://127.0.0.1:8089") == "http://127.0.0.1:8089"
 
 
+@pytest.mark.parametrize("folder", ["no-such-folder", "app.json"])
+def test_place_that_cannot_hold_the_keys_is_told_before_anybody_is_asked(
+    folder: str, sandbox: SandboxServer, app_file: Path, tmp_path: Path
+) -> None:
+    config = configuration(sandbox, tmp_path)
+    arguments = ["--app", str(app_file), "--out", str(tmp_path / folder / "new.json"), "--config", str(config)]
+    exit_code, said = authorize(tmp_path, *arguments)
+    assert exit_code == 2
+    assert "no folder" in said
+    assert "Open this address" not in said
+
+
 @pytest.mark.parametrize("with_app", [False, True], ids=["for the app's keys", "for the PIN"])
 def test_question_that_nobody_answers_ends_with_what_to_do(
     with_app: bool,  # noqa: FBT001 - a case

@@ -62,6 +62,14 @@ def test_export_is_read_by_validate_and_keeps_bytes(queues: Queues) -> None:
     assert len(queues.waiting("dead-letter")) == 2
 
 
+def test_export_is_its_owners_alone_also_in_a_file_that_is_there(queues: Queues) -> None:
+    queues.dead_letter(purchase(1), "rejected")
+    Path("there.jsonl").touch(0o644)
+    for name in ("new.jsonl", "there.jsonl"):
+        assert queues.run("dlq", "export", name).exit_code == 0
+        assert Path(name).stat().st_mode & 0o777 == 0o600
+
+
 def test_discard_asks_first_and_acks_only_what_was_chosen(queues: Queues) -> None:
     queues.dead_letter(purchase(1), "expired")
     queues.dead_letter(purchase(2), "rejected")

@@ -213,6 +213,29 @@ def test_edit_opens_each_in_the_editor(queues: Queues, monkeypatch: pytest.Monke
     assert json.loads(message.data)["event"] == "purchase"
 
 
+def test_edit_without_terminal_and_editor_is_wrong_usage(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDITOR", raising=False)
+    monkeypatch.delenv("VISUAL", raising=False)
+    result = queues.run("dlq", "replay", "--edit")
+    assert result.exit_code == 2
+    assert "set EDITOR" in result.output
+
+
+@pytest.mark.parametrize("editor", ["false", "no-such-editor"])
+def test_editor_that_fails_is_a_sentence_and_nothing_is_sent(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch, editor: str
+) -> None:
+    queues.dead_letter(purchase(1))
+    monkeypatch.setenv("EDITOR", editor)
+    monkeypatch.delenv("VISUAL", raising=False)
+    result = queues.run("dlq", "replay", "--edit")
+    assert result.exit_code == 1
+    assert f"Error: {editor}: Editing failed" in result.output
+    assert "Traceback" not in result.output
+    assert queues.waiting("remainder") == []
+    assert len(queues.waiting("dead-letter")) == 1
+
+
 @pytest.mark.parametrize("script", ["s/granted/denied/", "s/^/,/", "s/.*//", "s/o8z6j/p2abc/"])
 def test_edit_that_breaks_an_event_or_its_consent_keeps_it(
     queues: Queues, monkeypatch: pytest.MonkeyPatch, script: str

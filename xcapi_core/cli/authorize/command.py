@@ -1,5 +1,6 @@
 """`xcapi authorize`: three-legged OAuth in the terminal."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +57,8 @@ def authorize(*, app_file: Path | None, out_file: Path | None, secret: str | Non
         raise click.BadParameter("a secret is projects/PROJECT/secrets/NAME, without a version", param_hint="--secret")
     if out_file is not None and out_file.exists():
         raise click.BadParameter(f"{out_file} is there already and is not written over", param_hint="--out")
+    if out_file is not None and not (out_file.parent.is_dir() and os.access(out_file.parent, os.W_OK)):
+        raise click.BadParameter(f"no folder that can be written to: {out_file.parent}", param_hint="--out")
     settings = load_configuration(config_file) or _WITHOUT_CONFIGURATION
     try:
         authorization = Authorization(oauth_host(settings.api_base_url), *_app(app_file))

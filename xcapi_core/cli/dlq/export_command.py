@@ -92,7 +92,10 @@ def _opened(file: str) -> BinaryIO:
     if path.is_file() and path.stat().st_size:
         raise click.ClickException(f"{file} has something in it, and may be somebody's only copy: choose another name.")
     try:
-        # Nobody else's to read, from its first byte on.
-        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        # Nobody else's to read, from its first byte on; an empty file that is there has a mode of its own.
+        stream = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        if path.is_file():
+            os.fchmod(stream.fileno(), 0o600)
     except OSError as error:
         raise click.ClickException(f"Cannot write {file}: {error.strerror}.") from error
+    return stream

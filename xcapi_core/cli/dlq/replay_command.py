@@ -1,6 +1,7 @@
 """`xcapi dlq replay`: send dead letters again."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -148,6 +149,8 @@ def _mend(assignments: tuple[str, ...], *, edit: bool) -> Mend | None:
     if assignments and edit:
         raise click.UsageError("--set or --edit, not both.")
     if edit:
+        if not (os.environ.get("VISUAL") or os.environ.get("EDITOR") or (sys.stdin.isatty() and sys.stdout.isatty())):
+            raise click.UsageError("--edit opens an editor, and this is no terminal: run it in one, or set EDITOR.")
         return EditInEditor()
     return SetFields([read_assignment(text) for text in assignments]) if assignments else None
 
