@@ -31,7 +31,8 @@ data "archive_file" "source" {
   output_path = "${path.root}/.terraform/${var.name}-source.zip"
 
   dynamic "source" {
-    for_each = local.source_files
+    # Terraform validates what `count` leaves out as well: without the condition all the source would travel for that.
+    for_each = var.source_archive == null ? local.source_files : []
 
     content {
       content  = file("${local.repository}/${source.value}")

@@ -69,10 +69,12 @@ def use_archive(folder: Path, archive: Path) -> None:
 
 def run_terraform(folder: Path, *arguments: str, environment: Mapping[str, str]) -> str:
     """Run a command and return its standard output. Raises TerraformError with all it said."""
+    # A quarter of what Terraform and its providers do in such short runs is collecting garbage.
+    fixed = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": "", "GOGC": "400"}
     done = subprocess.run(
         ["terraform", *arguments],
         cwd=folder,
-        env={**os.environ, **environment, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": ""},
+        env={**os.environ, **environment, **fixed},
         capture_output=True,
         text=True,
         timeout=_TIMEOUT_S,
