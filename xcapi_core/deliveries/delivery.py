@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from http import HTTPStatus
 
 import msgspec
 
@@ -44,10 +43,11 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_ack(self) -> bool:
         """Whether every event of the message is settled."""
-        return self.status == HTTPStatus.NO_CONTENT
+        return self.status == _ACKED
 
 
-ACK = Answer(204)
+_ACKED = 204  # asked for several times a delivery: an enumeration's member takes longer to look up than to compare
+ACK = Answer(_ACKED)
 
 
 class Delivery:

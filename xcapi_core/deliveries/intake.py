@@ -140,9 +140,9 @@ class Intake:
         if len(message.data) <= LARGE_MESSAGE_BYTES:
             events = self.read_some(readings)
             self._take(delivery, events, used, discarded)
-            if readings.left:
+            if more := readings.left > 0:
                 await asyncio.sleep(0)
-            return readings.left > 0
+            return more
         async with self._turn_of(message):
             events = await _in_thread_if_huge(message, partial(self.read_some, readings))
             self._take(delivery, events, used, discarded)
