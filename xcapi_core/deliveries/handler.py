@@ -116,7 +116,10 @@ class DeliveryHandler:
         self._deadlines.watch(delivery, delivery.deadline)
         try:
             await self._intake.read(delivery, readings)
-            await self._end_all(delivery)
+            if not delivery.refused:
+                await delivery.sent()
+            if delivery.refused:
+                await self._end_all(delivery)
             if readings.left:
                 await self._intake.leave_unread(delivery, readings)
             if deferred := delivery.remainder():
@@ -139,14 +142,11 @@ class DeliveryHandler:
         return answer
 
     async def _end_all(self, delivery: Delivery) -> None:
-        """Wait until every event is at its end; what reading refused is published while the others are sent."""
-        publishing = None
-        if delivery.refused:
-            publishing = asyncio.create_task(self._publications.publish_refused(delivery, delivery.take_refused()))
+        """Publish what is refused so far while the others are sent, then what X refused of those."""
+        publishing = asyncio.create_task(self._publications.publish_refused(delivery, delivery.take_refused()))
         try:
             await delivery.sent()
             if delivery.refused:
                 await self._publications.publish_refused(delivery, delivery.take_refused())
         finally:
-            if publishing is not None:
-                await publishing
+            await publishing
