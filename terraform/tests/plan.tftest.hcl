@@ -165,7 +165,7 @@ run "the_commands_in_an_alert_name_this_deployment" {
   }
 
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.main["dead_letters"].documentation[0].content, "subscriptions pull shop-conversions-dead-letter")
+    condition     = strcontains(google_monitoring_alert_policy.main["dead_letters"].documentation[0].content, "dlq list --subscription shop-conversions-dead-letter")
     error_message = "whoever is woken must not have to translate"
   }
   assert {
