@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import conversion
+from tests.handling import logged
 from xcapi_core.outcomes import DeadLetterReason, Deferred, Delivered, Outcome, Rejected
 from xcapi_core.x_api.batch_size import BatchSize
 from xcapi_core.x_api.bisection import Bisection, settle_batch
@@ -312,6 +313,12 @@ async def test_a_batch_twice_as_large_as_what_passes_is_not_bisected(*, count: i
     batch = [Item(number, "t") for number in range(count)]
     outcomes = [outcome async for outcome in settle_batch(batch, x.send, size)]
     assert (len(outcomes) > 0, len(x.requests) > 1) == (is_bisected, is_bisected)
+
+
+def test_the_log_says_how_many_requests_a_bisection_cost(capfd: pytest.CaptureFixture[str]) -> None:
+    x, _ = settle(unnamed({3}), 16)
+    (line,) = [line for line in logged(capfd) if line["event"] == "batch.bisected"]
+    assert (line["conversions"], line["requests"], line["suspects"]) == (16, len(x.requests), 0)
 
 
 async def size_after(judge: Judge, count: int = 16, tags: Callable[[int], str] = str) -> int:
