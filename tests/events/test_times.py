@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.events.sources import event_source
-from xcapi_core.events.ages import settled_time
 from xcapi_core.events.drops import Drop
-from xcapi_core.events.times import read_time
+from xcapi_core.events.times import read_time, settled_time
 from xcapi_core.problems import Problem
 
 _PUBLISHED = datetime(2026, 4, 20, 12, 0, tzinfo=UTC)

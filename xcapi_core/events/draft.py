@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 
 from xcapi_core.conversions import Conversion
-from xcapi_core.events.ages import expired, settled_time
 from xcapi_core.events.contents import ContentLine, read_content_ids, read_contents, sum_of_counts
 from xcapi_core.events.dedup import derived_conversion_id, find_own_id
 from xcapi_core.events.drops import Drop
@@ -17,7 +16,7 @@ from xcapi_core.events.money import read_amount, read_count, read_currency, read
 from xcapi_core.events.names import Names, Places
 from xcapi_core.events.pages import page_url, source_url
 from xcapi_core.events.source import EventSource
-from xcapi_core.events.times import read_time, wire_time
+from xcapi_core.events.times import expired, read_time, settled_time, wire_time
 from xcapi_core.outcomes import Expired, Invalid
 from xcapi_core.problems import Problem
 from xcapi_core.records import Record

@@ -1,4 +1,4 @@
-"""When a conversion happened: from ISO 8601 or an epoch number to X's one form."""
+"""When a conversion happened: from ISO 8601 or an epoch number to X's one form, and whether that is too long ago."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,13 @@ from decimal import Decimal
 
 import msgspec
 
-__all__ = ["read_time", "wire_time"]
+from xcapi_core.events.drops import Drop
+from xcapi_core.events.fields import kind_of
+from xcapi_core.events.source import EventSource
+from xcapi_core.outcomes import Expired
+from xcapi_core.problems import Problem
+
+__all__ = ["expired", "read_time", "settled_time", "wire_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # X's advertising is younger than this. What lies before it is a date read as seconds (20260420), a zero, or
@@ -29,6 +35,11 @@ _SECONDS = len("2026-04-20T12:34:56")
 _MILLISECONDS = _SECONDS + len(".000")
 
 
+# Clocks differ by minutes. What is ahead by more is wrong by a time zone, and beyond two days is no conversion's time.
+_SKEW = timedelta(minutes=5)
+_FUTURE = timedelta(hours=48)
+
+
 def read_time(value: object, publish_time: datetime) -> datetime | None:
     """Return the UTC time that `value` names, None where it names none from 2000 to 9999.
 
@@ -43,6 +54,42 @@ def read_time(value: object, publish_time: datetime) -> datetime | None:
     elif value[_DATE : _DATE + 1] != "T" or (time := _read_standard(value)) is None:
         time = _read_text(value.strip(), publish_time)
     return time if time is not None and time >= _EARLIEST else None
+
+
+def settled_time(given: object, path: str, source: EventSource, dropped: list[Drop]) -> datetime | Problem:
+    """Return the time that an event gives, or the problem with it."""
+    time = read_time(given, source.publish_time)
+    if time is None:
+        return Problem(
+            path=path,
+            found=f"{kind_of(given)} that is no time from 2000 to 9999",
+            expected="ISO 8601, YYYYMMDDhhmmss, or epoch seconds, milliseconds or microseconds",
+        )
+    ahead = time - source.publish_time
+    if ahead <= _SKEW:
+        return time
+    if ahead > _FUTURE:
+        return Problem(
+            path=path,
+            found=f"a time {ahead.total_seconds() / 3600:.1f} hours after the message was published",
+            expected="a time that is past, or up to 48 hours ahead by a clock that is wrong",
+        )
+    dropped.append(Drop.FUTURE_TIME)
+    return source.publish_time
+
+
+def expired(time: datetime, source: EventSource, max_age_hours: float) -> Expired | None:
+    """Return Expired where the conversion was more than `max_age_hours` old when its message arrived."""
+    age_hours = (source.received_at - time).total_seconds() / 3600
+    if age_hours <= max_age_hours:
+        return None
+    return Expired(
+        Problem(
+            path="conversion_time",
+            found=f"a conversion {age_hours:.1f} hours old",
+            expected=f"at most {max_age_hours:g} hours (max_event_age_hours)",
+        )
+    )
 
 
 def wire_time(time: datetime) -> str:
