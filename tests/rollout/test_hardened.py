@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.rollout.control_plane.plane import PROJECT, ControlPlane
-from tests.rollout.workspace import copy_of_the_repository, run_terraform, use_archive
+from tests.rollout.workspace import copy_of_the_repository, run_terraform
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.pubsub_emulator import PubsubEmulator
 
@@ -21,10 +21,9 @@ AGENTS = (
 
 
 def test_a_key_of_ones_own_encrypts_everything_and_each_agent_may_use_it(
-    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str], archive: Path
+    emulator: PubsubEmulator, tmp_path: Path, terraform_environment: Mapping[str, str]
 ) -> None:
     example = copy_of_the_repository(tmp_path / "repository") / "terraform" / "examples" / "hardened"
-    use_archive(example, archive)
     variables = {"project_id": PROJECT, "kms_key_name": KEY}
     (example / "terraform.tfvars.json").write_text(json.dumps(variables))
     with ControlPlane(emulator, repository_root() / ".cache") as plane:
