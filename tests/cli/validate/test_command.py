@@ -4,6 +4,7 @@ import base64
 import gzip
 import io
 import json
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -19,9 +20,10 @@ from rich.console import Console
 from tests.events.samples import SHAPES
 from xcapi_core.cli.files import read_chunks
 from xcapi_core.cli.validate.command import validate
+from xcapi_core.cli.validate.masking import masked
 from xcapi_core.cli.validate.output import Bar
 from xcapi_core.cli.validate.tally import Tally
-from xcapi_core.cli.validate.verdicts import DROPPED, judge, masked
+from xcapi_core.cli.validate.verdicts import DROPPED, judge
 from xcapi_core.events.drops import Drop
 from xcapi_core.settings.reader import read_settings
 
@@ -135,6 +137,34 @@ def test_quiet_shows_only_what_cannot_be_sent() -> None:
 def test_all_well_is_0_skipped_ones_too() -> None:
     result = run(write("a.jsonl", GOOD, {**GOOD, "consent": False}))
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "2 events.")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"order_id": "jane@example.com"},
+        {"order_id": "8c87b489ce352f2e9f39f80e282cb2e8" * 2},
+        {"event_source_url": "https://shop.example/?e=jane@example.com&twclid=23opevjt88psuo13lu8d020qkn"},
+        {"event_source_url": "https://shop.example/#twclid=23opevjt88psuo13lu8d020qkn"},
+        {"event_source_url": "https://shop.example/of/jane%40example.com"},
+        {"description": "for jane@example.com"},
+        {"description": "j@x.de"},
+        {"contents": [{"content_id": "jane@example.com"}]},
+        {"event": None, "event_id": "tw-o8z6j-jane@example.com"},
+    ],
+    ids=str,
+)
+def test_nobodys_address_or_digest_is_shown_wherever_it_stands(fields: dict[str, object]) -> None:
+    file = write("a.jsonl", {**GOOD, **fields})
+    for shown in (run(file), run("--json", file)):
+        assert "a.jsonl" in shown.stdout
+        assert not re.search(r"jane(@|%40)example|j@x|23opevjt|e282cb2e88c87b489", shown.stdout)
+
+
+def test_nothing_of_an_event_steers_the_terminal() -> None:
+    file = write("a.jsonl", {**GOOD, "description": "\x9b31m red \u202e turned"})
+    for shown in (run(file), run("--json", file)):
+        assert not {"\x9b", "\u202e"} & set(shown.stdout)
 
 
 def test_empty_file_is_an_error_and_said_to_be_empty() -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-import msgspec
-
 from xcapi_core.cli.files import Chunk, json_problem
+from xcapi_core.cli.validate.masking import masked, shown_text
 from xcapi_core.cli.validate.unread import unread_fields
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.decoding import decode_event
@@ -24,7 +23,7 @@ from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import PixelSettings, Settings
 
-__all__ = ["DROPPED", "End", "Verdict", "judge", "masked"]
+__all__ = ["DROPPED", "End", "Verdict", "judge"]
 
 End = Literal["conversion", "skipped", "invalid", "expired", "unreadable"]
 
@@ -134,34 +133,13 @@ def judge(
             yield _verdict(event, file, chunk, settings)
 
 
-def masked(wire: bytes) -> dict[str, object]:
-    """Return a conversion with its identifiers masked: enough of each to know one's own by."""
-    conversion: dict[str, object] = msgspec.json.decode(wire)
-    identifiers = conversion["identifiers"]
-    if isinstance(identifiers, list):
-        conversion["identifiers"] = [
-            {kind: _mask(kind, str(value)) for kind, value in element.items()} for element in identifiers
-        ]
-    return conversion
-
-
-def _mask(kind: str, value: str) -> str:
-    if kind.startswith("hashed_"):
-        return f"{value[:8]}…"
-    if kind == "ip_address":
-        return f"{value.partition('.')[0]}.…"
-    if kind == "user_agent":
-        return f"{value.partition(' ')[0][:16]}…"
-    return f"{value[:4]}…" if len(value) > 8 else "…"  # noqa: PLR2004 - a click id has 26
-
-
 def _verdict(event: ReadEvent, file: str, chunk: Chunk, settings: Settings) -> Verdict:
     conversion: Conversion | None = None
     detail = ""
     end: End
     match event.result:
         case Conversion() as conversion:
-            end, why = "conversion", conversion.event_tag
+            end, why = "conversion", shown_text(conversion.event_tag)
         case Skipped(reason, codes):
             name = _name(event) if reason is SkipReason.UNWANTED else ""
             end, why = "skipped", f"{reason.value.replace('_', ' ')}{': ' if name else ''}{name}"
@@ -210,7 +188,8 @@ def _warnings(conversion: Conversion | None, opened: Opened | None, pixel: Pixel
     if conversion is not None and pixel is not None and pixel.event_ids:
         tag = conversion.event_tag
         if not any(tag in (known, known.rpartition("-")[2]) for known in pixel.event_ids.values()):
-            yield f"the event tag is none of the pixel's event_ids: X alone knows whether it exists ({tag[:40]})"
+            shown = shown_text(tag)[:40]
+            yield f"the event tag is none of the pixel's event_ids: X alone knows whether it exists ({shown})"
     if opened is None:
         return
     for place in opened.places[:2]:
