@@ -55,6 +55,15 @@ def test_new_tag_is_made_after_asking(sandbox: SandboxServer, tmp_path: Path) ->
     assert '{"start_trial": "tw-o8z6j-' in made.output
 
 
+def test_name_of_a_tag_steers_no_terminal(sandbox: SandboxServer, tmp_path: Path) -> None:
+    config = configuration(sandbox, tmp_path)
+    made = run("create", "--config", config, "--name", "a\x1b[31m\x9b2J\u202e", "--type", "purchase", "--yes")
+    assert made.exit_code == 0, made.output
+    shown = run("list", "--config", config).output
+    assert "a\ufffd[31m" in shown
+    assert not {"\x1b", "\x9b", "\u202e"} & set(shown)
+
+
 def test_pixel_token_is_told_that_it_reads_nothing(sandbox: SandboxServer, tmp_path: Path) -> None:
     token = keys_file(tmp_path, DEMO_PIXEL_TOKENS["o8z6j"][0], name="token.json")
     result = run("list", "--config", configuration(sandbox, tmp_path), "--keys", token)

@@ -111,7 +111,8 @@ def _tag(found: Mapping[str, object]) -> EventTag:
     return EventTag(
         tag_id=text("id"),
         pixel_id=text("website_tag_id"),
-        name=text("name"),
+        # A name is anybody's of the account, and steers no terminal.
+        name="".join(one if one.isprintable() else "\ufffd" for one in text("name")),
         kind=text("type"),
         status=text("status"),
         last_seen=text("last_tracked_at"),
