@@ -169,10 +169,8 @@ def session(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         text=True,
     )
     yield process, f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
-    assert process.stdout
-    process.stdout.close()
+    process.terminate()  # a kill would leave the function behind
+    process.communicate(timeout=30)
 
 
 def read_run(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
