@@ -179,6 +179,16 @@ def test_place_that_cannot_hold_the_keys_is_told_before_anybody_is_asked(
     assert "Open this address" not in said
 
 
+def test_secret_for_which_nobody_is_signed_in_is_told_before_anybody_is_asked(
+    sandbox: SandboxServer, app_file: Path, tmp_path: Path
+) -> None:
+    arguments = ["--app", str(app_file), "--secret", SECRET, "--config", str(configuration(sandbox, tmp_path))]
+    exit_code, said = authorize(tmp_path, *arguments, NO_GCE_CHECK="true")
+    assert exit_code == 1
+    assert "gcloud auth application-default login" in said
+    assert "Open this address" not in said
+
+
 @pytest.mark.parametrize("with_app", [False, True], ids=["for the app's keys", "for the PIN"])
 def test_question_that_nobody_answers_ends_with_what_to_do(
     with_app: bool,  # noqa: FBT001 - a case

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ import msgspec
 
 from xcapi_core.cli.asking import asked
 from xcapi_core.cli.authorize.legs import Authorization, AuthorizationError, oauth_host
-from xcapi_core.cli.authorize.storing import StoringError, as_payload, store_in_file, store_in_secret
+from xcapi_core.cli.authorize.storing import StoringError, as_payload, store_in_file, storing_in_secret
 from xcapi_core.cli.configuration import config_option, load_configuration
 from xcapi_core.cli.x.accounts import ROLES, XRefusalError, account_of_pixel, accounts, roles_of
 from xcapi_core.cli.x.client import XClient, XUnreachableError
@@ -61,12 +61,13 @@ def authorize(*, app_file: Path | None, out_file: Path | None, secret: str | Non
         raise click.BadParameter(f"no folder that can be written to: {out_file.parent}", param_hint="--out")
     settings = load_configuration(config_file) or _WITHOUT_CONFIGURATION
     try:
+        store = _place_for(out_file, secret)
         authorization = Authorization(oauth_host(settings.api_base_url), *_app(app_file))
         click.echo("Open this address where the handle that manages the ads is signed in, and authorise the app:\n")
         click.echo(f"  {authorization.begin()}\n")
         keys, handle = authorization.finish(asked("PIN", otherwise="run this in a terminal"))
         click.echo(_checked_role(XClient(settings.api_base_url, settings.api_version, keys), settings, handle))
-        click.echo(_store(as_payload(keys), out_file, secret))
+        click.echo(store(as_payload(keys)))
     except XRefusalError as error:
         raise click.ClickException(_refused(error)) from None
     except XUnreachableError as error:
@@ -133,10 +134,16 @@ def _refused(error: XRefusalError) -> str:
     return f"{sentence} X said: {error}. The keys are not stored."
 
 
-def _store(payload: bytes, out_file: Path | None, secret: str | None) -> str:
+def _place_for(out_file: Path | None, secret: str | None) -> Callable[[bytes], str]:
+    """Return what stores the keys and says where they are."""
     if out_file is not None:
-        store_in_file(out_file, payload)
         trial = f"`xcapi doctor --keys {out_file} --pixel …` tries them."
-        return f"The keys are in {out_file}, which only you can read. {trial}"
+
+        def into_file(payload: bytes) -> str:
+            store_in_file(out_file, payload)
+            return f"The keys are in {out_file}, which only you can read. {trial}"
+
+        return into_file
     assert secret is not None  # noqa: S101  one of the two was asked for
-    return f"The keys are in {store_in_secret(secret, payload)}. Running instances take them within five minutes."
+    add_version = storing_in_secret(secret)
+    return lambda payload: f"The keys are in {add_version(payload)}. Running instances take them within five minutes."

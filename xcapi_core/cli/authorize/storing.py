@@ -1,7 +1,7 @@
 """Where new keys go: a file that only its owner can read, or a new version of a secret."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +9,7 @@ import msgspec
 
 from xcapi_core.x_api.credentials import OAuth1Keys
 
-__all__ = ["StoringError", "as_payload", "store_in_file", "store_in_secret"]
+__all__ = ["StoringError", "as_payload", "store_in_file", "storing_in_secret"]
 
 _OWNER_ONLY: Final = 0o600
 
@@ -35,8 +35,11 @@ def store_in_file(file: Path, payload: bytes) -> None:
         raise StoringError(f"{file} could not be written: {error.strerror}.") from None
 
 
-def store_in_secret(secret: str, payload: bytes, environ: Mapping[str, str] = os.environ) -> str:
-    """Add a version to `projects/…/secrets/…` and return its name. Raises StoringError."""
+def storing_in_secret(secret: str, environ: Mapping[str, str] = os.environ) -> Callable[[bytes], str]:
+    """Return what adds a version to `projects/…/secrets/…` and returns its name; it raises StoringError.
+
+    Raises StoringError at once where nobody is signed in, before anybody is asked for anything.
+    """
     # Google's client is slow to import, and only this needs it.
     from google.api_core import exceptions  # noqa: PLC0415
     from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
@@ -44,16 +47,27 @@ def store_in_secret(secret: str, payload: bytes, environ: Mapping[str, str] = os
     from xcapi_core.adapters.google_grpc import status_name  # noqa: PLC0415
     from xcapi_core.adapters.secret_manager import open_secret_manager  # noqa: PLC0415
 
-    advice = f"Run this again, with {secret} made and roles/secretmanager.secretVersionAdder on it, or with --out FILE."
-    try:
-        version = open_secret_manager(environ).add_secret_version(
-            request={"parent": secret, "payload": {"data": payload}}, timeout=20.0
-        )
-    except exceptions.GoogleAPICallError as error:
-        raise StoringError(f"Secret Manager answered {status_name(error)}. {advice}") from None
-    except (GoogleAuthError, OSError) as error:
-        raise StoringError(
+    def not_asked(error: Exception) -> StoringError:
+        return StoringError(
             f"Secret Manager could not be asked ({type(error).__name__}). Sign in first (gcloud auth "
             "application-default login) and run this again, or run it with --out FILE."
-        ) from None
-    return str(version.name)
+        )
+
+    try:
+        client = open_secret_manager(environ)
+    except (GoogleAuthError, OSError) as error:
+        raise not_asked(error) from None
+
+    def store(payload: bytes) -> str:
+        try:
+            version = client.add_secret_version(request={"parent": secret, "payload": {"data": payload}}, timeout=20.0)
+        except exceptions.GoogleAPICallError as error:
+            raise StoringError(
+                f"Secret Manager answered {status_name(error)}. Run this again, with {secret} made and "
+                "roles/secretmanager.secretVersionAdder on it, or with --out FILE."
+            ) from None
+        except (GoogleAuthError, OSError) as error:
+            raise not_asked(error) from None
+        return str(version.name)
+
+    return store
