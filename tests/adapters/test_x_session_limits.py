@@ -66,10 +66,15 @@ async def test_threads_are_free_again_after_requests_that_hung(session: XSession
 
 
 async def test_request_that_waits_for_a_thread_for_too_long_is_given_up_before_it_is_sent(session: XSession) -> None:
-    async with StubX(silence) as hanging, StubX() as x:
+    all_busy = asyncio.Barrier(THREADS + 1)
+
+    async def hang(received: Received, writer: asyncio.StreamWriter) -> None:
+        await all_busy.wait()
+        await silence(received, writer)
+
+    async with StubX(hang) as hanging, StubX() as x:
         first = [asyncio.create_task(post(session, hanging.url, timeout_s=60)) for _ in range(THREADS)]
-        while len(hanging.received) < THREADS:
-            await asyncio.sleep(0.01)
+        await all_busy.wait()
         assert await post(session, x.url, timeout_s=LIMIT_S) == TransportFailure("timeout")
         session.abort()
         assert set(await asyncio.gather(*first)) == {TransportFailure("timeout")}
