@@ -91,6 +91,8 @@ def folder_of_somebody_on_call(
     emulator: PubsubEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.address)
+    # As gcloud's own project would be: short names stand in the alerts' text.
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT.removeprefix("projects/"))
     monkeypatch.setattr(sweeping, "SILENCE_S", 1.0)
     monkeypatch.chdir(tmp_path)
     make_queues(emulator)
