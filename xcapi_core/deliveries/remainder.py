@@ -6,7 +6,7 @@ Source of the attributes: the contract's "Progress is kept in Pub/Sub", which do
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from xcapi_core.deliveries.outgoing import MAX_VALUE_BYTES, OutgoingMessage, index_runs, merged_attributes
+from xcapi_core.deliveries.outgoing import OutgoingMessage, index_attributes, merged_attributes
 from xcapi_core.events.envelopes import Envelope, wrap_events
 from xcapi_core.events.splitting import lone_format
 from xcapi_core.origins import first_message_id, is_replay, original_publish_time
@@ -71,7 +71,7 @@ def compose_remainder(
     remainders: list[OutgoingMessage] = []
     for share in _shared_out(in_order, manageable, room):
         data = wrap_events([(event.envelope, event.event_bytes) for event in share])
-        ours = common | _indices([event.first_index for event in share])
+        ours = common | index_attributes([event.first_index for event in share])
         if share[0].is_suspect:
             ours["xcapi_suspect"] = "true"
         if "format" not in originals and lone_format(_first_of(share)) != share[0].format:
@@ -134,16 +134,3 @@ def _remainder_attributes(message: PubsubMessage) -> dict[str, str]:
     if since:
         ours["xcapi_replay_publish_time"] = since
     return {key: value for key, value in ours.items() if value}
-
-
-def _indices(indices: Sequence[int]) -> dict[str, str]:
-    """Name the indices, in as many attributes as they need: 500 runs of "123456" are 3.5 kB."""
-    texts = [""]
-    for run in index_runs(indices):
-        if len(texts[-1]) + 1 + len(run) > MAX_VALUE_BYTES:
-            texts.append("")
-        texts[-1] += f",{run}" if texts[-1] else run
-    return {
-        "xcapi_event_indices" if number == 1 else f"xcapi_event_indices_{number}": text
-        for number, text in enumerate(texts, start=1)
-    }

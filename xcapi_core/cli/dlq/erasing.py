@@ -13,6 +13,7 @@ import msgspec
 from xcapi_core.cli.dlq.attributes import kept_attributes
 from xcapi_core.cli.dlq.dead_letter import DeadLetter
 from xcapi_core.cli.dlq.events_in_data import events_of, rewritten, unpacked
+from xcapi_core.deliveries.outgoing import index_attributes
 from xcapi_core.events.fields import cut_invisible
 from xcapi_core.origins import original_event_indices
 from xcapi_core.pubsub import PubsubMessage
@@ -23,7 +24,6 @@ _ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Valu
 _MOST_DECODINGS: Final = 3  # a page's address in a page's address; a cookie that was encoded twice
 # Continuations of `xcapi_event_indices`.
 _INDICES: Final = "xcapi_event_indices"
-_BYTES_A_VALUE: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,27 +132,7 @@ def _about(dead_letter: DeadLetter, attributes: Mapping[str, str], kept: list[in
     indices = original_event_indices(message)
     if indices is None or len(indices) != count:
         indices = tuple(range(count))
-    for number, part in enumerate(_runs([indices[place] for place in kept]), start=1):
-        about[_INDICES if number == 1 else f"{_INDICES}_{number}"] = part
+    about |= index_attributes([indices[place] for place in kept])
     if len(kept) > 1:
         about["xcapi_event_count"] = str(len(kept))
     return about
-
-
-def _runs(indices: list[int]) -> Iterator[str]:
-    """Yield "0-3,7" for 0, 1, 2, 3, 7, in parts that fit an attribute."""
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and index == runs[-1][1] + 1:
-            runs[-1][1] = index
-        else:
-            runs.append([index, index])
-    part = ""
-    for first, last in runs:
-        run = str(first) if first == last else f"{first}-{last}"
-        if part and len(part) + 1 + len(run) > _BYTES_A_VALUE:
-            yield part
-            part = ""
-        part = f"{part},{run}" if part else run
-    if part:
-        yield part
