@@ -3,10 +3,9 @@
 import sys
 
 from xcapi_core.cli.standard_output import ending_with_the_output
+from xcapi_core.cli.stop import INTERRUPTED
 
 __all__ = ["main"]
-
-_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -18,7 +17,7 @@ def main() -> None:
             raise
         sys.exit("xcapi needs its command-line extra: pip install '.[cli,sandbox]', in a checkout")
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     with ending_with_the_output():
         xcapi(prog_name="xcapi")
 

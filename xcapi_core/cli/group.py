@@ -8,10 +8,9 @@ from typing import Final, NamedTuple
 import click
 
 from xcapi_core import __version__
+from xcapi_core.cli.stop import INTERRUPTED
 
 __all__ = ["Entry", "LazyGroup", "xcapi"]
-
-_INTERRUPTED: Final = 130
 
 
 class Entry(NamedTuple):
@@ -98,7 +97,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
             # click's own 1 says that something is wrong.
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
-__all__ = ["Stop", "stopping"]
+__all__ = ["INTERRUPTED", "Stop", "stopping"]
+
+# The exit code after Ctrl-C: 128 + SIGINT, as shells have it.
+INTERRUPTED = 130
 
 
 class Stop:

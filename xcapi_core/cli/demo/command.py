@@ -13,13 +13,13 @@ from xcapi_core.cli.demo.rendering import as_json, show
 from xcapi_core.cli.demo.stage import PubsubChoice, open_stage
 from xcapi_core.cli.demo.story import tell_story
 from xcapi_core.cli.demo.watching import LinesOutput, Output, SilentOutput, TerminalOutput
+from xcapi_core.cli.stop import INTERRUPTED
 from xcapi_core.sandbox.services.errors import LocalServiceError
 from xcapi_core.sandbox.services.processes import leaving_on_signals
 
 __all__ = ["demo"]
 
 _PLAIN_WIDTH = 120
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 _HELP = """Show the whole path on this machine, from message to X's answer.
 
@@ -73,7 +73,7 @@ def demo(*, json_output: bool, pubsub: PubsubChoice, timeout: float) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         click.echo("Stopped; everything that was started has ended.", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     sys.exit(1 if report.problems else 0)
 
 

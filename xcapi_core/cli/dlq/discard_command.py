@@ -20,10 +20,10 @@ from xcapi_core.cli.dlq.session import Session, Where, open_session, where_optio
 from xcapi_core.cli.google.errors import GOOGLE_ERRORS, sentence
 from xcapi_core.cli.google.publishing import publish
 from xcapi_core.cli.progress import Progressing
+from xcapi_core.cli.stop import INTERRUPTED
 
 __all__ = ["discard"]
 
-_INTERRUPTED: Final = 130
 _ACKS_AT_ONCE: Final = 1_000
 
 _HELP: Final = """Delete dead letters for good, after asking. This cannot be
@@ -127,7 +127,7 @@ def discard(*, where: Where, filters: Filters, email: str | None, yes: bool, as_
     _report(search, as_json=as_json, is_erasure=email is not None)
     if failure is not None:
         raise failure
-    sys.exit(_INTERRUPTED if was_stopped else 1 if search.unread or search.lost else 0)
+    sys.exit(INTERRUPTED if was_stopped else 1 if search.unread or search.lost else 0)
 
 
 def _question(search: _Search) -> str:

@@ -15,10 +15,10 @@ from xcapi_core.cli.dlq.dead_letter import DeadLetter, as_text
 from xcapi_core.cli.dlq.filters import Filters, filter_options
 from xcapi_core.cli.dlq.session import Where, open_session, where_options
 from xcapi_core.cli.progress import Progressing
+from xcapi_core.cli.stop import INTERRUPTED
 
 __all__ = ["envelope", "export"]
 
-_INTERRUPTED: Final = 130
 
 _HELP: Final = """Write dead letters to FILE, one push envelope a line; "-" is
 standard output. Nothing is taken out.
@@ -78,7 +78,7 @@ def export(*, file: str, where: Where, filters: Filters, as_json: bool) -> None:
         click.echo(json.dumps({"summary": {"chosen": writing.chosen}}), err=file == "-")
     else:
         click.echo(f"{writing.chosen:,} dead letters written{' so far (stopped)' if was_stopped else ''}.", err=True)
-    sys.exit(_INTERRUPTED if was_stopped else 0)
+    sys.exit(INTERRUPTED if was_stopped else 0)
 
 
 def _write(stream: BinaryIO, dead_letter: DeadLetter) -> None:

@@ -19,10 +19,10 @@ from xcapi_core.cli.dlq.filters import Filters, filter_options
 from xcapi_core.cli.dlq.masking import shown_words
 from xcapi_core.cli.dlq.session import Where, open_session, where_options
 from xcapi_core.cli.progress import Progressing
+from xcapi_core.cli.stop import INTERRUPTED
 
 __all__ = ["list_"]
 
-_INTERRUPTED: Final = 130
 
 _HELP: Final = """Show how many dead letters there are, by reason, pixel and
 X's error code, with the oldest, the newest and a sample of
@@ -112,7 +112,7 @@ def list_(*, where: Where, filters: Filters, as_json: bool) -> None:
         click.echo(json.dumps({"summary": summary}))
     else:
         _print(groups, was_stopped=was_stopped)
-    sys.exit(_INTERRUPTED if was_stopped else 0)
+    sys.exit(INTERRUPTED if was_stopped else 0)
 
 
 def _print(groups: _Groups, *, was_stopped: bool) -> None:

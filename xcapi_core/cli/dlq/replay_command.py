@@ -23,13 +23,12 @@ from xcapi_core.cli.google.errors import brief_retry, google_errors, sentence
 from xcapi_core.cli.google.names import full_name
 from xcapi_core.cli.pace import Pace
 from xcapi_core.cli.progress import Progressing
-from xcapi_core.cli.stop import stopping
+from xcapi_core.cli.stop import INTERRUPTED, stopping
 from xcapi_core.origins import parse_publish_time
 from xcapi_core.settings import Settings
 
 __all__ = ["replay"]
 
-_INTERRUPTED: Final = 130
 _A_PORTION: Final = 500
 _TIMEOUT_S: Final = 20.0
 
@@ -142,7 +141,7 @@ def replay(
     _report(tally, is_dry_run=dry_run, as_json=as_json, topic=target, last_line=last_line)
     if failure is not None:
         raise failure
-    sys.exit(_INTERRUPTED if was_stopped else 1 if tally.kept else 0)
+    sys.exit(INTERRUPTED if was_stopped else 1 if tally.kept else 0)
 
 
 def _mend(assignments: tuple[str, ...], *, edit: bool) -> Mend | None:

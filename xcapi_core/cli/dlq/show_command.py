@@ -20,12 +20,12 @@ from xcapi_core.cli.dlq.filters import Filters, filter_options
 from xcapi_core.cli.dlq.masking import shown_event, shown_words
 from xcapi_core.cli.dlq.session import Where, open_session, where_options
 from xcapi_core.cli.files import Chunk
+from xcapi_core.cli.stop import INTERRUPTED
 from xcapi_core.cli.validate.verdicts import judge
 from xcapi_core.settings import Settings
 
 __all__ = ["show"]
 
-_INTERRUPTED: Final = 130
 
 _HELP: Final = """Show dead letters, event by event: what happened, the event
 itself with its identifiers masked, and, with a configuration,
@@ -78,7 +78,7 @@ def show(*, where: Where, filters: Filters, reveal: bool, as_json: bool) -> None
         click.echo(json.dumps({"summary": {"chosen": showing.chosen, "events": shower.events}}))
     else:
         click.echo(f"{showing.chosen:,} dead letter{'' if showing.chosen == 1 else 's'}.")
-    sys.exit(_INTERRUPTED if was_stopped else 0)
+    sys.exit(INTERRUPTED if was_stopped else 0)
 
 
 def _rows(

@@ -23,7 +23,7 @@ from xcapi_core.cli.google.names import full_name, project_option
 from xcapi_core.cli.listen.lateness import Lateness
 from xcapi_core.cli.listen.temporary import temporary_subscription
 from xcapi_core.cli.progress import Progressing
-from xcapi_core.cli.stop import Stop, stopping
+from xcapi_core.cli.stop import INTERRUPTED, Stop, stopping
 from xcapi_core.cli.validate.output import PeopleOutput, verdict_as_json
 from xcapi_core.cli.validate.verdicts import Verdict, judge
 from xcapi_core.settings import Settings
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["listen"]
 
-_INTERRUPTED: Final = 130
 _OUTSTANDING: Final = 100
 _SHOWN_A_SECOND: Final = 20
 _PULL_S: Final = 5.0
@@ -81,7 +80,7 @@ def listen(
         click.echo(json.dumps({"summary": listener.summary()}))
     else:
         click.echo(listener.describe()[1])
-    sys.exit(_INTERRUPTED if stopped else 0)
+    sys.exit(INTERRUPTED if stopped else 0)
 
 
 def _run(  # noqa: PLR0917 - what a loop needs

@@ -24,11 +24,10 @@ from xcapi_core.cli.progress import Progressing
 from xcapi_core.cli.publish.checking import Checker
 from xcapi_core.cli.publish.sending import Sender
 from xcapi_core.cli.publish.units import Pack, packs_of, units_of
-from xcapi_core.cli.stop import Stop, stopping
+from xcapi_core.cli.stop import INTERRUPTED, Stop, stopping
 
 __all__ = ["publish"]
 
-_INTERRUPTED: Final = 130
 _PROBLEMS_SHOWN: Final = 20
 _TICK_EVERY: Final = 500
 
@@ -160,7 +159,7 @@ def publish(
         _tell(totals, name_of_file, dry_run=dry_run, complete=not (trouble or stopped), as_json=as_json)
     if trouble:
         raise click.ClickException(trouble)
-    sys.exit(_INTERRUPTED if stopped else 0)
+    sys.exit(INTERRUPTED if stopped else 0)
 
 
 def _attributes(given: tuple[str, ...], format_: str | None, pixel_id: str | None) -> dict[str, str]:
