@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from tests.e2e.deployment import (
     oauth_payload,
     token_payload,
 )
+from tests.loopback_server import LoopbackServer
 from xcapi_core.sandbox.server import SandboxServer
 from xcapi_core.sandbox.services.checkout import repository_root
 from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
@@ -72,35 +72,19 @@ class Outcome:
     seconds: float
 
 
-class _Forwarder:
-    """Passes connections on to several ports in turn, in a thread of its own."""
+class _Forwarder(LoopbackServer):
+    """Passes connections on to several ports in turn."""
 
     def __init__(self, ports: list[int]) -> None:
+        super().__init__()
         self._ports = ports
         self._turn = 0
-        self.port = free_port()
-        self._loop = asyncio.new_event_loop()
 
-    def __enter__(self) -> "_Forwarder":
-        self._loop.run_until_complete(asyncio.start_server(self._pass_on, "127.0.0.1", self.port))
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._end)
-
-    def _end(self) -> None:
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.call_soon(self._loop.stop)
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._turn += 1
         port = self._ports[self._turn % len(self._ports)]
-        with contextlib.suppress(OSError):
-            back, forth = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(_copy(reader, forth), _copy(back, writer))
-        writer.close()
+        back, forth = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_copy(reader, forth), _copy(back, writer))
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
