@@ -6,7 +6,8 @@
 
 Providers come from wherever this machine's Terraform gets them, a registry or a mirror of one's own. Only where that
 cannot be reached are they built from their Go modules, which takes minutes, once: Google's with the services that are
-used here and no others, since all of them take three times as long. promql is this repository's own (tools/promql),
+used here and no others, since all of them take three times as long, and without its pauses for what Google's APIs show
+late, which are three quarters of an apply: nothing here is late unless a test says so. promql is this repository's own (tools/promql),
 Prometheus's engine and nothing else; promtool can as much, and takes ten times as long to build. The cache is outside
 the checkout, in $XDG_CACHE_HOME or ~/.cache, so that a fresh clone does not build again. What happens is said on
 stderr.
@@ -93,6 +94,17 @@ SERVICES = (
     "storage",
 )
 _REGISTERED_IN = Path("google", "provider", "provider_register_services.go")
+# File below google/, what stands there, and what takes its place: after an account was made, between the three looks at a
+# policy that was set, and before requests are sent together.
+_PAUSES = (
+    (
+        "services/resourcemanager/resource_google_service_account.go",
+        "time.Sleep(10 * time.Second)",
+        "time.Sleep(time.Millisecond)",
+    ),
+    ("tpgiamresource/iam.go", "fetchBackoff := 1 * time.Second", "fetchBackoff := time.Millisecond"),
+    ("transport/batcher.go", "DefaultBatchSendIntervalSec = 3", "DefaultBatchSendIntervalSec = 0"),
+)
 _ALL = ("promql", "tflint", "terraform-docs", "checkov", "providers")
 
 
@@ -158,13 +170,13 @@ def _is_there(name: str) -> bool:
 
 
 def _environment_file() -> Path:
-    """Name where the providers' way to Terraform is kept; other versions or services need another way."""
+    """Name where the providers' way to Terraform is kept; another build needs another way."""
     return CACHE / f"environment-{_providers_key()}.json"
 
 
 def _providers_key() -> str:
-    services = hashlib.sha256(" ".join(SERVICES).encode()).hexdigest()[:8]
-    return "-".join([*(one.version for one in PROVIDERS), services])
+    changed = hashlib.sha256(repr((SERVICES, _PAUSES)).encode()).hexdigest()[:8]
+    return "-".join([*(one.version for one in PROVIDERS), changed])
 
 
 def _prepare_providers() -> None:
@@ -223,7 +235,7 @@ def _build(program: GoProgram, target: Path) -> None:
     command = ("go", "build", "-p", "2", "-trimpath", "-gcflags=all=-l", "-ldflags=-s -w", "-o", str(unfinished), ".")
     with tempfile.TemporaryDirectory() as folder:
         if (source / _REGISTERED_IN).exists():
-            source = _with_our_services(source, Path(folder) / "source")
+            source = _changed(source, Path(folder) / "source")
         built = _run(*command, folder=source, **settings)
     if built.returncode:
         raise ToolsError(f"{program.name} cannot be built: {built.stderr.strip().splitlines()[-1:]}")
@@ -239,17 +251,23 @@ def _downloaded(module: str, settings: Mapping[str, str]) -> Path:
     return Path(json.loads(found.stdout)["Dir"])
 
 
-def _with_our_services(source: Path, copy: Path) -> Path:
-    """Copy the google provider's source, without what registers other services, and return the copy."""
+def _changed(source: Path, copy: Path) -> Path:
+    """Copy the google provider's source, without other services' registration and without pauses; return the copy."""
     shutil.copytree(
         source, copy, ignore=shutil.ignore_patterns("*_test.go", "test-fixtures", "website", "xcapi-rollout")
     )
+    for file in (copy / _REGISTERED_IN, *(copy / "google" / name for name, _, _ in _PAUSES)):
+        file.chmod(0o600)  # Go's module cache is for reading only
     file = copy / _REGISTERED_IN
     lines = file.read_text().splitlines(keepends=True)
     found = {line: re.search(r'/google/services/(\w+)"', line) for line in lines}
-    kept = [line for line in lines if not (service := found[line]) or service[1] in SERVICES]
-    file.chmod(0o600)  # Go's module cache is for reading only
-    file.write_text("".join(kept))
+    file.write_text("".join(line for line in lines if not (service := found[line]) or service[1] in SERVICES))
+    for name, pause, short in _PAUSES:
+        file = copy / "google" / name
+        before, there, after = file.read_text().partition(pause)
+        if not there:
+            raise ToolsError(f"the google provider has no `{pause}` in {name}: _PAUSES is of another version")
+        file.write_text(before + short + after)
     return copy
 
 

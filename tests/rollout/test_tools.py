@@ -5,6 +5,7 @@ import json
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,18 +18,25 @@ WITHOUT_REGISTRY = """#!/bin/sh
 if [ "$1" = providers ]; then echo "└── provider[registry.example.com/hashicorp/google] >= 8.0.0"; exit 0; fi
 exit 1
 """
-# Stands for the Go tool chain: "downloads" this very folder and "builds" a file, of what a provider registers.
+# Stands for the Go tool chain: "downloads" a folder and "builds" a file of a source's files.
 GO = """#!/bin/sh
 if [ "$1" = mod ]; then echo "{\\"Dir\\": \\"$XDG_CACHE_HOME/source\\"}"; exit 0; fi
 while [ "$1" != -o ]; do shift; done
 echo built > "$2"
-while IFS= read -r line; do echo "$line"; done < google/provider/provider_register_services.go >> "$2" || :
+for file in google/*/*.go google/*/*/*.go; do
+  while IFS= read -r line; do echo "$line"; done < "$file" >> "$2" || :
+done
 """
 REGISTERED = """import (
 	_ "github.com/hashicorp/terraform-provider-google/google/services/compute"
 	_ "github.com/hashicorp/terraform-provider-google/google/services/pubsub"
 )
 """
+PAUSES = {
+    "transport/batcher.go": "const DefaultBatchSendIntervalSec = 3\n",
+    "tpgiamresource/iam.go": "fetchBackoff := 1 * time.Second\n",
+    "services/resourcemanager/resource_google_service_account.go": "time.Sleep(10 * time.Second)\n",
+}
 
 
 def prepare(folder: Path, *arguments: str, **programs: str) -> subprocess.CompletedProcess[str]:
@@ -56,11 +64,19 @@ def test_a_registry_is_simply_used(tmp_path: Path) -> None:
     assert "Building" not in done.stderr
 
 
+def write_provider(folder: Path, files: Mapping[str, str]) -> Path:
+    google = folder / "source" / "google"
+    for name, text in files.items():
+        file = google / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o444)
+    return google
+
+
 def test_without_a_registry_providers_are_built_once_into_a_mirror_and_it_is_said(tmp_path: Path) -> None:
-    registering = tmp_path / "source" / "google" / "provider" / "provider_register_services.go"
-    registering.parent.mkdir(parents=True)
-    registering.write_text(REGISTERED)
-    registering.chmod(0o444)
+    files = {"provider/provider_register_services.go": REGISTERED, **PAUSES}
+    google = write_provider(tmp_path, files)
     done = prepare(tmp_path, "--only", "providers", terraform=WITHOUT_REGISTRY, go=GO)
     assert done.returncode == 0, done.stderr
     assert "building them from their Go modules" in done.stderr
@@ -68,14 +84,31 @@ def test_without_a_registry_providers_are_built_once_into_a_mirror_and_it_is_sai
     assert "filesystem_mirror" in configuration
     (built,) = tmp_path.rglob("terraform-provider-google_v8.0.0")
     assert built.relative_to(tmp_path).parts[2:6] == ("registry.example.com", "hashicorp", "google", "8.0.0")
-    assert built.read_text() == "built\n" + REGISTERED.replace(REGISTERED.splitlines(keepends=True)[1], ""), (
-        "with the services that are used here"
-    )
-    assert registering.read_text() == REGISTERED, "Go's cache is left as it is"
+    assert built.read_text().splitlines() == [
+        "built",
+        "import (",
+        '\t_ "github.com/hashicorp/terraform-provider-google/google/services/pubsub"',
+        ")",
+        "fetchBackoff := time.Millisecond",
+        "const DefaultBatchSendIntervalSec = 0",
+        "time.Sleep(time.Millisecond)",
+    ], "with the services that are used here, and without pauses"
+    assert {name: (google / name).read_text() for name in files} == files, "Go's cache is left as it is"
     again = prepare(tmp_path, "--only", "providers")
     assert again.returncode == 0
     assert again.stderr == ""
     assert again.stdout.partition('"PATH"')[0] == done.stdout.partition('"PATH"')[0]
+
+
+def test_a_provider_without_these_pauses_is_another_version_and_not_built(tmp_path: Path) -> None:
+    write_provider(
+        tmp_path,
+        {"provider/provider_register_services.go": REGISTERED, **PAUSES, "transport/batcher.go": "package transport\n"},
+    )
+    done = prepare(tmp_path, "--only", "providers", terraform=WITHOUT_REGISTRY, go=GO)
+    assert done.returncode == 1
+    assert "no `DefaultBatchSendIntervalSec = 3` in transport/batcher.go" in done.stderr
+    assert not list(tmp_path.rglob("terraform-provider-google_v*"))
 
 
 def test_what_evaluates_queries_is_built_from_this_repository_and_again_when_its_source_is_another(
