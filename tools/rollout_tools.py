@@ -7,10 +7,10 @@
 Providers come from wherever this machine's Terraform gets them, a registry or a mirror of one's own. Only where that
 cannot be reached are they built from their Go modules, which takes minutes, once: Google's with the services that are
 used here and no others, since all of them take three times as long, and without its pauses for what Google's APIs show
-late, which are three quarters of an apply: nothing here is late unless a test says so. promql is this repository's own (tools/promql),
-Prometheus's engine and nothing else; promtool can as much, and takes ten times as long to build. The cache is outside
-the checkout, in $XDG_CACHE_HOME or ~/.cache, so that a fresh clone does not build again. What happens is said on
-stderr.
+late, which are three quarters of an apply: nothing here is late unless a test says so. promql is this repository's own
+(tools/promql), Prometheus's engine and nothing else; promtool can as much, and takes ten times as long to build. The
+cache is outside the checkout, in $XDG_CACHE_HOME or ~/.cache, so that a fresh clone does not build again. What happens
+is said on stderr.
 """
 
 import argparse
@@ -94,8 +94,8 @@ SERVICES = (
     "storage",
 )
 _REGISTERED_IN = Path("google", "provider", "provider_register_services.go")
-# File below google/, what stands there, and what takes its place: after an account was made, between the three looks at a
-# policy that was set, and before requests are sent together.
+# File below google/, what stands there, and what takes its place: after an account was made, between the three looks at
+# a policy that was set, and before requests are sent together.
 _PAUSES = (
     (
         "services/resourcemanager/resource_google_service_account.go",
