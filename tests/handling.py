@@ -80,6 +80,7 @@ class HandlerRig:
         remainder: Publisher | None = None,
         ledger: Ledger | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = lambda: datetime(2026, 4, 20, 12, 35, tzinfo=UTC),
         **settings: object,
     ) -> None:
         self.x = x or FakeX()
@@ -107,7 +108,7 @@ class HandlerRig:
             remainder=remainder,
             ledger=self.ledger,
             clock=clock,
-            wall_clock=lambda: datetime(2026, 4, 20, 12, 35, tzinfo=UTC),
+            wall_clock=wall_clock,
         )
 
     async def handle(self, *events: object) -> Answer:

@@ -43,11 +43,11 @@ class VirtualPubsub:
         """Return the time of day."""
         return datetime.fromtimestamp(1_776_690_000 + self._clock(), UTC)
 
-    async def deliver(self, handle: _Handle, messages: Sequence[bytes]) -> None:
+    async def deliver(self, handle: _Handle, messages: Sequence[bytes], *, every_s: float = 0.0) -> None:
         """Publish these messages and push them, and their remainders, until all are acked or exhausted."""
         self._handle = handle
-        for data in messages:
-            self._begin(data, {})
+        for number, data in enumerate(messages):
+            self._begin(data, {}, after_s=number * every_s)
         while self._tasks:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
@@ -58,13 +58,14 @@ class VirtualPubsub:
             self._begin(message.data, message.attributes)
         return None
 
-    def _begin(self, data: bytes, attributes: Mapping[str, str]) -> None:
-        task = asyncio.create_task(self._push(data, attributes, f"{next(self._ids)}"))
+    def _begin(self, data: bytes, attributes: Mapping[str, str], *, after_s: float = 0.0) -> None:
+        task = asyncio.create_task(self._push(data, attributes, f"{next(self._ids)}", after_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _push(self, data: bytes, attributes: Mapping[str, str], message_id: str) -> None:
+    async def _push(self, data: bytes, attributes: Mapping[str, str], message_id: str, after_s: float) -> None:
         assert self._handle is not None
+        await asyncio.sleep(after_s)
         publish_time = self.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         shortest, longest = self._backoff
         for attempt in range(1, self._max_attempts + 1):
