@@ -50,6 +50,26 @@ def test_every_event_ends_once_whatever_befalls_the_instances(plan: str, seed: i
     assert world.findings() == []
 
 
+@pytest.mark.parametrize("came_again", ["the message", "its remainder"])
+def test_dead_letter_is_not_published_again_while_nobody_knows_how_publishing_it_ended(
+    came_again: str, loop: VirtualLoop
+) -> None:
+    rig = HandlerRig(clock=loop.time)
+    rig.dead_letters.released = asyncio.Event()
+    its_remainder = message("rubbish", message_id="2", attributes={"xcapi_message_id": "1", "xcapi_event_indices": "1"})
+
+    async def run() -> None:
+        released = rig.dead_letters.released
+        assert released is not None
+        assert await rig.handle(event("c1"), "rubbish") == Answer(503, "dead_letters_unavailable")
+        loop.call_later(20.0, released.set)
+        again = message(event("c1"), "rubbish") if came_again == "the message" else its_remainder
+        assert await rig.handler.handle(again) == ACK
+
+    loop.run(run())
+    assert (rig.reasons, rig.dead_letters.requests) == (["invalid_event"], 1)
+
+
 @pytest.mark.parametrize("count", [500, 1_000, 1_200])
 def test_what_there_was_no_time_to_read_is_handed_over_at_a_shutdown(count: int, loop: VirtualLoop) -> None:
     topic = FakePublisher()

@@ -25,9 +25,10 @@ class Rig:
         self.safe: list[int] = []
 
     async def publish(self, *messages: OutgoingMessage, within_s: float = PATIENCE_S) -> bool:
-        return await asyncio.wait_for(
+        is_safe = await asyncio.wait_for(
             self.outbox.publish(messages, time.monotonic() + within_s, self._when_safe), PATIENCE_S
         )
+        return is_safe.done() and is_safe.result()
 
     def _when_safe(self, messages: Sequence[OutgoingMessage]) -> None:
         self.safe += [index for message in messages for index in message.event_indices]

@@ -32,7 +32,7 @@ class Publisher(Protocol):
 
 
 class _Publication(msgspec.Struct, eq=False):
-    """Messages that fit one request; `is_safe` tells who waits for them."""
+    """Messages that fit one request; `is_safe` is set once it is known how their request ended."""
 
     messages: Sequence[OutgoingMessage]
     deadline: float
@@ -46,8 +46,7 @@ class _Publication(msgspec.Struct, eq=False):
     def end(self, *, is_safe: bool) -> None:
         if is_safe:
             self.when_safe(self.messages)
-        if not self.is_safe.done():
-            self.is_safe.set_result(is_safe)
+        self.is_safe.set_result(is_safe)
 
 
 class Outbox:
@@ -59,40 +58,39 @@ class Outbox:
         self._name = name
         self._clock = clock
         self._waiting: deque[_Publication] = deque()
-        self._open: set[_Publication] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pump_scheduled = False
         self._stop_by = math.inf
+        self._given_up: asyncio.Future[bool] | None = None
 
     async def publish(
         self,
         messages: Sequence[OutgoingMessage],
         deadline: float,
         when_safe: Callable[[Sequence[OutgoingMessage]], None],
-    ) -> bool:
-        """Publish messages that fit one request; tell whether they are safe by `deadline`, on the outbox's clock.
+    ) -> "asyncio.Future[bool]":
+        """Publish messages that fit one request; return by `deadline`, on the outbox's clock, whether they are safe.
 
-        `when_safe` is called as soon as they are, also where that is after the deadline, or after the caller is gone.
+        The future is not done where nobody knows by then. `when_safe` is called as soon as they are, also where that is
+        after the deadline, or after the caller is gone.
         """
-        item = _Publication(messages, deadline, when_safe, asyncio.get_running_loop().create_future())
-        self._waiting.append(item)
-        self._open.add(item)
+        loop = asyncio.get_running_loop()
+        is_safe: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append(_Publication(messages, deadline, when_safe, is_safe))
         self._wake()
-        try:
-            await asyncio.wait({item.is_safe}, timeout=max(0.0, min(deadline, self._stop_by) - self._clock()))
-            return item.is_safe.done() and item.is_safe.result()
-        finally:
-            self._open.discard(item)
+        self._given_up = self._given_up or loop.create_future()
+        patience_s = max(0.0, min(deadline, self._stop_by) - self._clock())
+        await asyncio.wait({is_safe, self._given_up}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        return is_safe
 
     def stop(self, by: float) -> None:
         """Let no request last beyond this time."""
         self._stop_by = by
 
     def give_up(self) -> None:
-        """Tell all who wait that their messages are not safe; the result of a request in flight still counts."""
-        for item in self._open:
-            if not item.is_safe.done():
-                item.is_safe.set_result(False)
+        """Let nobody wait any longer; the result of a request in flight still counts."""
+        if self._given_up and not self._given_up.done():
+            self._given_up.set_result(True)
 
     def _wake(self) -> None:
         # Through the loop: what others publish in this turn shares the request.

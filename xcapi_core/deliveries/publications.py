@@ -67,7 +67,8 @@ class Publications:
     async def publish_refused(self, delivery: Delivery, events: Sequence[RefusedEvent]) -> None:
         """Publish these events' dead letters within the delivery's time, and tell the delivery how it went.
 
-        An event that a message and its remainder, or two remainders, bring at the same time gets one.
+        An event that a message and its remainder, or two remainders, bring at the same time gets one. So the turn lasts
+        until it is known how the publishing ended, however long after the delivery's time that is.
         """
         message_id = first_message_id(delivery.message)
         turn = self._turns.setdefault(message_id, asyncio.Lock()) if message_id else asyncio.Lock()
@@ -80,8 +81,13 @@ class Publications:
         else:
             await turn.acquire()
         try:
-            await self._publish_dead_letters(delivery, self._still_due(delivery, message_id, events))
-        finally:
+            publishing = await self._publish_dead_letters(delivery, self._still_due(delivery, message_id, events))
+        except BaseException:
+            turn.release()
+            raise
+        if publishing:
+            publishing.add_done_callback(lambda _: turn.release())
+        else:
             turn.release()
 
     def _still_due(self, delivery: Delivery, message_id: str, events: Sequence[RefusedEvent]) -> Sequence[RefusedEvent]:
@@ -98,14 +104,20 @@ class Publications:
                 due.append(event)
         return due
 
-    async def _publish_dead_letters(self, delivery: Delivery, events: Sequence[RefusedEvent]) -> None:
+    async def _publish_dead_letters(
+        self, delivery: Delivery, events: Sequence[RefusedEvent]
+    ) -> "asyncio.Future[bool] | None":
+        """Publish these, as far as there is time; return the latest request, whose end may not be known yet."""
+        is_safe = None
         messages = compose_dead_letters(delivery.message, events, failed_at=self._wall_clock(), in_all=delivery.in_all)
         note = partial(self._note_dead_letters, delivery, {event.event_index or 0: event for event in events})
         for batch in request_batches(messages):
-            if not await self._dead_letters.publish(batch, delivery.deadline, note):
+            is_safe = await self._dead_letters.publish(batch, delivery.deadline, note)
+            if not (is_safe.done() and is_safe.result()):
                 delivery.come_back("dead_letters_unavailable")
-                return
+                break
             delivery.dead_lettered(_indices_of(batch))
+        return is_safe
 
     @property
     def may_hand_over(self) -> bool:
@@ -120,7 +132,8 @@ class Publications:
         if messages is None:
             return
         for batch in request_batches(messages):
-            if not await self._remainder.publish(batch, delivery.deadline, partial(self._note_handed_over, delivery)):
+            is_safe = await self._remainder.publish(batch, delivery.deadline, partial(self._note_handed_over, delivery))
+            if not (is_safe.done() and is_safe.result()):
                 delivery.come_back("remainder_unavailable")
                 return
         delivery.hand_over()
