@@ -7,10 +7,12 @@ import msgspec
 
 from xcapi_core.conversions import Conversion
 from xcapi_core.deliveries.outgoing import OutgoingMessage
+from xcapi_core.outcomes import Outcome
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.x_api.credential_cache import Secret, SecretUnavailable
 from xcapi_core.x_api.credentials import Credentials
 from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailure
+from xcapi_core.x_api.queue import Waiting
 
 KEYS = b'{"consumer_key":"ck","consumer_secret":"cs","access_token":"at","access_token_secret":"ats"}'
 
@@ -86,6 +88,21 @@ class FakeX:
         finally:
             self.open -= 1
         return self.handler(conversions)
+
+
+class Outcomes:
+    """Has conversions sent, and keeps what became of each."""
+
+    def __init__(self) -> None:
+        self._futures: dict[Waiting, asyncio.Future[Outcome]] = {}
+
+    def future_of(self, waiting: Waiting) -> "asyncio.Future[Outcome]":
+        return self._futures.setdefault(waiting, asyncio.get_running_loop().create_future())
+
+    def take_outcome(self, waiting: Waiting, outcome: Outcome) -> None:
+        future = self.future_of(waiting)
+        if not future.done():
+            future.set_result(outcome)
 
 
 class FakeSecrets:

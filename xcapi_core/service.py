@@ -52,11 +52,9 @@ def build_handler(
     wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> DeliveryHandler:
     """Put together what settles deliveries, over these ways to the outside world."""
-    ledger = ledger or Ledger()
     return DeliveryHandler(
         settings=settings,
-        batchers=build_batchers(settings, secrets=secrets, transport=transport, ledger=ledger, clock=clock),
-        ledger=ledger,
+        batchers=build_batchers(settings, secrets=secrets, transport=transport, ledger=ledger or Ledger(), clock=clock),
         dead_letters=Outbox(dead_letters, name="dead_letters", clock=clock),
         remainder=Outbox(remainder, name="remainder", clock=clock) if remainder else None,
         admission=admission or Admission(),

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
@@ -25,11 +25,11 @@ from xcapi_core.deliveries.admission import MOST_OPEN
 from xcapi_core.deliveries.delivery import Answer
 from xcapi_core.deliveries.intake import EVENTS_A_TURN, Intake
 from xcapi_core.events.reading import EventReadings, ReadEvent
-from xcapi_core.outcomes import Outcome
 from xcapi_core.settings import RateSettings
 from xcapi_core.x_api.batcher import Batcher
 from xcapi_core.x_api.credentials import Credentials
 from xcapi_core.x_api.protocol import HttpRequest, HttpResponse, TransportFailure
+from xcapi_core.x_api.queue import Waiting
 
 # --- one message, all kinds of events ---
 
@@ -338,16 +338,31 @@ async def test_a_large_message_is_read_on_only_while_its_conversions_leave(
     most_open = 0
     submit = Batcher.submit
 
-    def counting(batcher: Batcher, *args: Any, **kwargs: Any) -> asyncio.Future[Outcome]:
+    def counting(batcher: Batcher, conversions: Sequence[Waiting]) -> None:
         nonlocal most_open
-        most_open = max(most_open, len(batcher._open) + 1)
-        return submit(batcher, *args, **kwargs)
+        most_open = max(most_open, len(batcher._open) + len(conversions))
+        submit(batcher, conversions)
 
     monkeypatch.setattr(Batcher, "submit", counting)
     assert await rig.handle(*(event(f"c{number}") for number in range(10_000))) == ACK
     assert len(rig.sent) == 10_000
     in_flight = rig.settings.batch.max_conversions * rig.settings.batch.max_in_flight
     assert most_open <= min(intake.OPEN_REQUESTS_AHEAD * in_flight, limit) + EVENTS_A_TURN
+
+
+async def test_conversions_of_one_message_for_several_pixels_leave_in_full_batches() -> None:
+    rig = HandlerRig(FakeX())
+    events = [event(f"c{number}", pixel_id=(PIXEL, OTHER_PIXEL)[number % 2]) for number in range(2_200)]
+    assert await rig.handle(*events) == ACK
+    assert sorted(map(len, rig.x.requests)) == [100, 100, 500, 500, 500, 500]
+
+
+async def test_a_conversion_waits_for_others_of_its_message_only_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "GATHER_S", 0.0)
+    rig = HandlerRig(FakeX())
+    events = [event(f"c{number}", pixel_id=(PIXEL, OTHER_PIXEL)[number % 2]) for number in range(1_000)]
+    assert await rig.handle(*events) == ACK
+    assert sorted(map(len, rig.x.requests)) == [250] * 4
 
 
 async def test_the_more_pixels_a_message_is_for_the_more_of_it_is_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from xcapi_core.origins import original_event_indices
 from xcapi_core.outcomes import Deferred
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import BatchSettings, RateSettings
+from xcapi_core.x_api.queue import Waiting
 
 
 def rig_with(handler: Handler | None = None, **options: Any) -> tuple[HandlerRig, FakePublisher]:
@@ -313,11 +314,10 @@ async def test_suspects_go_in_messages_of_their_own_and_stay_suspect(monkeypatch
     submitted: list[bool] = []
     outcomes = iter([Deferred(nack_status=503, cause="searching", suspect=True), Deferred(nack_status=429, cause="x")])
 
-    def submit(*_: object, suspect: bool, **__: object) -> "asyncio.Future[Any]":
-        submitted.append(suspect)
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        future.set_result(next(outcomes, Deferred(nack_status=429, cause="rate_limited")))
-        return future
+    def submit(conversions: Sequence[Waiting]) -> None:
+        for waiting in conversions:
+            submitted.append(waiting.suspect)
+            waiting.end(next(outcomes, Deferred(nack_status=429, cause="rate_limited")))
 
     monkeypatch.setattr(batcher, "submit", submit)
     assert await rig.handle(*MIXED) == ACK

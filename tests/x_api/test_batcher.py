@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.fakes import FakeSecrets, FakeX, Handler, conversion, failed, ok
+from tests.fakes import FakeSecrets, FakeX, Handler, Outcomes, conversion, failed, ok
 from xcapi_core.conversions import Conversion
 from xcapi_core.ledger import Ledger
 from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, Delivered, Outcome, Rejected
@@ -15,6 +15,7 @@ from xcapi_core.service import build_batchers
 from xcapi_core.settings import BatchSettings, PixelSettings, RateSettings, Settings
 from xcapi_core.x_api.batcher import SUSPECT_BATCH
 from xcapi_core.x_api.protocol import HttpResponse, TransportFailure
+from xcapi_core.x_api.queue import Waiting
 
 INVALID = {"code": "INVALID_PARAMETER", "message": "At least one user identifier must be provided", "parameter": ""}
 
@@ -40,13 +41,21 @@ class Rig:
         self.batcher = batchers["o8z6j"]
 
     def submit(self, item: Conversion, within_s: float = 30.0, *, suspect: bool = False) -> "asyncio.Future[Outcome]":
-        key = self.ledger.digest(*item.identity)
-        return self.batcher.submit(item, key, latest_start=self.clock() + within_s, suspect=suspect)
+        return self.submit_together([item], within_s, suspect=suspect)[0]
+
+    def submit_together(
+        self, items: Sequence[Conversion], within_s: float = 30.0, *, suspect: bool = False
+    ) -> list["asyncio.Future[Outcome]"]:
+        sender, latest_start = Outcomes(), self.clock() + within_s
+        waiting = [Waiting(item, latest_start, sender, suspect) for item in items]
+        outcomes = [sender.future_of(one) for one in waiting]
+        self.batcher.submit(waiting)
+        return outcomes
 
     async def outcomes(
         self, items: Sequence[Conversion], within_s: float = 30.0, *, suspect: bool = False
     ) -> list[Outcome]:
-        return await asyncio.gather(*(self.submit(item, within_s, suspect=suspect) for item in items))
+        return await asyncio.gather(*self.submit_together(items, within_s, suspect=suspect))
 
 
 def numbered(count: int, start: int = 0) -> list[Conversion]:

@@ -166,33 +166,6 @@ def test_bisection_without_budget_is_left_unfinished_at_once(loop: VirtualLoop) 
     assert loop.time() == began
 
 
-def submitted(rig: Rig, items: Sequence[Conversion], *, more_to_come: bool) -> list["asyncio.Future[Outcome]"]:
-    keys = [rig.ledger.digest(*item.identity) for item in items]
-    latest_start = rig.clock() + 30.0
-    return [
-        rig.batcher.submit(item, key, latest_start=latest_start, more_to_come=more_to_come)
-        for item, key in zip(items, keys, strict=True)
-    ]
-
-
-def test_batch_that_is_not_full_waits_for_the_rest_of_its_message(loop: VirtualLoop) -> None:
-    rig, x = timed(loop, batch=BatchSettings(max_conversions=4))
-
-    async def deliver() -> None:
-        first = submitted(rig, numbered(3), more_to_come=True)
-        await asyncio.sleep(2.0)
-        assert not x.starts, "three of four left without the rest"
-        rig.batcher.wake()
-        await asyncio.gather(*first)
-        await asyncio.gather(*submitted(rig, numbered(4, 10), more_to_come=True))
-        await asyncio.gather(*submitted(rig, numbered(5, 20), more_to_come=True))
-        await asyncio.gather(*submitted(rig, numbered(1, 30), more_to_come=False))
-
-    loop.run(deliver())
-    assert x.starts[:4] == [2.0] * 4, "a full batch leaves by itself, and a rest with it"
-    assert x.sizes == [3, 4, 4, 1, 1]
-
-
 # --- what an unfinished bisection left: in small batches ---
 
 
@@ -356,16 +329,16 @@ def test_x_that_refuses_everything_is_asked_with_one_conversion_a_minute_until_i
 def test_bytes_that_were_too_large_are_tried_again_after_an_hour(loop: VirtualLoop) -> None:
     rig, x = timed(loop, settle_timeout_s=60.0)
     x.handler = lambda conversions: failed(413) if len(conversions) > 50 else ok(len(conversions))
-    described = [conversion(f"c{number}", description="x" * 1_000) for number in range(500)]
+    described = [conversion(f"c{number}", description="x" * 1_000) for number in range(3_200)]
     loop.run(rig.outcomes(described[:100]))
     x.handler = lambda conversions: ok(len(conversions))
     x.requests.clear()
     loop.run(rig.outcomes(described[100:200]))
     assert max(x.sizes) <= 50
-    for _ in range(10):
+    for first in range(200, 3_200, 300):
         loop.advance(3601)
         x.requests.clear()
-        loop.run(rig.outcomes(described[200:500]))
+        loop.run(rig.outcomes(described[first : first + 300]))
     assert x.sizes == [300]
 
 
@@ -412,12 +385,16 @@ def test_differing_duplicate_of_a_refused_conversion_is_judged_for_itself(
     assert duplicate == Delivered()
 
 
-def test_conversion_that_comes_again_after_its_end_is_sent_again(loop: VirtualLoop) -> None:
-    """The batcher knows what is open; what is done is the ledger's business."""
+def test_refused_conversion_that_comes_again_is_sent_again_and_a_delivered_one_is_not(loop: VirtualLoop) -> None:
     rig, x = timed(loop)
+    usual = x.handler
+    x.handler = refusing({"A-1"})
     item = conversion("A-1")
-    assert loop.run(rig.outcomes([item])) == [Delivered()]
+    (refused,) = loop.run(rig.outcomes([item]))
+    assert isinstance(refused, Rejected)
+    x.handler = usual
     assert loop.run(rig.outcomes([item, item])) == [Delivered(), AlreadyDelivered()]
+    assert loop.run(rig.outcomes([item])) == [AlreadyDelivered()]
     assert len(x.requests) == 2
 
 

@@ -65,9 +65,9 @@ def settle(judge: Judge, count: int, tags: Callable[[int], str] = str) -> tuple[
         waiting = [Item(number, tags(number)) for number in range(count)]
         while waiting:
             batch = waiting[: size.conversions]
-            async for item, outcome in settle_batch(batch, x.send, size):
-                assert item.number not in outcomes, "one outcome each"
-                outcomes[item.number] = outcome
+            async for items, outcome in settle_batch(batch, x.send, size):
+                assert not outcomes.keys() & {item.number for item in items}, "one outcome each"
+                outcomes.update({item.number: outcome for item in items})
             waiting = [item for item in waiting if item.number not in outcomes]
 
     asyncio.run(run())
@@ -263,7 +263,8 @@ class Interrupted:
 
 async def outcomes_of(interrupted: Interrupted, count: int = 16) -> dict[int, Outcome]:
     batch = [Item(number, "t") for number in range(count)]
-    return {item.number: outcome async for item, outcome in settle_batch(batch, interrupted.send, BatchSize(500))}
+    settled = settle_batch(batch, interrupted.send, BatchSize(500))
+    return {item.number: outcome async for items, outcome in settled for item in items}
 
 
 async def test_where_x_is_unwell_all_are_deferred_and_those_with_a_bad_one_among_them_are_suspect() -> None:
@@ -295,7 +296,8 @@ async def test_unconfirmed_part_does_not_end_a_bisection() -> None:
         return answers.pop() if x.requests and answers else await x.send(items)
 
     batch = [Item(number, "t") for number in range(16)]
-    outcomes = {item.number: outcome async for item, outcome in settle_batch(batch, send, BatchSize(500))}
+    settled = settle_batch(batch, send, BatchSize(500))
+    outcomes = {item.number: outcome async for items, outcome in settled for item in items}
     assert outcomes == {
         **dict.fromkeys(range(8), unconfirmed),
         **dict.fromkeys(range(8, 15), Delivered()),

@@ -1,63 +1,51 @@
 """First come, first served, and whose time is up is taken out."""
 
-import asyncio
-from collections.abc import Iterator
-
-import pytest
-
-from tests.fakes import conversion
+from tests.fakes import Outcomes, conversion
 from xcapi_core.x_api.queue import Waiting, WaitingQueue
 
 ANY_SIZE = 10**9
 
 
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    new = asyncio.new_event_loop()
-    yield new
-    new.close()
-
-
-def add(queue: WaitingQueue, loop: asyncio.AbstractEventLoop, *latest_starts: float) -> list[Waiting]:
-    added = [Waiting(conversion(f"c{at}"), 1, at, loop.create_future()) for at in latest_starts]
+def add(queue: WaitingQueue, *latest_starts: float) -> list[Waiting]:
+    added = [Waiting(conversion(f"c{at}"), at, Outcomes()) for at in latest_starts]
     for waiting in added:
         queue.add(waiting)
     return added
 
 
-def test_a_batch_is_the_first_so_many(loop: asyncio.AbstractEventLoop) -> None:
+def test_a_batch_is_the_first_so_many() -> None:
     queue = WaitingQueue()
-    everybody = add(queue, loop, 3.0, 1.0, 2.0)
+    everybody = add(queue, 3.0, 1.0, 2.0)
     assert queue.take(2, ANY_SIZE) == everybody[:2]
     assert queue.take(2, ANY_SIZE) == everybody[2:]
     assert queue.take(2, ANY_SIZE) == []
 
 
-def test_what_is_to_go_alone_shares_no_batch(loop: asyncio.AbstractEventLoop) -> None:
+def test_what_is_to_go_alone_shares_no_batch() -> None:
     queue = WaitingQueue()
-    everybody = add(queue, loop, 1.0, 2.0, 3.0, 4.0)
+    everybody = add(queue, 1.0, 2.0, 3.0, 4.0)
     everybody[1].alone = True
     assert [queue.take(9, ANY_SIZE) for _ in range(3)] == [everybody[:1], everybody[1:2], everybody[2:]]
 
 
-def test_a_batch_holds_so_many_bytes_but_one_conversion_at_least(loop: asyncio.AbstractEventLoop) -> None:
+def test_a_batch_holds_so_many_bytes_but_one_conversion_at_least() -> None:
     queue = WaitingQueue()
-    everybody = add(queue, loop, 1.0, 2.0, 3.0)
+    everybody = add(queue, 1.0, 2.0, 3.0)
     one = len(everybody[0].conversion.wire)
     assert queue.take(9, 2 * one) == everybody[:2]
     assert queue.take(9, 1) == everybody[2:]
 
 
-def test_what_is_put_back_comes_first_in_its_order(loop: asyncio.AbstractEventLoop) -> None:
+def test_what_is_put_back_comes_first_in_its_order() -> None:
     queue = WaitingQueue()
-    everybody = add(queue, loop, 1.0, 2.0, 3.0)
+    everybody = add(queue, 1.0, 2.0, 3.0)
     queue.put_back(queue.take(2, ANY_SIZE))
     assert queue.take(9, ANY_SIZE) == everybody
 
 
-def test_whose_time_is_up_before_a_request_can_start_is_taken_out(loop: asyncio.AbstractEventLoop) -> None:
+def test_whose_time_is_up_before_a_request_can_start_is_taken_out() -> None:
     queue = WaitingQueue()
-    hurried, patient, late = add(queue, loop, 5.0, 15.0, 1.0)
+    hurried, patient, late = add(queue, 5.0, 15.0, 1.0)
     assert queue.take_hopeless(0.9) == []
     assert queue.take_hopeless(5.1) == [hurried, late]
     assert queue.earliest == 15.0
@@ -65,17 +53,17 @@ def test_whose_time_is_up_before_a_request_can_start_is_taken_out(loop: asyncio.
     assert queue.take(9, ANY_SIZE) == [patient]
 
 
-def test_looking_costs_nothing_while_nobody_s_time_is_up(loop: asyncio.AbstractEventLoop) -> None:
+def test_looking_costs_nothing_while_nobody_s_time_is_up() -> None:
     queue = WaitingQueue()
-    add(queue, loop, *[50.0] * 3)
+    add(queue, *[50.0] * 3)
     queue._waiting = None  # type: ignore[assignment]  # nobody may look at them
     assert queue.take_hopeless(50.0) == []
     assert queue.earliest == 50.0
 
 
-def test_everybody_can_be_taken_at_once(loop: asyncio.AbstractEventLoop) -> None:
+def test_everybody_can_be_taken_at_once() -> None:
     queue = WaitingQueue()
-    everybody = add(queue, loop, 1.0, 2.0)
+    everybody = add(queue, 1.0, 2.0)
     assert queue.take_all() == everybody
     assert len(queue) == 0
     assert queue.take_hopeless(9.0) == []

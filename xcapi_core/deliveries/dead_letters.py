@@ -86,7 +86,8 @@ def _shared(
     message: PubsubMessage, common: Mapping[str, str], reason: DeadLetterReason, events: Sequence[RefusedEvent]
 ) -> Iterator[OutgoingMessage]:
     room = MAX_REQUEST_BYTES - REQUEST_OVERHEAD_BYTES - attributes_size({**message.attributes, **common}) - 256
-    for share in _packed(events, room):
+    in_order = sorted(events, key=lambda event: event.named_index or 0)  # X refuses in an order of its own
+    for share in _packed(in_order, room):
         if len(share) == 1:
             yield _single(message, common, share[0])
             continue

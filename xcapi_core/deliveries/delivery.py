@@ -1,7 +1,7 @@
 """One delivery while it is being settled: what became of each of its events so far."""
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable
 
 import msgspec
@@ -25,6 +25,7 @@ from xcapi_core.outcomes import (
     Skipped,
 )
 from xcapi_core.pubsub import PubsubMessage
+from xcapi_core.x_api.queue import Waiting
 
 __all__ = ["ACK", "Answer", "Delivery"]
 
@@ -51,7 +52,7 @@ ACK = Answer(_ACKED)
 
 
 class Delivery:
-    """Collects outcomes by event, the refused and the deferred events, and the futures that are open."""
+    """Collects outcomes by event, the refused and the deferred events, and what is on its way to X."""
 
     first_indices: tuple[int, ...] | None = None
     handed_over = 0
@@ -90,7 +91,9 @@ class Delivery:
         self._naming: logs.HowToName = naming
         # How many events ended how, by stable names.
         self.counts: defaultdict[str, int] = defaultdict(int)
-        self._waiting: deque[tuple[asyncio.Future[Outcome], ReadEvent, Conversion]] = deque()
+        self._open: dict[Waiting, ReadEvent] = {}
+        # Who waits until no more than so many are open.
+        self._few_open: tuple[int, asyncio.Future[None]] | None = None
         self._deferred: list[DeferredEvent] = []
 
     def settle(self, event_index: int | None, outcome: Delivered | Skipped) -> None:
@@ -151,9 +154,27 @@ class Delivery:
                 )
             )
 
-    def await_outcome(self, event: ReadEvent, conversion: Conversion, outcome: asyncio.Future[Outcome]) -> None:
-        """Wait for what a batcher says of this conversion."""
-        self._waiting.append((outcome, event, conversion))
+    def waiting_for(self, event: ReadEvent, conversion: Conversion, *, latest_start: float) -> Waiting:
+        """Return what a batcher takes to send an event's conversion, and to say what became of it."""
+        waiting = Waiting(conversion, latest_start, self, self.suspicion > 0, self.suspicion > 1)
+        self._open[waiting] = event
+        return waiting
+
+    def take_outcome(self, waiting: Waiting, outcome: Outcome) -> None:
+        """Take what a batcher says of a conversion."""
+        event = self._open.pop(waiting, None)
+        if event is None:
+            return  # the delivery's time was up before
+        match outcome:
+            case Delivered() | Skipped():
+                self.settle(event.event_index, outcome)
+            case AlreadyDelivered():
+                self.settle_already(event.event_index, waiting.conversion)
+            case Rejected():
+                self.reject(event, waiting.conversion, outcome)
+            case Deferred():
+                self.defer(event, outcome)
+        self._tell_few_open()
 
     def note_dropped(self, codes: Iterable[str]) -> None:
         """Count what was left out of a conversion that is sent all the same."""
@@ -174,32 +195,26 @@ class Delivery:
         return event_index if self.first_indices is None else self.first_indices[event_index]
 
     @property
-    def waiting(self) -> int:
-        """How many conversions wait for the batchers."""
-        return len(self._waiting)
+    def open(self) -> int:
+        """How many conversions are on their way."""
+        return len(self._open)
 
     async def sent(self, *, but: int = 0) -> None:
-        """Wait for the batchers until no more than `but` conversions are open."""
-        # One after the other: most are done by the time it is their turn, and cost no callback.
-        while len(self._waiting) > but:
-            future, event, conversion = self._waiting[0]
-            outcome = future.result() if future.done() else await future
-            self._waiting.popleft()
-            match outcome:
-                case Delivered() | Skipped():
-                    self.settle(event.event_index, outcome)
-                case AlreadyDelivered():
-                    self.settle_already(event.event_index, conversion)
-                case Rejected():
-                    self.reject(event, conversion, outcome)
-                case Deferred():
-                    self.defer(event, outcome)
+        """Wait until no more than `but` conversions are open."""
+        if len(self._open) > but:
+            self._few_open = but, asyncio.get_running_loop().create_future()
+            await self._few_open[1]
 
     def end_waiting(self) -> None:
         """Defer what is open: the delivery's time is up. What X answers later still enters the ledger."""
-        for future, _, _ in self._waiting:
-            if not future.done():
-                future.set_result(Deferred(nack_status=503, cause="no_time_left"))
+        events, self._open = self._open.values(), {}
+        for event in events:
+            self.defer(event, Deferred(nack_status=503, cause="no_time_left"))
+        self._tell_few_open()
+
+    def _tell_few_open(self) -> None:
+        if self._few_open and len(self._open) <= self._few_open[0] and not self._few_open[1].done():
+            self._few_open[1].set_result(None)
 
     def come_back(self, cause: str) -> None:
         """Record that the message has to be delivered again, however much of it is settled."""

@@ -13,7 +13,6 @@ from xcapi_core.deliveries.memory import DeliveryMemory
 from xcapi_core.deliveries.outbox import Outbox
 from xcapi_core.deliveries.publications import Publications
 from xcapi_core.deliveries.summaries import Summaries
-from xcapi_core.ledger import Ledger
 from xcapi_core.pubsub import PubsubMessage, delivery_key
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.batcher import Batcher
@@ -29,7 +28,6 @@ class DeliveryHandler:
         *,
         settings: Settings,
         batchers: Mapping[str, Batcher],
-        ledger: Ledger,
         dead_letters: Outbox,
         remainder: Outbox | None,
         admission: Admission,
@@ -47,7 +45,6 @@ class DeliveryHandler:
         self._intake = Intake(
             settings=settings,
             batchers=batchers,
-            ledger=ledger,
             memory=self.memory,
             publications=self._publications,
             clock=clock,

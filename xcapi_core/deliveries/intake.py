@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -16,16 +17,18 @@ from xcapi_core.deliveries.memory import DeliveryMemory
 from xcapi_core.deliveries.publications import Publications
 from xcapi_core.deliveries.refused import UNCONFIRMED_EARLIER
 from xcapi_core.events.reading import EventReadings, ReadEvent, read_events
-from xcapi_core.ledger import Ledger
 from xcapi_core.origins import first_message_id, original_event_indices
 from xcapi_core.outcomes import Deferred, Skipped, SkipReason
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import Settings
 from xcapi_core.x_api.batcher import Batcher
+from xcapi_core.x_api.queue import Waiting
 
 __all__ = ["EVENTS_A_TURN", "Intake"]
 
 _Result = TypeVar("_Result")
+# By pixel, what is read and not yet handed to its batcher.
+_Gathered = defaultdict[str, list[Waiting]]
 
 # The event loop serves others after so many events: 20,000 of one message take a third of a second of computing. As
 # many as one request carries, so that a message of that size leaves in one.
@@ -40,6 +43,9 @@ HUGE_MESSAGE_BYTES = 1_000_000
 # A delivery is read on only while no more of its conversions are open than so many times what may be on the wire to its
 # pixels, nor than so many in all: a message of 35,000 events would otherwise take 70 MB besides its own bytes.
 OPEN_REQUESTS_AHEAD = 2
+# A message's conversions for a pixel go to its batcher by the batch, or those for 100 pixels would leave a few at a
+# time. But a conversion waits no longer than this for the next ones to be read.
+GATHER_S = 2.0
 # After SIGTERM, what is not read by then is left unread.
 READ_ON_S = 4.0
 
@@ -52,7 +58,6 @@ class Intake:
         *,
         settings: Settings,
         batchers: Mapping[str, Batcher],
-        ledger: Ledger,
         memory: DeliveryMemory,
         publications: Publications,
         clock: Callable[[], float],
@@ -60,7 +65,6 @@ class Intake:
     ) -> None:
         self._settings = settings
         self._batchers = batchers
-        self._ledger = ledger
         self._memory = memory
         self._publications = publications
         self._clock = clock
@@ -97,19 +101,20 @@ class Intake:
 
     async def read(self, delivery: Delivery, readings: EventReadings) -> None:
         """Read all events, or as many as there is time for."""
-        used: set[Batcher] = set()
+        gathered: _Gathered = defaultdict(list)
         discarded: list[Conversion] = []
-        while await self._read_portion(delivery, readings, used, discarded):
+        gather_until = self._clock() + GATHER_S
+        while await self._read_portion(delivery, readings, gathered, discarded):
             await self._publications.publish_many_refused(delivery)
-            most_open = min(self._ahead_a_pixel * len(used), MOST_OPEN)
-            if delivery.waiting > most_open:
-                for batcher in used:
-                    batcher.wake()
+            most_open = min(self._ahead_a_pixel * len(gathered), MOST_OPEN)
+            now = self._clock()
+            if delivery.open > most_open or now > gather_until:
+                self._submit_all(gathered)
+                gather_until = now + GATHER_S
                 await delivery.sent(but=most_open)
             if self._clock() > min(delivery.deadline - self._reserve_s / 2, self._read_until):
                 break  # others were read at the same time
-        for batcher in used:
-            batcher.wake()
+        self._submit_all(gathered)
         if discarded:
             log_discarded(discarded, of=delivery.counts[f"skipped_{SkipReason.DRY_RUN}"])
 
@@ -133,19 +138,19 @@ class Intake:
                 await asyncio.sleep(0)
 
     async def _read_portion(
-        self, delivery: Delivery, readings: EventReadings, used: set[Batcher], discarded: list[Conversion]
+        self, delivery: Delivery, readings: EventReadings, gathered: _Gathered, discarded: list[Conversion]
     ) -> bool:
         """Read a portion and tell whether there is more; one portion of all large messages in each turn of the loop."""
         message = delivery.message
         if len(message.data) <= LARGE_MESSAGE_BYTES:
             events = self.read_some(readings)
-            self._take(delivery, events, used, discarded)
+            self._take(delivery, events, gathered, discarded)
             if more := readings.left > 0:
                 await asyncio.sleep(0)
             return more
         async with self._turn_of(message):
             events = await _in_thread_if_huge(message, partial(self.read_some, readings))
-            self._take(delivery, events, used, discarded)
+            self._take(delivery, events, gathered, discarded)
             await asyncio.sleep(0)
         return readings.left > 0
 
@@ -154,57 +159,45 @@ class Intake:
         return list(islice(readings, EVENTS_A_TURN))
 
     def _take(
-        self, delivery: Delivery, events: list[ReadEvent | int], used: set[Batcher], discarded: list[Conversion]
+        self, delivery: Delivery, events: list[ReadEvent | int], gathered: _Gathered, discarded: list[Conversion]
     ) -> None:
-        """Settle what is at its end, and hand the others to the batchers."""
+        """Settle what is at its end, gather the others, and hand full batches to the batchers."""
         unconfirmed = delivery.earlier.unconfirmed if delivery.earlier else ()
         first_id = first_message_id(delivery.message)
         may_have_dead_letters = bool(first_id) and self._memory.has_any_dead_letter(first_id, self._clock())
+        latest_start = delivery.deadline - self._reserve_s - self._settings.request_timeout_s
         for event in events:
             if isinstance(event, int):
                 delivery.settle_already(event)
             elif may_have_dead_letters and self._has_dead_letter(delivery, first_id, event):
                 delivery.settle_already(event.event_index)
-            elif not isinstance(event.result, Conversion):
-                delivery.settle_read(event, event.result)
+            elif not isinstance(conversion := event.result, Conversion):
+                delivery.settle_read(event, conversion)
             elif event.event_index in unconfirmed:
-                delivery.reject(event, event.result, UNCONFIRMED_EARLIER)
-            elif self._settings.dry_run:
-                if len(discarded) < MAX_SHOWN:
-                    discarded.append(event.result)
-                delivery.note_dropped(event.result.dropped)
-                delivery.settle(event.event_index, Skipped(SkipReason.DRY_RUN))
+                delivery.reject(event, conversion, UNCONFIRMED_EARLIER)
             else:
-                self._submit(delivery, event, event.result, used)
+                delivery.note_dropped(conversion.dropped)
+                if self._settings.dry_run:
+                    if len(discarded) < MAX_SHOWN:
+                        discarded.append(conversion)
+                    delivery.settle(event.event_index, Skipped(SkipReason.DRY_RUN))
+                    continue
+                batch = gathered[conversion.pixel_id]
+                batch.append(delivery.waiting_for(event, conversion, latest_start=latest_start))
+                if len(batch) == self._settings.batch.max_conversions:
+                    self._submit(conversion.pixel_id, batch)
 
     def _has_dead_letter(self, delivery: Delivery, first_id: str, event: ReadEvent) -> bool:
         first = delivery.first_index(event.event_index or 0)
         return self._memory.has_dead_letter(first_id, first, event.event_bytes, self._clock())
 
-    def _submit(self, delivery: Delivery, event: ReadEvent, conversion: Conversion, used: set[Batcher]) -> None:
-        key = self._ledger.digest(*conversion.identity)
-        if conversion.dropped:
-            delivery.note_dropped(conversion.dropped)
-        now = self._clock()
-        latest_start = delivery.deadline - self._reserve_s - self._settings.request_timeout_s
-        if self._ledger.has(key, now):
-            delivery.settle_already(event.event_index, conversion)
-        elif self._stopping:
-            delivery.defer(event, Deferred(nack_status=503, cause="shutting_down"))
-        elif now > latest_start:
-            delivery.defer(event, Deferred(nack_status=503, cause="no_time_left"))
-        else:
-            batcher = self._batchers[conversion.pixel_id]
-            used.add(batcher)
-            outcome = batcher.submit(
-                conversion,
-                key,
-                latest_start=latest_start,
-                more_to_come=True,
-                suspect=delivery.suspicion > 0,
-                alone=delivery.suspicion > 1,
-            )
-            delivery.await_outcome(event, conversion, outcome)
+    def _submit_all(self, gathered: _Gathered) -> None:
+        for pixel_id, batch in gathered.items():
+            self._submit(pixel_id, batch)
+
+    def _submit(self, pixel_id: str, batch: list[Waiting]) -> None:
+        self._batchers[pixel_id].submit(batch)
+        batch.clear()
 
     def _turn_of(self, message: PubsubMessage) -> asyncio.Lock:
         return self._huge_turn if len(message.data) > HUGE_MESSAGE_BYTES else self._large_turn

@@ -7,13 +7,12 @@ opens beside those in flight when a quarter of a full batch waits, or when X tak
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from xcapi_core import logs
-from xcapi_core.conversions import Conversion
 from xcapi_core.ledger import Ledger
-from xcapi_core.outcomes import Deferred, Delivered, Outcome
+from xcapi_core.outcomes import AlreadyDelivered, Deferred, Delivered, Outcome
 from xcapi_core.x_api.batch_size import BatchSize
 from xcapi_core.x_api.bisection import settle_batch
 from xcapi_core.x_api.client import BatchAnswer, SendWindow, XClient
@@ -34,6 +33,7 @@ SUSPECT_BATCH = 10
 _TIMER_SLACK_S = 0.002
 
 _SHUTTING_DOWN = Deferred(nack_status=503, cause="shutting_down")
+_NO_TIME_LEFT = Deferred(nack_status=503, cause="no_time_left")
 
 
 class Batcher:
@@ -69,30 +69,22 @@ class Batcher:
         self._pump_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def submit(
-        self,
-        conversion: Conversion,
-        key: int,
-        *,
-        latest_start: float,
-        more_to_come: bool = False,
-        suspect: bool = False,
-        alone: bool = False,
-    ) -> "asyncio.Future[Outcome]":
-        """Queue one conversion; the future always gets an outcome, by about `latest_start` plus one request.
+    def submit(self, conversions: Iterable[Waiting]) -> None:
+        """Queue what is not in the ledger. A message for many pixels hands over the conversions of each together."""
+        now = self._clock()
+        for waiting in conversions:
+            waiting.key = self._ledger.digest(*waiting.conversion.identity)
+            if self._ledger.has(waiting.key, now):
+                waiting.end(AlreadyDelivered())
+            elif self._stopping:
+                waiting.end(_SHUTTING_DOWN)
+            elif now > waiting.latest_start:
+                waiting.end(_NO_TIME_LEFT)
+            else:
+                self._queue(waiting)
+        self._wake()
 
-        `key` is the ledger's key of pixel, event tag and conversion id. `latest_start` is on the batcher's clock: no
-        request that carries the conversion starts after it. With `more_to_come` the caller has further conversions at
-        hand and calls `wake` after the last of them: a message for many pixels fills the batches of each. `suspect` is
-        what an unfinished bisection left: it goes in a small batch, or in one of its own where it is to go `alone`.
-        """
-        waiting = Waiting(conversion, key, latest_start, asyncio.get_running_loop().create_future(), suspect, alone)
-        self._queue(waiting)
-        if not more_to_come or len(self._fresh) >= self._size.conversions:
-            self.wake()
-        return waiting.outcome
-
-    def wake(self) -> None:
+    def _wake(self) -> None:
         """See what may be sent, once this turn of the event loop is over."""
         # Through the loop: deliveries whose bytes are already here are read first and share the request.
         if not self._pump_scheduled:
@@ -103,10 +95,8 @@ class Batcher:
         """Nack everything that is not in a request to X with 503 and start nothing more; requests in flight go on."""
         self._stopping = True
         on_wire = {waiting.key for flight in self._in_flight if flight.window.on_wire for waiting in flight.in_request}
-        for waiting in tuple(self._open.values()):
-            if waiting.key not in on_wire:
-                self._settle(waiting, _SHUTTING_DOWN)
-        self.wake()
+        self._settle([waiting for waiting in self._open.values() if waiting.key not in on_wire], _SHUTTING_DOWN)
+        self._wake()
 
     def _queue(self, waiting: Waiting) -> None:
         first = self._open.setdefault(waiting.key, waiting)
@@ -150,7 +140,7 @@ class Batcher:
 
     def _defer_hopeless(self, now: float) -> None:
         """Defer at once what cannot be sent in its time: where a pause, or the spent budget, ends only after it."""
-        next_start, outcome = now, Deferred(nack_status=503, cause="no_time_left")
+        next_start, outcome = now, _NO_TIME_LEFT
         if (pause_ends_at := self._pause.ends_at(now)) > next_start:
             next_start, outcome = pause_ends_at, self._pause.reason
         if (capacity_at := self._limiter.next_capacity_at(now)) > next_start:
@@ -158,8 +148,7 @@ class Batcher:
         if self._stopping:
             next_start, outcome = math.inf, _SHUTTING_DOWN
         for queue in (self._fresh, self._suspect):
-            for waiting in queue.take_hopeless(next_start):
-                self._settle(waiting, outcome)
+            self._settle(queue.take_hopeless(next_start), outcome)
 
     def _may_open_another(self) -> bool:
         return len(self._in_flight) < (1 if self._pause.probing else self._max_in_flight) and self._may_start()
@@ -197,20 +186,20 @@ class Batcher:
         flight.task = asyncio.create_task(self._run(flight))
 
     async def _run(self, flight: Flight) -> None:
-        unsettled = dict.fromkeys(flight.batch)
+        unsettled = set(flight.batch)
         try:
-            async for waiting, outcome in settle_batch(flight.batch, partial(self._send, flight), self._size):
-                del unsettled[waiting]
-                self._settle(waiting, outcome)
+            async for settled, outcome in settle_batch(flight.batch, partial(self._send, flight), self._size):
+                self._settle(settled, outcome)
+                unsettled.difference_update(settled)
         except Exception as error:  # noqa: BLE001 - a bug here must not leave deliveries hanging
             logs.emit("ERROR", "batcher.crashed", error, pixel_id=self._pixel_id)
-            for waiting in unsettled:
-                self._settle(waiting, Deferred(nack_status=503, cause="internal_error"))
+            self._settle(unsettled, Deferred(nack_status=503, cause="internal_error"))
             unsettled.clear()
         finally:
             self._in_flight.discard(flight)
-            (self._suspect if flight.is_suspect else self._fresh).put_back(list(unsettled))
-            self.wake()
+            queue = self._suspect if flight.is_suspect else self._fresh
+            queue.put_back([waiting for waiting in flight.batch if waiting in unsettled] if unsettled else [])
+            self._wake()
 
     async def _send(self, flight: Flight, batch: Sequence[Waiting]) -> BatchAnswer | None:
         reservation, flight.reservation = flight.reservation, None
@@ -224,13 +213,16 @@ class Batcher:
         flight.window = SendWindow(min(waiting.latest_start for waiting in batch), self._may_start)
         return await self._client.send([waiting.conversion for waiting in batch], reservation, flight.window)
 
-    def _settle(self, waiting: Waiting, outcome: Outcome) -> None:
-        """Give one conversion its outcome, record a delivery in the ledger, and send the duplicates that it leaves."""
-        if self._open.get(waiting.key) is waiting:
-            del self._open[waiting.key]
+    def _settle(self, conversions: Collection[Waiting], outcome: Outcome) -> None:
+        """Record deliveries in the ledger, tell each its outcome, and send the duplicates that this leaves."""
         if isinstance(outcome, Delivered):
-            # Also when nobody waits any more: what X has is not sent again.
-            self._ledger.add(waiting.key, self._clock())
-        for duplicate in waiting.end(outcome):
-            self._queue(duplicate)
-            self.wake()
+            now = self._clock()
+            for waiting in conversions:
+                # Also when nobody waits any more: what X has is not sent again.
+                self._ledger.add(waiting.key, now)
+        for waiting in conversions:
+            if self._open.get(waiting.key) is waiting:
+                del self._open[waiting.key]
+            for duplicate in waiting.end(outcome):
+                self._queue(duplicate)
+                self._wake()

@@ -143,8 +143,8 @@ _Send = Callable[[Sequence[_Item]], Awaitable[BatchAnswer | None]]
 
 async def settle_batch(
     batch: Sequence[_Item], send: _Send[_Item], size: BatchSize
-) -> AsyncIterator[tuple[_Item, Outcome]]:
-    """Send a batch to its end: yield each conversion that gets an outcome, once.
+) -> AsyncIterator[tuple[Sequence[_Item], Outcome]]:
+    """Send a batch to its end: yield conversions that get an outcome with it, each once.
 
     `send` posts one request, or returns None where none may start now, or X found it too large. Those for which nothing
     is yielded are to be sent in another batch.
@@ -153,8 +153,7 @@ async def settle_batch(
     if answer is None:
         return
     if answer.refused_for is None or len(batch) == 1:
-        for item in batch:
-            yield item, answer.outcome
+        yield batch, answer.outcome
         return
     bisection = Bisection([item.conversion.wire for item in batch], answer.refused_for)
     if bisection.calls_for_smaller:
@@ -162,20 +161,21 @@ async def settle_batch(
             # Others were refused meanwhile: in batches of today's size this one will be cheaper.
             return
         size.refused(len(batch))
-    async for pair in _bisect(batch, bisection, answer.http_status, send, size):
-        yield pair
+    async for settled in _bisect(batch, bisection, answer.http_status, send, size):
+        yield settled
 
 
 async def _bisect(
     batch: Sequence[_Item], bisection: Bisection, http_status: int, send: _Send[_Item], size: BatchSize
-) -> AsyncIterator[tuple[_Item, Outcome]]:
+) -> AsyncIterator[tuple[Sequence[_Item], Outcome]]:
     requests = 1
     ended: Deferred | None = None
     while True:
         for position, errors in bisection.take_refused().items():
-            yield batch[position], rejection(DeadLetterReason.REJECTED, http_status, errors)
+            yield [batch[position]], rejection(DeadLetterReason.REJECTED, http_status, errors)
         trial = bisection.next_trial()
-        answer = await send([batch[position] for position in trial]) if trial else None
+        tried = [batch[position] for position in trial]
+        answer = await send(tried) if tried else None
         if answer is None:
             break
         requests += 1
@@ -188,8 +188,7 @@ async def _bisect(
         if isinstance(answer.outcome, Deferred):
             ended = answer.outcome
             break
-        for position in trial:
-            yield batch[position], answer.outcome
+        yield tried, answer.outcome
         bisection.trial_settled()
         if not (isinstance(answer.outcome, Delivered) or answer.outcome.reason is DeadLetterReason.UNCONFIRMED):
             break
@@ -197,12 +196,10 @@ async def _bisect(
     suspects = bisection.suspects
     _log(batch[0].conversion.pixel_id, conversions=len(batch), requests=requests, suspects=len(suspects))
     unfinished = msgspec.structs.replace(ended or _UNFINISHED, suspect=True)
-    for position in bisection.unsettled:
-        if position in suspects:
-            yield batch[position], unfinished
-        elif ended:
-            # X is unwell: the others would meet the same.
-            yield batch[position], ended
+    yield [batch[position] for position in sorted(suspects)], unfinished
+    if ended:
+        # X is unwell: the others would meet the same.
+        yield [batch[position] for position in bisection.unsettled if position not in suspects], ended
 
 
 def _log(pixel_id: str, **counts: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -12,30 +13,38 @@ from xcapi_core.outcomes import AlreadyDelivered, DeadLetterReason, Deferred, De
 from xcapi_core.x_api.client import SendWindow
 from xcapi_core.x_api.rate_limiter import Reservation
 
-__all__ = ["Flight", "Waiting", "WaitingQueue"]
+__all__ = ["Flight", "Sender", "Waiting", "WaitingQueue"]
+
+
+class Sender(Protocol):
+    """Has conversions sent."""
+
+    def take_outcome(self, waiting: "Waiting", outcome: Outcome) -> None:
+        """Hear what became of one. After a stop it may be told twice; the first time counts."""
+        ...
 
 
 class Waiting(msgspec.Struct, eq=False):
-    """One conversion on its way; `outcome` is set once, whatever happens.
+    """One conversion on its way; its sender always hears an outcome, by about `latest_start` plus one request.
 
-    `suspect` is what an unfinished bisection left; what is to go `alone` shares no batch. `duplicates` have the same
-    pixel, tag and conversion id: X would count them as one, so only the first is sent.
+    `latest_start` is on the batcher's clock: no request that carries the conversion starts after it. `suspect` is what
+    an unfinished bisection left: it goes in a small batch, or in one of its own where it is to go `alone`. `key` is the
+    ledger's; `duplicates` have the same: X would count them as one, so only the first is sent.
     """
 
     conversion: Conversion
-    key: int
     latest_start: float
-    outcome: asyncio.Future[Outcome]
+    sender: Sender
     suspect: bool = False
     alone: bool = False
+    key: int = 0
     duplicates: "list[Waiting] | None" = None
 
     def end(self, outcome: Outcome) -> "Sequence[Waiting]":
-        """Set the outcome, also of the duplicates that share it; return those that have to be sent themselves."""
+        """Tell the outcome, also of the duplicates that share it; return those that have to be sent themselves."""
         if self.suspect and isinstance(outcome, Deferred):
             outcome = msgspec.structs.replace(outcome, suspect=True)
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
+        self.sender.take_outcome(self, outcome)
         if not self.duplicates:
             return ()
         unlike = []

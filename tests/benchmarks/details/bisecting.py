@@ -10,6 +10,7 @@ import msgspec
 from tests.benchmarks.details.measuring import detail, without_log
 from tests.benchmarks.results import Result, Table
 from tests.benchmarks.running import Run
+from tests.fakes import Outcomes
 from xcapi_core.conversions import Conversion
 from xcapi_core.ledger import Ledger
 from xcapi_core.outcomes import Rejected
@@ -18,6 +19,7 @@ from xcapi_core.settings import PixelSettings, RateSettings, Settings
 from xcapi_core.x_api.credential_cache import Secret
 from xcapi_core.x_api.credentials import Credentials
 from xcapi_core.x_api.protocol import HttpRequest, HttpResponse
+from xcapi_core.x_api.queue import Waiting
 
 __all__ = ["measure"]
 
@@ -88,14 +90,13 @@ class _Scene:
     def __init__(self, bad: set[int]) -> None:
         self._bad = bad
         self._x = _AllOrNothingX(frozenset(map(_name, [*bad, EVENTS + MESSAGE // 3])))
-        self._ledger = Ledger()
         settings = Settings(
             dead_letter_topic="file:dead_letters",
             pixels={PIXEL: PixelSettings(pixel_id=PIXEL, credentials="env:KEYS", event_ids={})},
             rate=RateSettings(events=10**9),
         )
         self._batcher = build_batchers(
-            settings, secrets=_Secrets(), transport=self._x, ledger=self._ledger, clock=time.monotonic
+            settings, secrets=_Secrets(), transport=self._x, ledger=Ledger(), clock=time.monotonic
         )[PIXEL]
 
     async def send_all(self, *, at_once: bool) -> _Found:
@@ -112,15 +113,15 @@ class _Scene:
 
     async def _send(self, numbers: range) -> set[int]:
         """Send these conversions and return the numbers of the rejected ones."""
-        latest_start = time.monotonic() + 600
+        latest_start, sender = time.monotonic() + 600, Outcomes()
         submitted = []
         for name in map(_name, numbers):
             wire = msgspec.json.encode({"conversion_id": name})
             conversion = Conversion(pixel_id=PIXEL, event_tag="o8z21", conversion_id=name, wire=wire)
-            key = self._ledger.digest(*conversion.identity)
-            submitted.append(self._batcher.submit(conversion, key, latest_start=latest_start, more_to_come=True))
-        self._batcher.wake()
-        outcomes = zip(numbers, await asyncio.gather(*submitted), strict=True)
+            submitted.append(Waiting(conversion, latest_start, sender))
+        outcomes_of = [sender.future_of(waiting) for waiting in submitted]
+        self._batcher.submit(submitted)
+        outcomes = zip(numbers, await asyncio.gather(*outcomes_of), strict=True)
         return {number for number, outcome in outcomes if isinstance(outcome, Rejected)}
 
 
