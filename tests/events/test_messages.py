@@ -13,7 +13,7 @@ from xcapi_core.conversions import Conversion
 from xcapi_core.events.envelopes import wrap_events
 from xcapi_core.events.reading import ReadEvent, read_events
 from xcapi_core.events.splitting import Unreadable
-from xcapi_core.outcomes import Skipped
+from xcapi_core.outcomes import Invalid, Skipped, SkipReason
 from xcapi_core.settings import PixelSettings, Settings
 
 NOW = datetime(2026, 4, 20, 12, 35, tzinfo=UTC)
@@ -72,6 +72,12 @@ PACKINGS: dict[str, Any] = {
     "gzip'ed CloudEvent": lambda event: gzip.compress(json.dumps({**CLOUD_EVENT, "data": event}).encode(), mtime=0),
     "JSON as the text of a JSON string": lambda event: json.dumps(json.dumps(event)).encode(),
     "an array of JSON text": lambda event: [json.dumps(event)],
+    "an array of one CloudEvent as JSON text": lambda event: [json.dumps({**CLOUD_EVENT, "data": event})],
+    "one CloudEvent in conversions": lambda event: {"conversions": [{**CLOUD_EVENT, "data": event}]},
+    "CloudEvents in one another": lambda event: {
+        **CLOUD_EVENT,
+        "data": {"sent": 1, "conversions": [{**CLOUD_EVENT, "data": json.dumps(event)}]},
+    },
     "an object with an index for its key": lambda event: {"0": event},
     "an array with the event in it": lambda event: [event],
     "events": lambda event: {"events": [event]},
@@ -84,8 +90,6 @@ PACKINGS: dict[str, Any] = {
 @pytest.mark.parametrize("is_stated", [True, False])
 def test_packed_event_is_read_as_if_it_were_not(packing: str, dialect: str, *, is_stated: bool) -> None:
     attributes = {"format": dialect} if is_stated else {}
-    if not is_stated and packing == "an array of JSON text":
-        return  # a dialect is told by an object's names
     (plain,) = read(EVENTS[dialect], **attributes)
     data = PACKINGS[packing](EVENTS[dialect])
     (event,) = read(data, **attributes)
@@ -96,11 +100,33 @@ def test_packed_event_is_read_as_if_it_were_not(packing: str, dialect: str, *, i
     assert again.result == event.result
 
 
-@pytest.mark.parametrize("packing", [name for name in PACKINGS if "array" not in name and "events" not in name])
+@pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("dialect", EVENTS)
 def test_refusal_in_a_packed_event_is_heard(packing: str, dialect: str) -> None:
     data = PACKINGS[packing]({**EVENTS[dialect], "consent": "denied"})
     assert [type(event.result) for event in read(data, format=dialect)] == [Skipped]
+
+
+def test_refusal_of_one_cloud_event_in_a_body_is_not_the_others() -> None:
+    both = [{**CLOUD_EVENT, "consent": consent, "data": GA4} for consent in ("denied", "granted")]
+    for body in (both, {"events": both}, {"client_id": "1", "events": both}, {"events": json.dumps(both)}):
+        refused, willing = read(body)
+        assert refused.result == Skipped(SkipReason.NO_CONSENT)
+        assert isinstance(willing.result, Conversion)
+        (again,) = read(willing.message_data())
+        assert again.result == willing.result
+
+
+@pytest.mark.parametrize(("inner", "outer"), [("denied", "granted"), ("granted", "denied")])
+def test_refusal_of_either_of_two_cloud_events_around_an_event_holds(inner: str, outer: str) -> None:
+    around = {**CLOUD_EVENT, "consent": outer, "data": {**CLOUD_EVENT, "consent": inner, "data": X}}
+    assert [type(event.result) for event in read(around)] == [Skipped]
+
+
+def test_refusal_in_a_list_where_an_event_should_be_is_not_kept() -> None:
+    refused = {**X, "consent": "denied"}
+    results = [event.result for event in read([[refused], [X], {"0": refused}])]
+    assert [type(result) for result in results] == [Skipped, Invalid, Skipped]
 
 
 @pytest.mark.parametrize("inner", [X, [X, X], {"events": [X]}])
@@ -182,6 +208,24 @@ def test_avro_s_unions_are_taken_off_in_messages_that_have_them(attribute: str) 
     assert (sent["conversion_id"], sent["value"], sent["price_currency"]) == ("A1", "72.05", "USD")
     assert sent["contents"] == [{"content_id": "S1", "num_items": 2}]
     assert event.message_data() == json.dumps(AVRO).encode()
+
+
+def test_unions_in_json_text_are_taken_off() -> None:
+    unions = {"googclient_schemaencoding": "JSON"}
+    user = {"com.example.User": {"email": {"string": "jane@example.com"}, "prefs": {"com.example.Prefs": {}}}}
+    event = {**X, "email": None, "user": json.dumps(user), "description": '{"a": 1}'}
+    (plain,) = read({**event, "user": {"email": "jane@example.com"}}, **unions)
+    (read_from_text,) = read(event, **unions)
+    assert isinstance(plain.result, Conversion)
+    assert read_from_text.result == plain.result
+
+
+@pytest.mark.parametrize("said", ['"opt_out": {"boolean": true}', '"opt_out": {"boolean": true}, "opt_out": null'])
+@pytest.mark.parametrize("place", ["user", "context", "device"])
+def test_refusal_in_a_union_in_json_text_is_heard(said: str, place: str) -> None:
+    text = f'{{"device": {{"com.example.Device": {{{said}}}}}, "email": {{"string": "jane@example.com"}}}}'
+    (event,) = read({**X, place: text}, googclient_schemaencoding="JSON")
+    assert event.result == Skipped(SkipReason.NO_CONSENT)
 
 
 def test_refusal_in_a_union_is_heard() -> None:

@@ -49,6 +49,9 @@ def judge(*places: object, categories: Sequence[str], event_bytes: bytes = b"") 
         if place and is_object(place):
             signals.add_place(place)
             said += signals.read()
+        elif isinstance(place, list):  # no event, but what is kept of it holds nobody's refusal
+            signals.doubt(place)
+            said += signals.read()
     if Consent.NO not in said and signals.names:
         written = _as_json(event_bytes)
         if _may_stand_twice(signals, written):

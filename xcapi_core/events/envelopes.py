@@ -2,7 +2,7 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 import msgspec
@@ -15,7 +15,7 @@ from xcapi_core.events.unpacking import text_within
 from xcapi_core.problems import Problem
 from xcapi_core.records import Record
 
-__all__ = ["Envelope", "make_envelope", "open_cloud_event", "wrap_events"]
+__all__ = ["Envelope", "RawEvent", "make_envelope", "open_cloud_event", "put_around", "wrap_events"]
 
 # CloudEvents 1.0, "Required attributes", less the id.
 _CLOUD_EVENT = frozenset({"source", "specversion", "type"})
@@ -44,7 +44,10 @@ class Envelope(Record, frozen=True, kw_only=True, gc=False):
         return self.lone or b"%b%b%b" % (self.head, b",".join(events), self.tail)
 
 
-def wrap_events(events: Sequence[tuple[Envelope | None, bytes]]) -> bytes:
+RawEvent = tuple[Envelope | None, bytes]
+
+
+def wrap_events(events: Sequence[RawEvent]) -> bytes:
     """Return the data of a message that holds these events of one message, each with its envelope around it.
 
     Events of one envelope that follow each other share it. Read again, the message holds the same events in the same
@@ -66,7 +69,6 @@ def make_envelope(
     *,
     lost: Mapping[str, Sequence[bytes]],
     unions: bool,
-    lone: bytes = b"",
 ) -> Envelope:
     """Return the envelope of a body with these members around its array of this name, and `lost_members`."""
     written = _written(members)
@@ -76,8 +78,42 @@ def make_envelope(
         fields=decoded_members(members, unions=unions, written=written),
         outer=_said_besides(members, lost),
         array=array,
+    )
+
+
+def put_around(
+    events: Iterable[RawEvent], outer: Envelope, lone: bytes, *, is_list: bool = False
+) -> tuple[RawEvent, ...]:
+    """Return events with one more envelope around the one that each has; those that share one still share one.
+
+    `lone` is the new envelope's; with `is_list` the events without one stood in an array.
+    """
+    around: dict[int, Envelope] = {}
+    enveloped: list[RawEvent] = []
+    for inner, event in events:
+        if id(inner) not in around:
+            around[id(inner)] = _within(outer, inner, lone, is_list=is_list)
+        enveloped.append((around[id(inner)], event))
+    return tuple(enveloped)
+
+
+def _within(outer: Envelope, inner: Envelope | None, lone: bytes, *, is_list: bool) -> Envelope:
+    if inner is None:
+        inner = Envelope(head=b"[" if is_list else b"", tail=b"]" if is_list else b"")
+    return Envelope(
+        head=outer.head + inner.head,
+        tail=inner.tail + outer.tail,
+        fields={**outer.fields, **inner.fields},
+        outer=_both(_both(inner.outer, outer.outer), outer.fields if inner.fields else {}),
+        array=inner.array or outer.array,
         lone=lone,
     )
+
+
+def _both(some: Mapping[str, object], others: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what either says; both where they differ, since any no counts."""
+    differing = [name for name in some.keys() & others.keys() if some[name] != others[name]]
+    return {**some, **others, **{name: [some[name], others[name]] for name in differing}}
 
 
 def open_cloud_event(data: bytes, *, unions: bool) -> tuple[Envelope, bytes] | None:

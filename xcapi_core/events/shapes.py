@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from xcapi_core.events.decoding import decode_event
+from xcapi_core.events.decoding import decode_event, decode_every_value
 
 __all__ = ["UNION_ATTRIBUTES", "as_list", "as_object", "has_unions", "without_unions"]
 
@@ -46,11 +46,17 @@ def has_unions(attributes: Mapping[str, str]) -> bool:
 
 
 def without_unions(value: object, depth: int = 0) -> object:
-    """Return a value with what Avro's unions put around values taken off, at every depth."""
+    """Return a value with what Avro's unions put around values taken off, at every depth, in JSON text as well."""
     if depth > _DEEPEST_VALUE:
         return value
     if isinstance(value, list):
         return [without_unions(item, depth + 1) for item in value]
+    if isinstance(value, str):
+        opened = _decoded_text(value)
+        if opened is value or without_unions(opened, depth + 1) == opened:
+            return value
+        # All that it says where it names one thing twice: nobody reads the text again.
+        return without_unions(decode_every_value(value), depth + 1)
     if not isinstance(value, dict):
         return value
     if len(value) == 1:

@@ -24,7 +24,7 @@ from xcapi_core.events.elements import (
     member_list,
     object_members,
 )
-from xcapi_core.events.envelopes import Envelope, decoded_members, make_envelope, open_cloud_event
+from xcapi_core.events.envelopes import RawEvent, decoded_members, make_envelope, open_cloud_event, put_around
 from xcapi_core.events.fields import is_object
 from xcapi_core.events.shapes import has_unions, without_unions
 from xcapi_core.events.unpacking import text_within, unpack
@@ -40,10 +40,9 @@ _EVENT_NAMES: Final[Mapping[Format, frozenset[str]]] = {
     "ga4": frozenset({"event_name", "name", "params", "event_params"}),
     "segment": frozenset({"event", "properties", "traits"}),
 }
-_MARKS: Final = re.compile(rb'"(?:events|conversions|batch|specversion)"')
+# As a name, or as one in JSON text.
+_MARKS: Final = re.compile(rb'"(?:events|conversions|batch|specversion)\\?"')
 _DEEPEST = 3  # a CloudEvent in an array, a body in it
-
-RawEvent = tuple[Envelope | None, bytes]
 
 
 class RawMessage(Record, frozen=True, kw_only=True, gc=False):
@@ -136,33 +135,36 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
         if isinstance(split, Unreadable):
             return msgspec.structs.replace(split, envelope={**cloud_event.outer, **split.envelope})
         lone = whole if len(split.events) == 1 else b""
-        is_list = inner.startswith(b"[")
-        # One envelope for all that share one: its events share it when they are published again.
-        around = {id(envelope): _within(cloud_event, envelope, lone, is_list=is_list) for envelope, _ in split.events}
-        events = tuple([(around[id(envelope)], event) for envelope, event in split.events])
+        events = put_around(split.events, cloud_event, lone, is_list=inner.startswith(b"["))
         return msgspec.structs.replace(split, events=events)
     members = object_members(data)
     form = form or format_of_body(members, unions=unions)
-    held = _events_of_body(members, data, whole, form, unions=unions)
-    return _lone(data, whole, form, unions=unions) if held is None else RawMessage(format=form, events=tuple(held))
+    held = _events_of_body(members, data, whole, form, unions=unions, depth=depth)
+    return _lone(data, whole, form, unions=unions) if held is None else RawMessage(format=form, events=held)
 
 
 def _split_array(elements: list[bytes], data: bytes, form: Format | None, *, unions: bool, depth: int) -> RawMessage:
     form = form or format_of(first_object(elements, unions=unions))
     if not _MARKS.search(data):
         return RawMessage(format=form, events=tuple([(None, element) for element in elements]))
+    return RawMessage(format=form, events=_events_within(elements, form, unions=unions, depth=depth))
+
+
+def _events_within(elements: Iterable[bytes], form: Format, *, unions: bool, depth: int) -> tuple[RawEvent, ...]:
+    """Return the events that the elements of a list are or hold. Raises UnsplittableError."""
     events: list[RawEvent] = []
     for element in elements:
         events += _events_of_element(element, form, unions=unions, depth=depth + 1)
         if len(events) > MAX_EVENTS:
             raise UnsplittableError(f"more than {MAX_EVENTS} elements")
-    return RawMessage(format=form, events=tuple(events))
+    return tuple(events)
 
 
 def _events_of_element(element: bytes, form: Format, *, unions: bool, depth: int) -> Iterable[RawEvent]:
-    if element.startswith(b"{") and _MARKS.search(element):
+    inner = text_within(element)
+    if inner.startswith(b"{") and _MARKS.search(inner):
         try:
-            split = _split(element, element, form, unions=unions, depth=depth)
+            split = _split(inner, element, form, unions=unions, depth=depth)
         except UnsplittableError:
             return ((None, element),)  # the reader says why; the other elements are read
         if isinstance(split, RawMessage):
@@ -193,8 +195,8 @@ def _not_an_object() -> Problem:
 
 
 def _events_of_body(
-    members: Mapping[str, bytes], data: bytes, whole: bytes, form: Format, *, unions: bool
-) -> list[RawEvent] | None:
+    members: Mapping[str, bytes], data: bytes, whole: bytes, form: Format, *, unions: bool, depth: int
+) -> tuple[RawEvent, ...] | None:
     """Return a body's events, None where the object is an event itself."""
     if not _EVENT_NAMES[form].isdisjoint(members):
         return None
@@ -210,18 +212,12 @@ def _events_of_body(
     if len(found) > 1:
         raise _UnsplittableBodyError(f"both {found[0][0]} and {found[1][0]}", "one of the two arrays", around)
     ((array, elements),) = found
-    lone = whole if len(elements) == 1 else b""
-    envelope = make_envelope(around, array, lost=lost, unions=unions, lone=lone) if around or lone else None
-    return [(envelope, element) for element in elements]
-
-
-def _within(cloud_event: Envelope, envelope: Envelope | None, lone: bytes, *, is_list: bool) -> Envelope:
-    """Return the envelope of an event inside of a CloudEvent: its own, if it has one, and the CloudEvent around it."""
-    inner = envelope or Envelope(head=b"[" if is_list else b"", tail=b"]" if is_list else b"")
-    return msgspec.structs.replace(
-        inner,
-        head=cloud_event.head + inner.head,
-        tail=inner.tail + cloud_event.tail,
-        outer={**inner.outer, **cloud_event.outer},
-        lone=lone,
-    )
+    marks = _MARKS.finditer(data)
+    if next(marks, None) and next(marks, None):
+        events = _events_within(elements, form, unions=unions, depth=depth)
+    else:
+        events = tuple([(None, element) for element in elements])
+    lone = whole if len(events) == 1 else b""
+    if not (around or lone):
+        return events
+    return put_around(events, make_envelope(around, array, lost=lost, unions=unions), lone)
