@@ -70,6 +70,23 @@ def test_dead_letter_is_not_published_again_while_nobody_knows_how_publishing_it
     assert (rig.reasons, rig.dead_letters.requests) == (["invalid_event"], 1)
 
 
+def test_shutdown_also_ends_what_waits_for_dead_letters_of_the_same_message(loop: VirtualLoop) -> None:
+    rig = HandlerRig(clock=loop.time)
+    rig.dead_letters.released = asyncio.Event()
+    remainder = message("rubbish", message_id="2", attributes={"xcapi_message_id": "1", "xcapi_event_indices": "7"})
+
+    async def run() -> None:
+        handling = [asyncio.create_task(rig.handler.handle(one)) for one in (message("rubbish"), remainder)]
+        await asyncio.sleep(1.0)
+        by = loop.time() + STOP_WITHIN_S
+        rig.handler.stop(by)
+        loop.call_later(STOP_WITHIN_S, rig.handler.give_up)
+        assert await asyncio.gather(*handling) == [Answer(503, "dead_letters_unavailable")] * 2
+        assert loop.time() <= by + 0.1
+
+    loop.run(run())
+
+
 @pytest.mark.parametrize("count", [500, 1_000, 1_200])
 def test_what_there_was_no_time_to_read_is_handed_over_at_a_shutdown(count: int, loop: VirtualLoop) -> None:
     topic = FakePublisher()

@@ -74,14 +74,17 @@ class Outbox:
         The future is not done where nobody knows by then. `when_safe` is called as soon as they are, also where that is
         after the deadline, or after the caller is gone.
         """
-        loop = asyncio.get_running_loop()
-        is_safe: asyncio.Future[bool] = loop.create_future()
+        is_safe: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Publication(messages, deadline, when_safe, is_safe))
         self._wake()
-        self._given_up = self._given_up or loop.create_future()
-        patience_s = max(0.0, min(deadline, self._stop_by) - self._clock())
-        await asyncio.wait({is_safe, self._given_up}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        await self.wait_for(is_safe, deadline)
         return is_safe
+
+    async def wait_for(self, ended: "asyncio.Future[bool]", deadline: float) -> None:
+        """Wait for the end of something that is published, until `deadline` or the end of a shutdown."""
+        self._given_up = self._given_up or asyncio.get_running_loop().create_future()
+        patience_s = max(0.0, min(deadline, self._stop_by) - self._clock())
+        await asyncio.wait({ended, self._given_up}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
 
     def stop(self, by: float) -> None:
         """Let no request last beyond this time."""

@@ -38,8 +38,8 @@ class Publications:
         self._memory = memory
         self._clock = clock
         self._wall_clock = wall_clock
-        # By first message: of it and its remainders, one at a time publishes dead letters.
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # By first message, the end of a turn: of it and its remainders, one at a time publishes dead letters.
+        self._turns: WeakValueDictionary[str, asyncio.Future[bool]] = WeakValueDictionary()
 
     def stop(self, by: float) -> None:
         """Let no publish request last beyond this time."""
@@ -71,24 +71,22 @@ class Publications:
         until it is known how the publishing ended, however long after the delivery's time that is.
         """
         message_id = first_message_id(delivery.message)
-        turn = self._turns.setdefault(message_id, asyncio.Lock()) if message_id else asyncio.Lock()
-        if turn.locked():
-            try:
-                await asyncio.wait_for(turn.acquire(), max(0.0, delivery.deadline - self._clock()))
-            except TimeoutError:
+        while (others := self._turns.get(message_id)) and not others.done():
+            await self._dead_letters.wait_for(others, delivery.deadline)
+            if not others.done():
                 delivery.come_back("dead_letters_unavailable")
                 return
-        else:
-            await turn.acquire()
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if message_id:
+            self._turns[message_id] = turn
+        publishing = None
         try:
             publishing = await self._publish_dead_letters(delivery, self._still_due(delivery, message_id, events))
-        except BaseException:
-            turn.release()
-            raise
-        if publishing:
-            publishing.add_done_callback(lambda _: turn.release())
-        else:
-            turn.release()
+        finally:
+            if publishing:
+                publishing.add_done_callback(lambda _: turn.set_result(True))
+            else:
+                turn.set_result(True)
 
     def _still_due(self, delivery: Delivery, message_id: str, events: Sequence[RefusedEvent]) -> Sequence[RefusedEvent]:
         """Return the events that no other delivery has published meanwhile, and settle the others."""
