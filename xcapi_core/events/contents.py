@@ -21,7 +21,7 @@ __all__ = [
 
 ContentLine = dict[str, str | int]
 
-_FREE_TEXTS: Final = ("content_name", "content_type", "content_group_id")
+_FREE_TEXTS: Final = ("content_name", "content_type")
 PRICE_NAMES: Final = ("content_price", "item_price", "price")
 LARGEST_SUM = 2**31 - 1
 
@@ -108,6 +108,7 @@ _Step = tuple[str, Callable[[object], str | int | None], str, tuple[str, ...]]
 # How the values of each kind are read, and what it is called where something is there that cannot be read.
 _LINE_READERS: Final[Mapping[str, Callable[[object], str | int | None]]] = {
     "content_id": read_id,
+    "content_group_id": read_id,
     **dict.fromkeys(_FREE_TEXTS, read_text),
     "content_price": _read_price,
     "num_items": read_count,
@@ -115,7 +116,7 @@ _LINE_READERS: Final[Mapping[str, Callable[[object], str | int | None]]] = {
 }
 _UNREADABLE_LINE: Final[Mapping[str, Drop]] = {
     "content_id": Drop.INVALID_CONTENT_ID,
-    **dict.fromkeys((*_FREE_TEXTS, "currency"), Drop.INVALID_CONTENT_FIELD),
+    **dict.fromkeys((*_FREE_TEXTS, "content_group_id", "currency"), Drop.INVALID_CONTENT_FIELD),
     "content_price": Drop.INVALID_CONTENT_PRICE,
     "num_items": Drop.INVALID_CONTENT_COUNT,
 }

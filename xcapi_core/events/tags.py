@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from xcapi_core.events.fields import is_absent, kind_of, read_text
+from xcapi_core.events.fields import cut_invisible, is_absent, kind_of, read_text
 from xcapi_core.problems import Problem
 from xcapi_core.settings import PixelSettings, normalise_event_name
 
@@ -92,7 +92,7 @@ def read_tag(event: Mapping[str, object], pixel: PixelSettings, *, format_is_sta
         exact = pixel.event_ids.get(name)
         if exact is not None and belongs_to(exact, pixel.pixel_id):
             return exact
-    tag = None if given is None else read_text(given)
+    tag = None if given is None else read_text(cut_invisible(given) if isinstance(given, str) else given)
     if tag is None and not (is_absent(given) or isinstance(given, str)):
         return Problem(path="event_id", found=kind_of(given), expected="an event tag from Events Manager, as text")
     path = "event_id"
