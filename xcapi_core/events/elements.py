@@ -111,7 +111,11 @@ def list_within(value: bytes, *, unions: bool) -> list[bytes] | None:
     if not is_indexed(value):
         return None
     indexed = object_members(value)
-    return list(indexed.values()) if all(key.isascii() and key.isdigit() for key in indexed) else None
+    if not all(key.isascii() and key.isdigit() for key in indexed):
+        return None
+    if len(indexed) > MAX_EVENTS:
+        raise UnsplittableError(f"more than {MAX_EVENTS} elements")
+    return list(indexed.values())
 
 
 def is_indexed(value: bytes) -> bool:
