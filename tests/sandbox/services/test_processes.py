@@ -2,9 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +57,28 @@ def test_nothing_is_left_behind_where_the_end_is_not_waited_for() -> None:
     with pytest.raises(KeyboardInterrupt):
         process.stop(grace_s=60)
     assert process.wait() == -signal.SIGKILL
+
+
+def test_a_killed_starter_takes_its_children_and_theirs_along(tmp_path: Path) -> None:
+    """SIGKILL leaves nobody time to clean up; the FIFO ends with the last who holds it, here a child's child."""
+    fifo = tmp_path / "held"
+    os.mkfifo(fifo)
+    child = f"import subprocess; subprocess.run(['sh', '-c', 'echo up; sleep 60'], stdout=open({str(fifo)!r}, 'w'))"
+    starter = f"""
+from xcapi_core.sandbox.services.processes import ChildProcess
+ChildProcess([{sys.executable!r}, "-c", {child!r}], environment={{"PATH": "/usr/bin:/bin"}}).wait()
+"""
+    with subprocess.Popen([sys.executable, "-c", starter]) as process, fifo.open() as held:
+        assert held.readline() == "up\n"
+        process.kill()
+        began = time.monotonic()
+        assert not held.read()
+    assert time.monotonic() - began < 50, "the child came to its own end"
+
+
+def test_what_is_not_there_is_an_error_of_the_system() -> None:
+    with pytest.raises(FileNotFoundError, match="no-such-program"):
+        ChildProcess(["no-such-program"], environment={"PATH": "/usr/bin:/bin"})
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -1,5 +1,6 @@
 """Child processes in groups of their own: their output is kept, and none of them outlives what started it."""
 
+import errno
 import os
 import shutil
 import signal
@@ -18,6 +19,11 @@ from typing import NoReturn
 __all__ = ["ChildProcess", "leaving_on_signals", "runtime_folder"]
 
 _POLL_INTERVAL_S = 0.02
+# A shell that becomes the program, and leaves a watcher in its group. Its standard input ends with whoever started it,
+# even by SIGKILL: then the watcher kills the group, itself included. Double parentheses: it is nobody's child.
+_WATCHED = """exec 3<&0 </dev/null
+( (read -r _ <&3; kill -9 0) >/dev/null 2>&1 & )
+exec "$@" 3<&-"""
 
 
 class ChildProcess:
@@ -32,14 +38,16 @@ class ChildProcess:
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         """Start `command` with exactly `environment`; raise OSError when it cannot be started."""
+        if shutil.which(command[0], path=environment.get("PATH")) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
         self._lines: list[str] = []
         self._on_line = on_line
         # A session of its own: Ctrl-C on the terminal reaches only us, and we stop the children in order.
         self._process = subprocess.Popen(  # noqa: S603 - the callers' commands are constants, no shell is involved
-            command,
+            ["/bin/sh", "-c", _WATCHED, "sh", *command],
             env=dict(environment),
             cwd=directory,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
