@@ -1,6 +1,8 @@
 """The console's memory: exact totals, bounded rows, changes since a revision."""
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import requests
@@ -118,7 +120,7 @@ def test_stream_tells_rows_totals_and_faults_and_goes_on_where_the_page_was(serv
     server.inject({"status": 503, "times": 1})
     with requests.get(f"{server.url}/console/stream", stream=True, timeout=10) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
-        told = event_of(answer)
+        told = event_of(answer.iter_lines(decode_unicode=True))
     assert [row["conversion_id"] for row in told["rows"]] == ["a"]
     assert told["totals"]["verdicts"] == {"delivered": 1}
     assert told["faults"] == [{"status": 503, "times": 1, "fired": 0, "active": True}]
@@ -126,12 +128,28 @@ def test_stream_tells_rows_totals_and_faults_and_goes_on_where_the_page_was(serv
     post(server, conversion(conversion_id="b"))
     again = {"Last-Event-ID": told["id"]}
     with requests.get(f"{server.url}/console/stream", stream=True, timeout=10, headers=again) as answer:
-        assert [row["conversion_id"] for row in event_of(answer)["rows"]] == ["b"]
+        assert [row["conversion_id"] for row in event_of(answer.iter_lines(decode_unicode=True))["rows"]] == ["b"]
 
 
-def event_of(answer: requests.Response) -> dict[str, Any]:
+def test_streams_take_turns_and_each_tells_before_it_ends(server: SandboxServer) -> None:
+    post(server, conversion(conversion_id="a"))
+    with ExitStack() as opened:
+        streams = [
+            opened.enter_context(requests.get(f"{server.url}/console/stream", stream=True, timeout=10))
+            for _ in range(6)
+        ]
+        told = [stream.iter_lines(decode_unicode=True) for stream in streams]
+        assert all(event_of(lines)["rows"] for lines in told)
+        for lines in told[:2]:
+            assert not any(lines)  # it ended; the others go on
+        post(server, conversion(conversion_id="b"))
+        for lines in told[2:]:
+            assert [row["conversion_id"] for row in event_of(lines)["rows"]] == ["b"]
+
+
+def event_of(lines: Iterator[str]) -> dict[str, Any]:
     last_id = ""
-    for line in answer.iter_lines(decode_unicode=True):
+    for line in lines:
         if line.startswith("id: "):
             last_id = line.removeprefix("id: ")
         if line.startswith("data: "):

@@ -53,6 +53,9 @@ class Page:
         )
         return [" ".join(text.split()) for text in found]
 
+    def shows(self, count: int) -> bool:
+        return len(self.rows()) == count
+
     def until(self, holds: Callable[[], Any]) -> None:
         passing = [StaleElementReferenceException]
         WebDriverWait(self.driver, 20, 0.05, passing).until(lambda _: holds())
@@ -234,6 +237,28 @@ def test_two_tabs_show_the_same_and_what_one_clears_is_gone_in_the_other(page: P
     page.until(lambda: len(page.rows()) == 1)
     assert "order-2" in page.rows()[0]
     assert not page.find("#details").is_displayed()
+
+
+def test_more_tabs_than_a_browser_has_connections_to_a_host_all_follow(page: Page) -> None:
+    """Chromium opens six connections to a host, and a stream of events keeps one: the seventh page would wait."""
+    post(page.server, conversion(conversion_id="order-1"))
+    first = page.driver.current_window_handle
+    pages = {first: page}
+    try:
+        for _ in range(7):
+            page.driver.switch_to.new_window("tab")
+            pages[page.driver.current_window_handle] = Page(page.driver, page.server)
+        post(page.server, conversion(conversion_id="order-2"))
+        for handle, shown in pages.items():
+            page.driver.switch_to.window(handle)
+            shown.until(partial(shown.shows, 2))
+            assert "order-2" in shown.open()
+            assert shown.text("#connection") == "live"
+    finally:
+        for handle in {*page.driver.window_handles} - {first}:
+            page.driver.switch_to.window(handle)
+            page.driver.close()
+        page.driver.switch_to.window(first)
 
 
 def test_list_and_event_are_copied_as_json(page: Page) -> None:

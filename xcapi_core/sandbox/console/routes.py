@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -22,6 +23,8 @@ __all__ = ["ConsoleRoutes"]
 
 _POLL_S: Final = 0.15
 _KEEPALIVE_S: Final = 15.0
+# A browser opens six connections to a host, for all of its tabs: two stay free for pages and what they ask.
+_MOST_STREAMS: Final = 4
 _MEDIA_TYPES: Final = {
     "css": "text/css; charset=utf-8",
     "html": "text/html; charset=utf-8",
@@ -38,6 +41,7 @@ class ConsoleRoutes:
     faults: Callable[[], FaultPlan]
     stopping: asyncio.Event
     title: str
+    _streams: deque[object] = field(default_factory=lambda: deque(maxlen=_MOST_STREAMS))
 
     def routes(self) -> list[Route]:
         """Return the console's routes."""
@@ -70,28 +74,39 @@ class ConsoleRoutes:
         return Response(status_code=204)
 
     async def stream(self, request: Request) -> Response:
-        """GET: server-sent events `changes`, with the rows that changed and the totals."""
+        """GET: server-sent events `changes`, with the rows that changed and the totals.
+
+        A new stream ends the oldest of many. That page comes again and goes on where it was, so that any number of
+        tabs take turns.
+        """
         return StreamingResponse(self._changes(request), media_type="text/event-stream")
 
     async def _changes(self, request: Request) -> AsyncIterator[str]:
         generation, _, since = request.headers.get("last-event-id", "").partition("-")
         seen = (int(generation), int(since)) if generation.isdecimal() and since.isdecimal() else (0, -1)
-        told, quiet_s = "", 0.0
-        yield "retry: 1000\n\n"
-        while not self.stopping.is_set():
-            found = self.feed.changes(*seen)
-            faults = self.faults().as_json()
-            state = json.dumps({"mode": self.title, "totals": found.totals, "faults": faults})
-            if (found.generation, found.revision) != seen or state != told:
-                seen, told, quiet_s = (found.generation, found.revision), state, 0.0
-                data = json.dumps({"generation": found.generation, "rows": found.rows, **json.loads(state)})
-                yield f"event: changes\nid: {found.generation}-{found.revision}\ndata: {data}\n\n"
-            elif quiet_s >= _KEEPALIVE_S:
-                quiet_s = 0.0
-                yield ": still here\n\n"
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), _POLL_S)
-            quiet_s += _POLL_S
+        told, quiet_s, turn = "", 0.0, object()
+        self._streams.append(turn)
+        try:
+            yield "retry: 1000\n\n"
+            while not self.stopping.is_set():
+                found = self.feed.changes(*seen)
+                faults = self.faults().as_json()
+                state = json.dumps({"mode": self.title, "totals": found.totals, "faults": faults})
+                if (found.generation, found.revision) != seen or state != told:
+                    seen, told, quiet_s = (found.generation, found.revision), state, 0.0
+                    data = json.dumps({"generation": found.generation, "rows": found.rows, **json.loads(state)})
+                    yield f"event: changes\nid: {found.generation}-{found.revision}\ndata: {data}\n\n"
+                elif quiet_s >= _KEEPALIVE_S:
+                    quiet_s = 0.0
+                    yield ": still here\n\n"
+                if turn not in self._streams:
+                    return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.stopping.wait(), _POLL_S)
+                quiet_s += _POLL_S
+        finally:
+            with suppress(ValueError):
+                self._streams.remove(turn)
 
 
 @cache

@@ -10,6 +10,7 @@ const HINTS = {
   sandbox: `Point a client of X's Conversions API at ${location.origin} in place of https://ads-api.x.com.`,
   dev: "The events of your files appear here as they are sent.",
 };
+const TURN_MS = 3000; // between two streams of a page, when many tabs take turns
 const THEMES = ["auto", "light", "dark"];
 
 let generation = null;
@@ -21,8 +22,15 @@ let scheduled = false;
 
 function listen() {
   const stream = new EventSource("/console/stream");
-  stream.addEventListener("open", () => connection("live"));
-  stream.addEventListener("error", () => connection("reconnecting"));
+  let lost = 0;
+  stream.addEventListener("open", () => {
+    clearTimeout(lost);
+    connection("live");
+  });
+  stream.addEventListener("error", () => {
+    clearTimeout(lost);
+    lost = setTimeout(connection, TURN_MS, "reconnecting");
+  });
   stream.addEventListener("changes", (event) => receive(JSON.parse(event.data)));
 }
 
