@@ -25,11 +25,11 @@ function listen() {
   let lost = 0;
   stream.addEventListener("open", () => {
     clearTimeout(lost);
+    lost = 0;
     connection("live");
   });
   stream.addEventListener("error", () => {
-    clearTimeout(lost);
-    lost = setTimeout(connection, TURN_MS, "reconnecting");
+    lost ||= setTimeout(connection, TURN_MS, "reconnecting");
   });
   stream.addEventListener("changes", (event) => receive(JSON.parse(event.data)));
 }
