@@ -48,6 +48,15 @@ def test_what_answers_say_is_a_value_with_named_parts() -> None:
         ({"x-rate-limit-remaining": "-3", "x-rate-limit-reset": "900"}, RateHint(remaining=0, reset_after_s=0)),
         ({"x-rate-limit-reset": "87400"}, RateHint(reset_after_s=86_400)),
         ({"x-rate-limit-reset": "87401"}, RateHint()),
+        # By X's own clock: ours is ten minutes behind, an hour ahead.
+        ({"date": "Thu, 01 Jan 1970 00:26:40 GMT", "x-rate-limit-reset": "1660"}, RateHint(reset_after_s=60)),
+        ({"date": "Wed, 31 Dec 1969 23:16:40 GMT", "x-rate-limit-reset": "-2540"}, RateHint(reset_after_s=60)),
+        (
+            {"date": "Thu, 01 Jan 1970 00:26:40 GMT", "retry-after": "Thu, 01 Jan 1970 00:26:50 GMT"},
+            RateHint(retry_after_s=10),
+        ),
+        ({"date": "Thu, 01 Jan 1970 00:26:40 GMT", "retry-after": "7"}, RateHint(retry_after_s=7)),
+        ({"date": "today", "x-rate-limit-reset": "1060"}, RateHint(reset_after_s=60)),
         # In milliseconds.
         ({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "1790000060000"}, RateHint(remaining=0)),
         ({"x-rate-limit-remaining": "many", "x-rate-limit-reset": "inf"}, RateHint()),

@@ -1,6 +1,6 @@
 """What the headers of X's answers say about the rate budget.
 
-Sources: X Ads API, "Rate limiting" (headers, 15-minute windows); RFC 9110 §10.2.3 (Retry-After).
+Sources: X Ads API, "Rate limiting" (headers, 15-minute windows); RFC 9110 §6.6.1 (Date), §10.2.3 (Retry-After).
 """
 
 import math
@@ -26,9 +26,12 @@ class RateHint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def read_rate_hint(headers: Mapping[str, str], *, now_epoch_s: float) -> RateHint:
     """Read `Retry-After` and the rate headers; the account's win over the user's where both are there.
 
-    `headers` have lower-case names. X's epoch times become delays here. What is unreadable, and a reset more than 24
-    hours ahead, counts as absent.
+    `headers` have lower-case names. X's epoch times become delays here, by the clock that X's answer shows: this
+    machine's, `now_epoch_s`, may be far off. What is unreadable, and a reset more than 24 hours ahead, counts as
+    absent.
     """
+    answered_at = _http_date(headers.get("date"))
+    now_epoch_s = now_epoch_s if answered_at is None else answered_at
     prefix = "x-account-rate-limit" if "x-account-rate-limit-reset" in headers else "x-rate-limit"
     remaining = _number(headers.get(f"{prefix}-remaining"))
     reset = _number(headers.get(f"{prefix}-reset"))
@@ -54,9 +57,14 @@ def _retry_after(text: str | None, now_epoch_s: float) -> float | None:
     seconds = _number(text)
     if seconds is not None:
         return max(0.0, seconds)
+    moment = _http_date(text)
+    return None if moment is None else max(0.0, moment - now_epoch_s)
+
+
+def _http_date(text: str | None) -> float | None:
     if not text:
         return None
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now_epoch_s)
+        return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
