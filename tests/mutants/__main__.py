@@ -28,6 +28,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "x_api.rate_hints": ("tests/x_api/test_rate_hints.py",),
     "x_api.rate_limiter": ("tests/x_api/test_rate_limiter.py",),
     "x_api.batcher": ("tests/x_api/test_batcher_times.py", "tests/x_api/test_batcher.py"),
+    "x_api.queue": ("tests/x_api/test_queue.py", "tests/x_api/test_batcher.py"),
+    "events.consent_objects": ("tests/events/test_consent.py",),
 }
 _FLOOR_PERCENT = 90
 _HERE = Path(__file__).parent
