@@ -7,10 +7,10 @@
 Providers come from wherever this machine's Terraform gets them, a registry or a mirror of one's own. Only where that
 cannot be reached are they built from their Go modules, which takes minutes, once: Google's with the services that are
 used here and no others, since all of them take three times as long, and without its pauses for what Google's APIs show
-late, which are three quarters of an apply: nothing here is late unless a test says so. promql is this repository's own
-(tools/promql), Prometheus's engine and nothing else; promtool can as much, and takes ten times as long to build. The
-cache is outside the checkout, in $XDG_CACHE_HOME or ~/.cache, so that a fresh clone does not build again. What happens
-is said on stderr.
+late, which are three quarters of an apply: nothing here is late unless a test says so. tflint is built without what it
+would download plugins with, half of its packages. promql is this repository's own (tools/promql), Prometheus's engine
+and nothing else; promtool can as much, and takes ten times as long to build. The cache is outside the checkout, in
+$XDG_CACHE_HOME or ~/.cache, so that a fresh clone does not build again. What happens is said on stderr.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ PROVIDERS = (
     ),
 )
 PROGRAMS = (
-    GoProgram("tflint", "0.64.0", "github.com/terraform-linters/tflint@v0.64.0", "a minute or two"),
+    GoProgram("tflint", "0.64.0", "github.com/terraform-linters/tflint@v0.64.0", "a minute"),
     GoProgram("terraform-docs", "0.24.0", "github.com/terraform-docs/terraform-docs@v0.24.0", "half a minute"),
     GoProgram("promql", "of Prometheus 3.8.0", Path(__file__).resolve().parent / "promql", "a minute"),
 )
@@ -234,8 +234,9 @@ def _build(program: GoProgram, target: Path) -> None:
     unfinished = target.with_name(f"{target.name}.unfinished")
     command = ("go", "build", "-p", "2", "-trimpath", "-gcflags=all=-l", "-ldflags=-s -w", "-o", str(unfinished), ".")
     with tempfile.TemporaryDirectory() as folder:
-        if (source / _REGISTERED_IN).exists():
-            source = _changed(source, Path(folder) / "source")
+        if change := _CHANGES.get(program.name):
+            source = _copied(source, Path(folder) / "source")
+            change(source)
         built = _run(*command, folder=source, **settings)
     if built.returncode:
         raise ToolsError(f"{program.name} cannot be built: {built.stderr.strip().splitlines()[-1:]}")
@@ -251,24 +252,48 @@ def _downloaded(module: str, settings: Mapping[str, str]) -> Path:
     return Path(json.loads(found.stdout)["Dir"])
 
 
-def _changed(source: Path, copy: Path) -> Path:
-    """Copy the google provider's source, without other services' registration and without pauses; return the copy."""
-    shutil.copytree(
-        source, copy, ignore=shutil.ignore_patterns("*_test.go", "test-fixtures", "website", "xcapi-rollout")
-    )
-    for file in (copy / _REGISTERED_IN, *(copy / "google" / name for name, _, _ in _PAUSES)):
-        file.chmod(0o600)  # Go's module cache is for reading only
-    file = copy / _REGISTERED_IN
-    lines = file.read_text().splitlines(keepends=True)
-    found = {line: re.search(r'/google/services/(\w+)"', line) for line in lines}
-    file.write_text("".join(line for line in lines if not (service := found[line]) or service[1] in SERVICES))
-    for name, pause, short in _PAUSES:
-        file = copy / "google" / name
-        before, there, after = file.read_text().partition(pause)
-        if not there:
-            raise ToolsError(f"the google provider has no `{pause}` in {name}: _PAUSES is of another version")
-        file.write_text(before + short + after)
+def _copied(source: Path, copy: Path) -> Path:
+    """Copy a module out of Go's cache, where everything is for reading only, and return the copy."""
+    ignored = shutil.ignore_patterns("*_test.go", "test-fixtures", "testdata", "website", "xcapi-rollout")
+    shutil.copytree(source, copy, ignore=ignored, copy_function=shutil.copyfile)
+    copy.chmod(0o700)
     return copy
+
+
+def _edit(file: Path, pattern: str, new: str) -> None:
+    """Write something else for what a pattern finds."""
+    text, found = re.subn(pattern, new, file.read_text())
+    if not found:
+        raise ToolsError(
+            f"{file.name} has no `{pattern}`: the changes in tools/rollout_tools.py are of another version"
+        )
+    file.write_text(text)
+
+
+def _change_google(source: Path) -> None:
+    """Leave out what registers other services, and the pauses."""
+    others = rf'.*/google/services/(?!({"|".join(SERVICES)})")\w+"\n'
+    _edit(source / _REGISTERED_IN, others, "")
+    for name, pause, short in _PAUSES:
+        _edit(source / "google" / name, re.escape(pause), short)
+
+
+def _change_tflint(source: Path) -> None:
+    """Leave out what verifies a plugin's origin (sigstore), and S3 and Cloud Storage as sources of modules."""
+    signature = source / "plugin" / "signature.go"
+    _edit(signature, r'\t"(crypto/sha256|encoding/json|log|github[.]com/sigstore/.*)"\n', "")
+    refusal = (
+        'VerifyAttestations(io.Reader, []*github.Attestation) error {\n\treturn fmt.Errorf("not in this build")\n}\n'
+    )
+    _edit(signature, r"(?s)VerifyAttestations\(.*?\n}\n", refusal)
+    getter = _copied(_downloaded("github.com/hashicorp/go-getter@v1.8.6", {}), source / "getter")
+    for name, kind in (("s3", "S3"), ("gcs", "GCS")):
+        (getter / f"get_{name}.go").unlink()
+        _edit(getter / "get.go", rf'\t\t"{name}": +new\({kind}Getter\),\n', "")
+    _run("go", "mod", "edit", "-replace=github.com/hashicorp/go-getter=./getter", folder=source)
+
+
+_CHANGES: Mapping[str, Callable[[Path], None]] = {"google": _change_google, "tflint": _change_tflint}
 
 
 def _link(program: GoProgram) -> None:

@@ -23,8 +23,8 @@ GO = """#!/bin/sh
 if [ "$1" = mod ]; then echo "{\\"Dir\\": \\"$XDG_CACHE_HOME/source\\"}"; exit 0; fi
 while [ "$1" != -o ]; do shift; done
 echo built > "$2"
-for file in google/*/*.go google/*/*/*.go; do
-  while IFS= read -r line; do echo "$line"; done < "$file" >> "$2" || :
+for file in google/*/*.go google/*/*/*.go plugin/*.go getter/*.go; do
+  [ ! -f "$file" ] || while IFS= read -r line; do echo "$line"; done < "$file" >> "$2"
 done
 """
 REGISTERED = """import (
@@ -64,19 +64,35 @@ def test_a_registry_is_simply_used(tmp_path: Path) -> None:
     assert "Building" not in done.stderr
 
 
-def write_provider(folder: Path, files: Mapping[str, str]) -> Path:
-    google = folder / "source" / "google"
+SIGNATURE = """import (
+	"encoding/json"
+	"fmt"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+)
+func (c *SignatureChecker) VerifyAttestations(target io.Reader, attestations []*github.Attestation) error {
+	verifier, err := verify.NewVerifier()
+}
+"""
+GETTERS = """var Getters = map[string]Getter{
+		"gcs":   new(GCSGetter),
+		"git":   new(GitGetter),
+		"s3":    new(S3Getter),
+}
+"""
+
+
+def write_source(folder: Path, files: Mapping[str, str]) -> Path:
     for name, text in files.items():
-        file = google / name
+        file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(0o444)
-    return google
+    return folder
 
 
 def test_without_a_registry_providers_are_built_once_into_a_mirror_and_it_is_said(tmp_path: Path) -> None:
     files = {"provider/provider_register_services.go": REGISTERED, **PAUSES}
-    google = write_provider(tmp_path, files)
+    google = write_source(tmp_path / "source" / "google", files)
     done = prepare(tmp_path, "--only", "providers", terraform=WITHOUT_REGISTRY, go=GO)
     assert done.returncode == 0, done.stderr
     assert "building them from their Go modules" in done.stderr
@@ -101,14 +117,33 @@ def test_without_a_registry_providers_are_built_once_into_a_mirror_and_it_is_sai
 
 
 def test_a_provider_without_these_pauses_is_another_version_and_not_built(tmp_path: Path) -> None:
-    write_provider(
-        tmp_path,
+    write_source(
+        tmp_path / "source" / "google",
         {"provider/provider_register_services.go": REGISTERED, **PAUSES, "transport/batcher.go": "package transport\n"},
     )
     done = prepare(tmp_path, "--only", "providers", terraform=WITHOUT_REGISTRY, go=GO)
     assert done.returncode == 1
-    assert "no `DefaultBatchSendIntervalSec = 3` in transport/batcher.go" in done.stderr
+    assert "batcher.go has no `DefaultBatchSendIntervalSec" in done.stderr
     assert not list(tmp_path.rglob("terraform-provider-google_v*"))
+
+
+def test_tflint_is_built_without_what_downloads_plugins(tmp_path: Path) -> None:
+    files = {"plugin/signature.go": SIGNATURE, "get.go": GETTERS, "get_s3.go": "S3\n", "get_gcs.go": "GCS\n"}
+    write_source(tmp_path / "source", files)
+    done = prepare(tmp_path, "--only", "tflint", terraform=WITH_REGISTRY, go=GO)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "xcapi-rollout" / "bin" / "tflint").read_text().splitlines() == [
+        "built",
+        "import (",
+        '\t"fmt"',
+        ")",
+        "func (c *SignatureChecker) VerifyAttestations(io.Reader, []*github.Attestation) error {",
+        '\treturn fmt.Errorf("not in this build")',
+        "}",
+        "var Getters = map[string]Getter{",
+        '\t\t"git":   new(GitGetter),',
+        "}",
+    ]
 
 
 def test_what_evaluates_queries_is_built_from_this_repository_and_again_when_its_source_is_another(
