@@ -136,6 +136,18 @@ def test_refusal_of_a_cloud_event_holds_for_all_in_it(inner: object) -> None:
     assert all(isinstance(result, Skipped) for result in results)
 
 
+def test_event_of_a_message_without_a_time_keeps_its_derived_id_in_a_remainder() -> None:
+    event = json.dumps({**X, "order_id": None}).encode()
+    first = delivery(b"[%b,%b]" % (event, event), {}, message_id="1", publish_time="")
+    rest = delivery(event, {"xcapi_message_id": "1", "xcapi_event_indices": "1"}, message_id="2", publish_time="")
+    _, second = read_events(first, SETTINGS, received_at=NOW, settled=frozenset())
+    (again,) = read_events(rest, SETTINGS, received_at=NOW, settled=frozenset())
+    assert isinstance(second, ReadEvent)
+    assert isinstance(again, ReadEvent)
+    assert isinstance(second.result, Conversion)
+    assert again.result == second.result
+
+
 def test_lone_event_goes_back_byte_for_byte_however_it_was_packed() -> None:
     for packing in ("gzip", "a CloudEvent", "JSON as the text of a JSON string"):
         data = PACKINGS[packing](X)

@@ -121,7 +121,10 @@ class EventReadings:
             yield self._unreadable(split)
             return
         message, settings = self._message, self._settings
-        publish_time_text = original_publish_time(message) or message.message_id
+        # A message that says no time is known by the id that its remainders and dead letters keep.
+        publish_time_text = original_publish_time(message) or (
+            message.attributes.get("xcapi_message_id") or message.message_id
+        )
         publish_time = parse_publish_time(publish_time_text) or self._received_at
         pixel_id = message.attributes.get("pixel_id")
         format_is_stated = "format" in message.attributes
