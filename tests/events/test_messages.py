@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.fakes import delivery
@@ -230,6 +231,36 @@ def test_unions_in_json_text_are_taken_off() -> None:
     (read_from_text,) = read(event, **unions)
     assert isinstance(plain.result, Conversion)
     assert read_from_text.result == plain.result
+
+
+UNIONS: dict[str, Any] = {
+    "the message": lambda body: {"com.example.Message": body},
+    "an array": lambda body: {"array": [{"com.example.Message": body}]},
+    "JSON text": lambda body: {"string": json.dumps(body)},
+    "a CloudEvent": lambda body: {"com.example.Event": {**CLOUD_EVENT, "data": {"string": json.dumps(body)}}},
+}
+MEASUREMENT = {
+    "client_id": "1.2",
+    "user_data": GA4["user_data"],
+    "events": [{"name": "purchase", "params": {"transaction_id": "A1"}}],
+}
+
+
+@pytest.mark.parametrize("around", UNIONS)
+@pytest.mark.parametrize("body", [X, GA4, SEGMENT, MEASUREMENT, {"events": [X]}, {"batch": [SEGMENT]}], ids=str)
+def test_unions_around_a_body_are_taken_off(around: str, body: dict[str, Any]) -> None:
+    unions = {"googclient_schemaencoding": "JSON"}
+    (plain,) = read(body)
+    (event,) = read(UNIONS[around](body), **unions)
+    assert isinstance(plain.result, Conversion)
+    assert isinstance(event.result, Conversion)
+    assert (
+        msgspec.json.decode(event.result.wire)["identifiers"] == msgspec.json.decode(plain.result.wire)["identifiers"]
+    )
+    (again,) = read(event.message_data(), **unions)
+    assert again.result == event.result
+    (refused,) = read(UNIONS[around]({**body, "consent": "denied"}), **unions)
+    assert isinstance(refused.result, Skipped)
 
 
 @pytest.mark.parametrize("said", ['"opt_out": {"boolean": true}', '"opt_out": {"boolean": true}, "opt_out": null'])

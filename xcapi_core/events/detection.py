@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 from xcapi_core.events.decoding import decode_event
-from xcapi_core.events.elements import member_list
+from xcapi_core.events.elements import member_list, value_within
 from xcapi_core.events.envelopes import decoded_members, open_cloud_event
 from xcapi_core.events.fields import is_object
 from xcapi_core.events.shapes import as_list, without_unions
-from xcapi_core.events.unpacking import text_within
 
 __all__ = ["ARRAYS", "FORMATS", "Format", "first_object", "format_of", "format_of_body"]
 
@@ -56,7 +55,8 @@ def format_of_body(members: Mapping[str, bytes], *, unions: bool) -> Format:
 
 def first_object(elements: Iterable[bytes], *, unions: bool) -> Mapping[str, object]:
     """Return the first element that is an object or the text of one, decoded; an empty one where there is none."""
-    for element in map(text_within, elements):
+    for raw in elements:
+        element = value_within(raw, unions=unions)
         if element.startswith(b"{"):
             wrapped = open_cloud_event(element, unions=unions)
             event = decode_event(element if wrapped is None else wrapped[1])

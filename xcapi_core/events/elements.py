@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, decode_event
+from xcapi_core.events.shapes import is_union_type
 from xcapi_core.events.unpacking import text_within
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "lost_members",
     "member_list",
     "object_members",
+    "value_within",
 ]
 
 # The smallest event that X could take has 29 bytes, so 10 MB hold no more than this many; more is rubbish by the
@@ -36,6 +38,8 @@ _STRUCTURE = re.compile(rb'"[^"]*"|["\[\]{},]')
 _CLOSER = {ord("["): ord("]"), ord("{"): ord("}")}
 _QUOTE, _COMMA = ord('"'), ord(",")
 _INDEXED = re.compile(rb'\{\s*"[0-9]+"\s*:')
+_UNION = re.compile(rb'\{\s*"([A-Za-z_][A-Za-z_0-9.]*)"\s*:')
+_DEEPEST_UNION = 4
 _MEMBER = re.compile(rb'("(?:[^"\\]|\\.)*+")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
@@ -116,6 +120,23 @@ def list_within(value: bytes, *, unions: bool) -> list[bytes] | None:
     if len(indexed) > MAX_EVENTS:
         raise UnsplittableError(f"more than {MAX_EVENTS} elements")
     return list(indexed.values())
+
+
+def value_within(data: bytes, *, unions: bool) -> bytes:
+    """Return the object or array that JSON text or, with `unions`, Avro's unions hold; everything else as it is."""
+    inner = text_within(data)
+    for _ in range(_DEEPEST_UNION if unions else 0):
+        found = _UNION.match(inner)
+        if found is None or not is_union_type(found[1].decode()):
+            break
+        try:
+            members = object_members(inner)
+            if len(members) > 1 or lost_members(inner, members):
+                break
+        except UnsplittableError:
+            break
+        inner = text_within(*members.values())
+    return inner
 
 
 def is_indexed(value: bytes) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from xcapi_core.events.decoding import decode_event, decode_every_value
 
-__all__ = ["UNION_ATTRIBUTES", "as_list", "as_object", "has_unions", "without_unions"]
+__all__ = ["UNION_ATTRIBUTES", "as_list", "as_object", "has_unions", "is_union_type", "without_unions"]
 
 # Pub/Sub's own attribute, and the name under which dead letters and remainders carry it.
 UNION_ATTRIBUTES: Final = ("googclient_schemaencoding", "xcapi_schema_encoding")
@@ -45,6 +45,11 @@ def has_unions(attributes: Mapping[str, str]) -> bool:
     return bool(attributes) and any(attributes.get(name, "").strip().upper() == "JSON" for name in UNION_ATTRIBUTES)
 
 
+def is_union_type(name: str) -> bool:
+    """Tell whether Avro's JSON encoding may put this name around a value of a union."""
+    return name in _AVRO_TYPES or _FULL_NAME.fullmatch(name) is not None
+
+
 def without_unions(value: object, depth: int = 0) -> object:
     """Return a value with what Avro's unions put around values taken off, at every depth, in JSON text as well."""
     if depth > _DEEPEST_VALUE:
@@ -61,7 +66,7 @@ def without_unions(value: object, depth: int = 0) -> object:
         return value
     if len(value) == 1:
         ((name, inner),) = value.items()
-        if name in _AVRO_TYPES or _FULL_NAME.fullmatch(name):
+        if is_union_type(name):
             return without_unions(inner, depth + 1)
     return {name: without_unions(inner, depth + 1) for name, inner in value.items()}
 

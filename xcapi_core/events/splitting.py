@@ -23,6 +23,7 @@ from xcapi_core.events.elements import (
     lost_members,
     member_list,
     object_members,
+    value_within,
 )
 from xcapi_core.events.envelopes import RawEvent, decoded_members, make_envelope, open_cloud_event, put_around
 from xcapi_core.events.fields import is_object
@@ -83,7 +84,7 @@ def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
         return _unreadable("no data", "a JSON object or array")
     unions = has_unions(message.attributes)
     try:
-        return _split(text_within(data), message.data, form, unions=unions)
+        return _split(value_within(data, unions=unions), message.data, form, unions=unions)
     except _UnsplittableBodyError as error:
         problem = Problem(path="data", found=error.found, expected=error.expected)
         return Unreadable(problem, decoded_members(error.members, unions=unions))
@@ -130,7 +131,7 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
         return _lone(data, whole, form, unions=unions)
     wrapped = open_cloud_event(data, unions=unions)
     if wrapped is not None:
-        cloud_event, inner = wrapped
+        cloud_event, inner = wrapped[0], value_within(wrapped[1], unions=unions)
         split = _split(inner, inner, form, unions=unions, depth=depth + 1)
         if isinstance(split, Unreadable):
             return msgspec.structs.replace(split, envelope={**cloud_event.outer, **split.envelope})
@@ -161,7 +162,7 @@ def _events_within(elements: Iterable[bytes], form: Format, *, unions: bool, dep
 
 
 def _events_of_element(element: bytes, form: Format, *, unions: bool, depth: int) -> Iterable[RawEvent]:
-    inner = text_within(element)
+    inner = value_within(element, unions=unions)
     if inner.startswith(b"{") and _MARKS.search(inner):
         try:
             split = _split(inner, element, form, unions=unions, depth=depth)
