@@ -4,6 +4,9 @@ import os
 from typing import Final
 
 from rich.console import Console
+from rich.text import Text
+
+from xcapi_core.cli.foreign_text import printable
 
 __all__ = ["OutputConsole", "is_animated", "new_console"]
 
@@ -12,6 +15,11 @@ _PLAIN_WIDTH: Final = 120
 
 class OutputConsole(Console):
     """A console that lets a broken pipe be seen. Rich's own ends the process, in whichever thread it prints."""
+
+    def print_line(self, text: Text) -> None:
+        """Print a line as long as it is; what others wrote in it does not steer the terminal."""
+        text.plain = printable(text.plain)
+        self.print(text, soft_wrap=True)
 
     def on_broken_pipe(self) -> None:
         """Pass the error on; rich calls this while it is handled."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from rich.text import Text
 
 from xcapi_core.cli.console import OutputConsole
+from xcapi_core.cli.foreign_text import printable
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, DEMO_PIXEL_TOKENS, SandboxConfig
 from xcapi_core.sandbox.recorder import RequestRecord
 from xcapi_core.sandbox.server import SandboxServer
@@ -136,6 +137,7 @@ def _conversion(tag: str) -> str:
     return json.dumps({"conversions": [conversion]})
 
 
+_LONGEST_SHOWN = 300
 _COLOURS = {0: "red", 2: "green", 3: "yellow", 4: "yellow", 5: "red"}
 
 
@@ -143,12 +145,13 @@ def _request_line(record: RequestRecord) -> Text:
     local = datetime.fromtimestamp(record.received_at, UTC).astimezone()
     status = str(record.status) if record.status else "---"
     events = f"{record.conversions} conversion" + ("" if record.conversions == 1 else "s")
+    pixel_id = printable(record.pixel_id)[:_LONGEST_SHOWN]
     line = Text.assemble(
         (f"{local:%H:%M:%S} ", "dim"),
         (f" {status} ", f"bold {_COLOURS.get(record.status // 100, 'white')}"),
-        f" {_printable(record.pixel_id):<8} {events:>16} {record.duration_ms:>9.1f} ms  {record.auth:<11}",
+        f" {pixel_id:<8} {events:>16} {record.duration_ms:>9.1f} ms  {record.auth:<11}",
     )
-    remarks = [" ".join(record.error_codes), _printable(record.hint)]
+    remarks = [" ".join(record.error_codes), printable(record.hint)[:_LONGEST_SHOWN]]
     remarks += [
         f"injected: {record.fault}" if record.fault else "",
         "came before the time X had named" if record.early else "",
@@ -157,8 +160,3 @@ def _request_line(record: RequestRecord) -> Text:
     if told:
         line.append("  " + told, "dim" if record.status < 300 else "")  # noqa: PLR2004  HTTP's classes
     return line
-
-
-def _printable(text: str) -> str:
-    """Keep what a client sent from steering the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)[:300]

@@ -48,6 +48,15 @@ def test_show_masks_and_says_what_validate_says_now(queues: Queues) -> None:
     assert len(queues.waiting("dead-letter")) == 2
 
 
+def test_nothing_of_a_dead_letter_steers_the_terminal(queues: Queues) -> None:
+    steering = "\x1b[31m\x9b2J\u202e"
+    queues.dead_letter(purchase(1, description=steering), f"rejected{steering}", error_message=f"no{steering}")
+    for command in (["list"], ["show"], ["show", "--reveal"]):
+        shown = queues.run("dlq", *command)
+        assert "rejected\ufffd[31m" in shown.stdout, shown.output
+        assert not set(steering[:1] + steering[5:6] + steering[-1]) & set(shown.stdout)
+
+
 def test_export_is_read_by_validate_and_keeps_bytes(queues: Queues) -> None:
     queues.dead_letter(purchase(1), "rejected", note="a;;b")
     queues.dead_letter(b"\xff\xfe", "invalid_message")

@@ -120,20 +120,16 @@ def _print(groups: _Groups, *, was_stopped: bool) -> None:
     for row in groups.rows():
         pixel = f"  pixel {row['pixel_id']}" if row["pixel_id"] else ""
         code = f"  {row['error_code']}" if row["error_code"] else ""
-        console.print(
-            Text.assemble((f"{row['count']:>7,}", "bold"), "  ", (str(row["reason"]), "bold red"), pixel, code),
-            soft_wrap=True,
+        console.print_line(
+            Text.assemble((f"{row['count']:>7,}", "bold"), "  ", (str(row["reason"]), "bold red"), pixel, code)
         )
-        console.print(Text(f"         {row['oldest']} to {row['newest']}"), soft_wrap=True)
+        console.print_line(Text(f"         {row['oldest']} to {row['newest']}"))
         parameters = row["error_parameters"]
         if isinstance(parameters, Mapping) and parameters:
             counted = ", ".join(f"{name} {count:,}" for name, count in parameters.items())
-            console.print(Text(f"         about: {counted}"), soft_wrap=True)
+            console.print_line(Text(f"         about: {counted}"))
         sample = row["sample"]
         if isinstance(sample, Mapping) and sample["error_message"]:
-            console.print(Text(f"         says: {sample['error_message']}"), soft_wrap=True)
+            console.print_line(Text(f"         says: {sample['error_message']}"))
     stopped = " so far (stopped)" if was_stopped else ""
-    console.print(
-        Text(f"{groups.count:,} dead letter{'' if groups.count == 1 else 's'}{stopped}."),
-        soft_wrap=True,
-    )
+    console.print_line(Text(f"{groups.count:,} dead letter{'' if groups.count == 1 else 's'}{stopped}."))

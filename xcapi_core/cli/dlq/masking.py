@@ -7,6 +7,7 @@ import msgspec
 
 from xcapi_core.cli.dlq.events_in_data import unpacked
 from xcapi_core.cli.dlq.redaction import redact
+from xcapi_core.cli.foreign_text import printable
 
 __all__ = ["MASKED", "shown_event", "shown_words"]
 
@@ -40,7 +41,7 @@ def shown_event(event: bytes, *, reveal: bool) -> object:
 
 def shown_words(text: str, *, reveal: bool = False) -> str:
     """Return X's words, which quote what they are about, with identifiers masked, cut to a line."""
-    words = " ".join((text if reveal else redact(text)).split())
+    words = printable(" ".join((text if reveal else redact(text)).split()))
     return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…"
 
 

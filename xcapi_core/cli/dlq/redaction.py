@@ -2,16 +2,18 @@
 
 import re
 
+from xcapi_core.cli.foreign_text import ADDRESS, LONG_HEX
+
 __all__ = ["redact"]
 
 _LONGEST_SEARCHED = 20_000  # characters
 _LONGEST_SHOWN = 2_000  # characters
 
-# Each pattern may only begin where a word does: that keeps the search linear in the text's length.
+# Each pattern may only begin where a word does, as those of foreign_text.
 _IDENTIFIERS = (
     (r"""(?<!\w)(oauth_\w+)\\?["']?\s*[=:]\s*\\?["']?[^\s"',;&\\]+""", r"\1=[masked]"),
-    (r"(?<![\w.+%-])[\w.+%-]+(?:@|%40)[\w-]+(?:\.[\w-]+)*", "[email]"),
-    (r"(?<![0-9A-Za-z])[0-9a-fA-F]{32,}(?![0-9A-Za-z])", "[hex]"),
+    (ADDRESS, "[email]"),
+    (LONG_HEX, "[hex]"),
 )
 _REST_OF_LINE = (
     (

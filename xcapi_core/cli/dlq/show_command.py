@@ -124,13 +124,13 @@ def _rows(
 def _print(console: OutputConsole, row: Mapping[str, object]) -> None:
     pixel = f"  pixel {row['pixel_id']}" if row["pixel_id"] else ""
     head = Text.assemble((f"message {row['message_id']}", "dim"), "  ", (str(row["reason"]), "bold red"), pixel)
-    console.print(head, soft_wrap=True)
-    console.print(Text(f"  failed {row['failed_at']}, replayed {row['replays']} times"), soft_wrap=True)
+    console.print_line(head)
+    console.print_line(Text(f"  failed {row['failed_at']}, replayed {row['replays']} times"))
     words = "  ".join(str(row[key]) for key in ("error_code", "error_parameter", "error_message") if row[key])
     if words:
-        console.print(Text(f"  said: {words}"), soft_wrap=True)
-    console.print(Text(f"  event {row['event_index']}: {json.dumps(row['event'], ensure_ascii=False)}"), soft_wrap=True)
+        console.print_line(Text(f"  said: {words}"))
+    console.print_line(Text(f"  event {row['event_index']}: {json.dumps(row['event'], ensure_ascii=False)}"))
     if row["end"] is not None:
         detail = f": {row['detail']}" if row["detail"] else ""
         colour = "green" if row["end"] in ("conversion", "skipped") else "bold red"
-        console.print(Text.assemble("  now: ", (str(row["end"]), colour), f", {row['why']}{detail}"), soft_wrap=True)
+        console.print_line(Text.assemble("  now: ", (str(row["end"]), colour), f", {row['why']}{detail}"))

@@ -4,14 +4,12 @@ import re
 
 import msgspec
 
+from xcapi_core.cli.foreign_text import ADDRESS, SHA256, printable
+
 __all__ = ["masked", "shown_text"]
 
-# Somebody's address or digest, in an id, a page's address or free text. A match begins where a word does.
-_PERSONAL = re.compile(
-    r"(?<![\w.+%-])[\w.+%-]+(?:@|%40)[\w.-]+|(?<![0-9A-Za-z])[0-9a-fA-F]{64}(?![0-9A-Za-z])", re.ASCII
-)
-# C1 controls, which terminals obey, and what turns the direction of writing; JSON escapes the other controls.
-_STEERING = dict.fromkeys((*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
+# Somebody's, in an id, a page's address or free text. An order's id may well have 32 hexadecimal digits.
+_PERSONAL = re.compile(f"{ADDRESS}|{SHA256}")
 # Where a page's address has click ids, and what forms send.
 _QUERY = re.compile(r"([?#]).+", re.DOTALL)
 
@@ -26,7 +24,7 @@ def masked(wire: bytes) -> dict[str, object]:
 
 def shown_text(text: str) -> str:
     """Return a text without the addresses and digests in it, nor what steers a terminal."""
-    return _PERSONAL.sub(lambda found: _abbreviated(found[0]), text).translate(_STEERING)
+    return printable(_PERSONAL.sub(lambda found: _abbreviated(found[0]), text))
 
 
 def _shown(value: object, name: str) -> object:

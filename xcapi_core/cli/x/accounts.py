@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from xcapi_core.cli.foreign_text import printable
 from xcapi_core.cli.x.client import XAnswer, XClient
 
 __all__ = ["ROLES", "EventTag", "XRefusalError", "account_of_pixel", "accounts", "create_tag", "roles_of", "tags_of"]
@@ -106,13 +107,12 @@ def _data(answer: XAnswer) -> object:
 def _tag(found: Mapping[str, object]) -> EventTag:
     def text(name: str) -> str:
         value = found.get(name)
-        return value if isinstance(value, str) else ""
+        return printable(value) if isinstance(value, str) else ""
 
     return EventTag(
         tag_id=text("id"),
         pixel_id=text("website_tag_id"),
-        # A name is anybody's of the account, and steers no terminal.
-        name="".join(one if one.isprintable() else "\ufffd" for one in text("name")),
+        name=text("name"),
         kind=text("type"),
         status=text("status"),
         last_seen=text("last_tracked_at"),

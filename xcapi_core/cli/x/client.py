@@ -12,6 +12,7 @@ import requests
 
 from xcapi_core import __version__
 from xcapi_core.adapters.signing import may_carry_token, signer_of
+from xcapi_core.cli.foreign_text import printable
 from xcapi_core.x_api.credentials import Credentials, PixelToken
 
 __all__ = ["XAnswer", "XClient", "XUnreachableError"]
@@ -39,10 +40,10 @@ class XAnswer:
 
     @property
     def errors(self) -> tuple[tuple[str, str], ...]:
-        """X's errors in X's order."""
+        """X's errors in X's order; they quote what they are about, without what would steer a terminal."""
         listed = self.document.get("errors")
         entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-        return tuple((str(one.get("code", "")), str(one.get("message", ""))) for one in entries)
+        return tuple((printable(str(one.get("code", ""))), printable(str(one.get("message", "")))) for one in entries)
 
     @property
     def words(self) -> str:
