@@ -124,6 +124,22 @@ def test_refusal_of_either_of_two_cloud_events_around_an_event_holds(inner: str,
     assert [type(event.result) for event in read(around)] == [Skipped]
 
 
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_refusal_in_a_message_of_no_known_format_is_not_kept(packing: str) -> None:
+    for dialect, event in EVENTS.items():
+        data = PACKINGS[packing]({**event, "consent": "denied"})
+        assert [type(event.result) for event in read(data, format=f"{dialect}s")] == [Skipped]
+        assert [type(event.result) for event in read(PACKINGS[packing](event), format=f"{dialect}s")] == [Unreadable]
+
+
+def test_refusal_around_the_events_of_a_message_of_no_known_format_is_not_kept() -> None:
+    for said, result in (("denied", Skipped), ("granted", Unreadable)):
+        for body in ({"events": [X, X], "consent": said}, {**CLOUD_EVENT, "consent": said, "data": [X, X]}):
+            assert [type(event.result) for event in read(body, format="facebook")] == [result]
+    one_of_two = {"events": [X, {**X, "consent": "denied"}]}
+    assert [type(event.result) for event in read(one_of_two, format="facebook")] == [Unreadable]
+
+
 def test_refusal_in_a_list_where_an_event_should_be_is_not_kept() -> None:
     refused = {**X, "consent": "denied"}
     results = [event.result for event in read([[refused], [X], {"0": refused}])]

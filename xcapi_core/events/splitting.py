@@ -76,7 +76,10 @@ def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
     stated = message.attributes.get("format", "").strip().lower()
     form = next((known for known in FORMATS if known == stated), None)
     if stated and form is None:
-        return _unreadable("a name of no format", "one of " + ", ".join(FORMATS), path="attributes.format")
+        problem = Problem(
+            path="attributes.format", found="a name of no format", expected="one of " + ", ".join(FORMATS)
+        )
+        return Unreadable(problem, _said_for_all(message))
     data = unpack(message.data)
     if isinstance(data, Problem):
         return Unreadable(data)
@@ -113,8 +116,24 @@ class _UnsplittableBodyError(UnsplittableError):
         self.members = members
 
 
-def _unreadable(found: str, expected: str, *, path: str = "data") -> Unreadable:
-    return Unreadable(Problem(path=path, found=found, expected=expected))
+def _unreadable(found: str, expected: str) -> Unreadable:
+    return Unreadable(Problem(path="data", found=found, expected=expected))
+
+
+def _said_for_all(message: PubsubMessage) -> Mapping[str, object]:
+    """Return what a message of no known format says for all of its events: around them, or in the only one."""
+    attributes = {name: value for name, value in message.attributes.items() if name != "format"}
+    split = split_message(msgspec.structs.replace(message, attributes=attributes))
+    if isinstance(split, Unreadable):
+        return split.envelope
+    envelopes = {id(envelope): envelope for envelope, _ in split.events}
+    said: dict[str, object] = {}
+    if len(envelopes) == 1:
+        (envelope,) = envelopes.values()
+        said |= {} if envelope is None else {"context": [envelope.fields, envelope.outer]}
+    if len(split.events) == 1:
+        said["events"] = [split.decoded if is_object(split.decoded) else decode_event(split.events[0][1])]
+    return said
 
 
 def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, depth: int = 0) -> RawMessage | Unreadable:
