@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.events.refusals import REFUSING_EVENTS
-from xcapi_core.events.consent import Consent, judge, may_send
+from xcapi_core.events import consent_signals
+from xcapi_core.events.consent import Consent, Judgement, judge, may_send
 from xcapi_core.events.consent_objects import SIGNALS
+from xcapi_core.events.consent_signals import is_silent
 
 _Object = dict[str, Any]
 _CATEGORIES = ("Advertising",)
@@ -90,6 +92,65 @@ def test_every_name_is_known_by_its_letters(name: str, between: str) -> None:
     for text in (name[:2] + between + name[2:], (name[:2] + between + name[2:]).upper()):
         # Nothing reads this, and each signal says so, or reads the refusal in it.
         assert judge({text: "G1YpY-p"}, categories=_CATEGORIES) != judge({}, categories=_CATEGORIES) or name == "gcs"
+
+
+@pytest.mark.parametrize(("said", "says"), [("granted", Consent.YES), ("denied", Consent.NO)])
+def test_row_that_names_its_key_twice_says_its_value_of_both(said: str, says: Consent) -> None:
+    row = f'{{"key": "x", "key": "ad_storage", "value": "{said}"}}'
+    event = f'{{"event_params": [{row}]}}'
+    assert judge(json.loads(event), categories=(), event_bytes=event.encode()) == Judgement(says)
+
+
+def test_bytes_that_cannot_be_read_again_where_a_name_may_stand_twice_are_a_no() -> None:
+    judgement = judge({"ad_storage": 1}, categories=(), event_bytes=b'{"ad_storage": 1, "ad_storage": ')
+    assert judgement == Judgement(Consent.NO, ("unreadable_consent",))
+
+
+_ORDINARY = '{"event": "purchase", "user": {"email": "jane@example.com"}, "properties": {"traits": {"plan": "a"}}}'
+
+
+@pytest.mark.parametrize(
+    ("event", "silent"),
+    [
+        ("{}", True),
+        ('{"event": "purchase", "value": 1}', True),
+        (_ORDINARY, True),
+        (_ORDINARY.replace("jane", "\\\\"), True),
+        (_ORDINARY.replace("jane", "\\u0061"), False),
+        (_ORDINARY.replace('"event"', '"gpc"'), False),
+        (_ORDINARY.replace('"email"', '"opt_out"'), False),
+        (_ORDINARY.replace('"plan"', '"us_privacy"'), False),
+        (_ORDINARY.replace('"purchase"', '"user"'), False),  # which might be its name once more
+        (_ORDINARY.replace('"purchase", ', '"purchase", "user": {"opt_out": true}, '), False),
+        ('{"user": [{"opt_out": true}]}', False),
+        ('{"user": null}', False),
+        (f" {_ORDINARY}", False),
+        ("[]", False),
+        ('"purchase"', False),
+    ],
+)
+def test_only_an_event_that_surely_says_nothing_is_silent(event: str, *, silent: bool) -> None:
+    assert is_silent(json.loads(event), event.encode()) is silent
+
+
+@given(event=REFUSING_EVENTS)
+def test_no_event_with_a_refusal_is_silent(event: _Object) -> None:
+    data = json.dumps(event).encode()
+    assert not is_silent(msgspec.json.decode(data), data)
+
+
+def test_sets_of_names_are_remembered_within_limits() -> None:
+    known = consent_signals._plans
+    known.clear()
+    longest = "x" * 3_991  # 4,000 characters beside "consent", a separator each
+    for name in (longest, f"{longest}x"):
+        assert judge({"consent": False, name: 1}, categories=()).says is Consent.NO
+    assert list(known) == [("consent", longest)]
+    for number in range(511):
+        judge({f"name{number}": 1}, categories=())
+    assert len(known) == 512
+    judge({"one_more": 1}, categories=())
+    assert list(known) == [("one_more",)]
 
 
 _JSON: st.SearchStrategy[object] = st.recursive(

@@ -61,6 +61,12 @@ def test_half_a_second_after_the_last_start_a_further_request_opens(loop: Virtua
     assert x.sizes == [1, 2, 3]
 
 
+def test_request_may_start_at_the_very_last_moment(loop: VirtualLoop) -> None:
+    rig, x = timed(loop)
+    assert loop.run(rig.outcomes(numbered(1), 0.0)) == [Delivered()]
+    assert x.starts == [0.0]
+
+
 def test_patience_ends_at_the_limit_of_requests_at_once(loop: VirtualLoop) -> None:
     rig, x = timed(loop, latency_s=5.0, batch=BatchSettings(max_in_flight=2))
     loop.run(at({0.0: numbered(1), 0.1: numbered(2, 10), 0.6: numbered(3, 20)}, rig))
