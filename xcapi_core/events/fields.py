@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final, TypeGuard
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -116,7 +116,7 @@ def read_text(value: object) -> str | None:
             text = _without_lone_surrogates(text)
         if len(text) <= _LONGEST_NO_FREE_TEXT and text.lower() in _NO_FREE_TEXTS:
             return None
-        if "%" in text and _is_leftover(unquote(text), _WHOLE_LEFTOVER_OF_TEXT):
+        if ("%" in text or "+" in text) and any(map(_is_no_free_text, _url_decoded(text))):
             return None
         is_leftover = ("{" in text or text[:1] in _OPENINGS) and _is_leftover(text, _WHOLE_LEFTOVER_OF_TEXT)
         return None if is_leftover else text
@@ -178,7 +178,7 @@ def kind_of(value: object) -> str:
 
 def _says_nothing(text: str, words: re.Pattern[str]) -> bool:
     """Tell whether an id or amount says nothing, as it stands or URL-decoded."""
-    for form in {text, unquote(text)} if "%" in text else (text,):
+    for form in (text, *_url_decoded(text)) if "%" in text or "+" in text else (text,):
         lowered = form.lower()
         if (
             words.fullmatch(_JOINTS.sub(" ", lowered).strip())
@@ -187,6 +187,16 @@ def _says_nothing(text: str, words: re.Pattern[str]) -> bool:
         ):
             return True
     return False
+
+
+def _url_decoded(text: str) -> tuple[str, str]:
+    """Return what a text is when URL-decoded once, as in a query string, and twice."""
+    once = unquote_plus(text)
+    return once, unquote_plus(once)
+
+
+def _is_no_free_text(text: str) -> bool:
+    return text.strip().lower() in _NO_FREE_TEXTS or _is_leftover(text, _WHOLE_LEFTOVER_OF_TEXT)
 
 
 def _is_leftover(text: str, whole: re.Pattern[str]) -> bool:
