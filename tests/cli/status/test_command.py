@@ -124,3 +124,14 @@ def test_service_that_cannot_be_asked_does_not_hide_the_others(cloud: Cloud, mon
     summary = cloud.summary()
     assert summary["delivered"] == 5
     assert "Cloud Monitoring" in summary["troubles"][0]
+
+
+def test_what_only_an_unread_log_tells_is_unknown_and_not_none(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.said("delivery.settled", 1, delivered=5, rejected=1)
+    monkeypatch.setenv("CLOUD_LOGGING_EMULATOR_HOST", "127.0.0.1:9")
+    shown = cloud.run("--subscription", "events")
+    assert shown.exit_code == 1
+    assert "dead letters   unknown" in shown.stdout
+    assert "none" not in shown.stdout
+    assert "0 delivered" not in shown.stdout
+    assert "Cloud Logging" in shown.stdout

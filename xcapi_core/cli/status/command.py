@@ -109,10 +109,14 @@ def _screen(snapshot: Snapshot) -> Group:
     span = _span(snapshot.since.total_seconds())
     last = snapshot.last_delivery
     ago = f"{_span((datetime.now(UTC) - last).total_seconds())} ago" if last else f"none in the last {span}"
-    lines = [
+    told_by_log = [
         Text.assemble("last delivery  ", (ago, "green" if last else "yellow")),
         Text(f"last {span:<9}  {snapshot.delivered:,} delivered, {snapshot.deferred:,} deferred"),
         *_dead_letters(snapshot),
+    ]
+    unknown = [Text("deliveries     unknown without the log"), Text("dead letters   unknown without the log")]
+    lines = [
+        *(told_by_log if snapshot.has_log else unknown),
         *(
             Text.assemble("pause          ", (f"{pixel_id}: {why}", "bold red"))
             for pixel_id, why in snapshot.pauses.items()

@@ -52,9 +52,13 @@ class Queue:
 
 @dataclass(slots=True)
 class Snapshot:
-    """How things stand. `troubles` are sentences about what could not be asked."""
+    """How things stand. `troubles` are sentences about what could not be asked.
+
+    Where the log could not, what it tells (all from `delivered` to `is_dry_run`) is unknown, and left as it begins.
+    """
 
     since: timedelta
+    has_log: bool = True
     queues: list[Queue] = field(default_factory=list)
     delivered: int = 0
     deferred: int = 0
@@ -117,7 +121,10 @@ def gather(
         "jsonPayload.event", (*_SUMMARIES, *_PAUSES, "batch.delivered", "batch.deferred", "service.dry_run")
     )
     query = "\n".join((OF_THE_FUNCTION, since_filter(now - since), events))
-    lines = ask("Cloud Logging", lambda: list(log.lines(query, newest_first=True, most=_MOST_LINES))) or []
+    lines = ask("Cloud Logging", lambda: list(log.lines(query, newest_first=True, most=_MOST_LINES)))
+    if lines is None:
+        snapshot.has_log = False
+        return snapshot
     for line in lines:
         _count(snapshot, line, now)
     if len(lines) == _MOST_LINES:

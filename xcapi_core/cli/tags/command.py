@@ -79,7 +79,7 @@ def _pixel_options(function: _Function) -> _Function:
     return config_option(function)
 
 
-@tags.command("list", help=_LIST_HELP)
+@tags.command("list", help=_LIST_HELP, short_help="List the pixel's event tags, and when X last saw each.")
 @_pixel_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: each tag, then the summary with event_ids.")
 def list_(

@@ -100,6 +100,7 @@ def validate(
             note=None if asking is None else asking.note,
         )
         output.summary(tally)
+        sys.stdout.flush()  # before what X has to say, part of which goes to stderr
         takes_all = asking is None or _ask(asking, yes=yes, as_json=as_json)
         sys.stdout.flush()
     except BrokenPipeError:
