@@ -1,5 +1,6 @@
 """What validate says beside an event's end: fields that nothing reads, warnings, every problem, match quality."""
 
+import gzip
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +67,23 @@ def test_fields_that_nothing_reads_are_named_with_what_was_meant(
     event: dict[str, Any], unread: list[tuple[str, str | None]]
 ) -> None:
     assert list(_judged(event).unread) == unread
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(json.dumps({**_SALE, "emial": 1}).encode(), mtime=0),
+        json.dumps(json.dumps({**_SALE, "emial": 1})).encode(),
+        json.dumps([json.dumps({**_SALE, "emial": 1})]).encode(),
+        json.dumps({"com.example.Sale": {**_SALE, "emial": {"long": 1}}}).encode(),
+    ],
+    ids=["gzip", "JSON text", "JSON text in an array", "a union"],
+)
+def test_fields_that_nothing_reads_are_named_in_a_packed_event(data: bytes) -> None:
+    attributes = {"googclient_schemaencoding": "JSON"}
+    (verdict,) = judge(Chunk(line=1, data=data), "e.json", _SETTINGS, attributes, datetime(2026, 4, 20, tzinfo=UTC))
+    assert verdict.end == "conversion"
+    assert verdict.unread == (("emial", "email"),)
 
 
 def test_of_a_stream_s_own_fields_people_see_the_slips() -> None:

@@ -13,11 +13,14 @@ from xcapi_core.conversions import Conversion
 from xcapi_core.events.decoding import decode_event
 from xcapi_core.events.detection import FORMATS
 from xcapi_core.events.drops import Drop
+from xcapi_core.events.elements import value_within
 from xcapi_core.events.money import read_amount, read_micros
 from xcapi_core.events.opened import Opened
 from xcapi_core.events.reader import open_event
 from xcapi_core.events.reading import ReadEvent, read_events
+from xcapi_core.events.shapes import has_unions, without_unions
 from xcapi_core.events.splitting import Unreadable
+from xcapi_core.events.unpacking import unpack
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
@@ -130,10 +133,10 @@ def judge(
     )
     for event in read_events(message, settings, received_at=now, settled=frozenset()):
         if isinstance(event, ReadEvent):
-            yield _verdict(event, file, chunk, settings)
+            yield _verdict(event, _opened(event, unions=has_unions(message.attributes)), file, chunk, settings)
 
 
-def _verdict(event: ReadEvent, file: str, chunk: Chunk, settings: Settings) -> Verdict:
+def _verdict(event: ReadEvent, opened: Opened | None, file: str, chunk: Chunk, settings: Settings) -> Verdict:
     conversion: Conversion | None = None
     detail = ""
     end: End
@@ -141,7 +144,7 @@ def _verdict(event: ReadEvent, file: str, chunk: Chunk, settings: Settings) -> V
         case Conversion() as conversion:
             end, why = "conversion", shown_text(conversion.event_tag)
         case Skipped(reason, codes):
-            name = _name(event) if reason is SkipReason.UNWANTED else ""
+            name = _name(opened) if reason is SkipReason.UNWANTED else ""
             end, why = "skipped", f"{reason.value.replace('_', ' ')}{': ' if name else ''}{name}"
             detail = "; ".join([_SKIPPED[reason], *(_NO_BECAUSE[code] for code in codes if code in _NO_BECAUSE)])
         case Invalid(problem, others):
@@ -153,7 +156,6 @@ def _verdict(event: ReadEvent, file: str, chunk: Chunk, settings: Settings) -> V
     if end in ("invalid", "unreadable") and (place := json_problem(event.event_bytes, chunk.line, within=chunk.data)):
         detail = f"{detail} ({place})"
     pixel_id = conversion.pixel_id if conversion else event.pixel_id
-    opened = _opened(event)
     pixel = settings.pixels.get(pixel_id)
     is_alone = event.event_index is None or (event.message_data() == chunk.data and not chunk.first_index)
     return Verdict(
@@ -203,14 +205,17 @@ def _countable(problem: Problem) -> str:
     return f"{problem.path.rpartition('].')[2]}: {problem.found}"
 
 
-def _opened(event: ReadEvent) -> Opened | None:
+def _opened(event: ReadEvent, *, unions: bool) -> Opened | None:
     form = next((known for known in FORMATS if known == event.format), None)
-    opened = None if form is None else open_event(decode_event(event.event_bytes), event.envelope, form)
+    data = unpack(event.event_bytes)  # one that came alone is as it came
+    if form is None or isinstance(data, Problem):
+        return None
+    value = decode_event(value_within(data, unions=unions))
+    opened = open_event(without_unions(value) if unions else value, event.envelope, form)
     return opened if isinstance(opened, Opened) else None
 
 
-def _name(event: ReadEvent) -> str:
+def _name(opened: Opened | None) -> str:
     """Return the name of an unwanted event, "" where it may be anything but a name."""
-    opened = _opened(event)
     name = opened.name if opened else None
     return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
