@@ -110,13 +110,11 @@ class Session:
                             self._output.unpublished(unpublished)
                         while run.is_full and not self._is_given_up(stage, seen):
                             follow()
+                if len(run.events) + tally.unpublished == before:
+                    raise InputError(NO_EVENT)  # noqa: TRY301 - told as what reading itself finds
             except InputError as error:
                 tally.files_unread += 1
                 self._output.trouble(file, str(error))
-            else:
-                if len(run.events) + tally.unpublished == before:
-                    tally.files_unread += 1
-                    self._output.trouble(file, NO_EVENT)
         deadline = time.monotonic() + self._wishes.timeout_s
         while (
             not run.is_over

@@ -1,15 +1,15 @@
 """What reading a file yields, and how it says that it cannot."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
-__all__ = ["LONGEST_MESSAGE", "NO_EVENT", "Chunk", "InputError"]
+__all__ = ["LONGEST_MESSAGE", "NO_EVENT", "Chunk", "InputError", "at_least_one"]
 
 # What a Pub/Sub message may hold; no event is larger.
 LONGEST_MESSAGE: Final = 10_000_000
-# Of a file that is read to its end, and holds only empty lists.
 NO_EVENT: Final = "nothing in it: no event"
+_Item = TypeVar("_Item")
 
 
 class InputError(Exception):
@@ -36,3 +36,13 @@ class Chunk:
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
     message_id: str = ""
     publish_time: str = ""
+
+
+def at_least_one(items: Iterable[_Item]) -> Iterator[_Item]:
+    """Yield what a file holds; raise InputError at its end if that was nothing, as where all lists in it are empty."""
+    found = False
+    for item in items:
+        found = True
+        yield item
+    if not found:
+        raise InputError(NO_EVENT)

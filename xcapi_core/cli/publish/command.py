@@ -14,7 +14,7 @@ import click
 
 from xcapi_core.cli.configuration import config_option, load_configuration
 from xcapi_core.cli.event_options import check_pixel, format_option, input_option
-from xcapi_core.cli.files import NO_EVENT, Chunk, InputError, InputFormat
+from xcapi_core.cli.files import Chunk, InputError, InputFormat, at_least_one
 from xcapi_core.cli.google.clients import new_publisher
 from xcapi_core.cli.google.errors import google_errors
 from xcapi_core.cli.google.names import full_name, project_option
@@ -188,10 +188,8 @@ def _check_all(sources: list[_Source], checker: Checker, from_line: int, stop: S
     found = bad = 0
     with Progressing(lambda: (found, f"{found:,} checked")) as progress:
         for source in sources:
-            is_empty = True
             try:
-                for unit in source.units():
-                    is_empty = False
+                for unit in at_least_one(source.units()):
                     if unit.position < from_line:
                         continue
                     if stop.is_told:
@@ -205,8 +203,6 @@ def _check_all(sources: list[_Source], checker: Checker, from_line: int, stop: S
                             click.echo(f"{source.name}:{unit.position}  {problem}", err=True)
             except InputError as error:
                 return found, bad, f"{source.name}: {error}. Nothing was published."
-            if is_empty:
-                return found, bad, f"{source.name}: {NO_EVENT}. Nothing was published."
     if bad > _PROBLEMS_SHOWN:
         click.echo(f"… and {bad - _PROBLEMS_SHOWN:,} more.", err=True)
     return found, bad, ""

@@ -13,7 +13,7 @@ from rich.console import Console
 from xcapi_core.cli.configuration import config_option, require_configuration
 from xcapi_core.cli.console import is_animated, new_console
 from xcapi_core.cli.event_options import check_pixel, format_option, input_option, pixel_option
-from xcapi_core.cli.files import NO_EVENT, Chunk, InputError, InputFormat, read_chunks
+from xcapi_core.cli.files import Chunk, InputError, InputFormat, at_least_one, read_chunks
 from xcapi_core.cli.standard_output import discard_output
 from xcapi_core.cli.validate.asking import MOST_QUESTIONS, Asking
 from xcapi_core.cli.validate.output import Bar, JsonOutput, Output, PeopleOutput
@@ -121,18 +121,17 @@ def _validate(
     tally = Tally()
     with bar:
         for file in files:
-            before = tally.events
             try:
                 with click.open_file(file, "rb") as stream:
                     bar.begin(file, None if file == "-" else Path(file).stat().st_size)
-                    for chunk in read_chunks(stream, file, input_format):
-                        for verdict in judged(chunk, file):
-                            tally.add(verdict)
-                            output.verdict(verdict)
-                            if note is not None:
-                                note(verdict)
-                            if tally.events % _EVENTS_A_STEP == 0:
-                                bar.advance(_position(stream), tally.events)
+                    chunks = read_chunks(stream, file, input_format)
+                    for verdict in at_least_one(verdict for chunk in chunks for verdict in judged(chunk, file)):
+                        tally.add(verdict)
+                        output.verdict(verdict)
+                        if note is not None:
+                            note(verdict)
+                        if tally.events % _EVENTS_A_STEP == 0:
+                            bar.advance(_position(stream), tally.events)
             except InputError as error:
                 tally.files_unread += 1
                 output.trouble(file, str(error))
@@ -141,10 +140,6 @@ def _validate(
                     raise
                 tally.files_unread += 1
                 output.trouble(file, error.strerror or "unreadable")
-            else:
-                if tally.events == before:
-                    tally.files_unread += 1
-                    output.trouble(file, NO_EVENT)
     return tally
 
 
