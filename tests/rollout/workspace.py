@@ -69,9 +69,16 @@ def use_archive(folder: Path, archive: Path) -> None:
 
 def run_terraform(folder: Path, *arguments: str, environment: Mapping[str, str]) -> str:
     """Run a command and return its standard output. Raises TerraformError with all it said."""
+    done = _run_terraform(folder, *arguments, environment=environment)
+    if done.returncode:
+        raise TerraformError(done.stdout + done.stderr)
+    return done.stdout
+
+
+def _run_terraform(folder: Path, *arguments: str, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     # A quarter of what Terraform and its providers do in such short runs is collecting garbage.
     fixed = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": "", "GOGC": "400"}
-    done = subprocess.run(
+    return subprocess.run(
         ["terraform", *arguments],
         cwd=folder,
         env={**os.environ, **environment, **fixed},
@@ -80,9 +87,6 @@ def run_terraform(folder: Path, *arguments: str, environment: Mapping[str, str])
         timeout=_TIMEOUT_S,
         check=False,
     )
-    if done.returncode:
-        raise TerraformError(done.stdout + done.stderr)
-    return done.stdout
 
 
 class Workspace:
@@ -127,7 +131,12 @@ class Workspace:
 
     def plan(self) -> Plan:
         """Say what an apply would do, refreshing from the APIs first."""
-        self._run("plan", "-input=false", "-out=plan")
+        asked = ("plan", "-input=false", "-out=plan", "-detailed-exitcode", "-no-color")
+        planned = _run_terraform(self._folder, *asked, environment=self._environment)
+        if planned.returncode == 0:  # nothing would change
+            return Plan({}, {})
+        if planned.returncode == 1:
+            raise TerraformError(planned.stdout + planned.stderr)
         shown = json.loads(self._run("show", "-json", "plan"))
         actions: dict[str, tuple[str, ...]] = {}
         changed: dict[str, frozenset[str]] = {}
