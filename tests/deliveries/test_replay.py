@@ -1,6 +1,7 @@
 """A dead letter that is published again: the same event, the same pixel, the same dedup key."""
 
 import json
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -133,14 +134,14 @@ async def test_reading_ends_with_the_delivery_s_time_and_goes_on_in_its_redelive
     now = [0.0]
     rig = HandlerRig(clock=lambda: now[0])
 
-    read_next = EventReadings.__next__
+    read_on = EventReadings.__iter__
 
-    def read_slowly(readings: EventReadings) -> ReadEvent | int:
-        read = read_next(readings)
-        now[0] += 0.0 if isinstance(read, int) else 0.1
-        return read
+    def read_slowly(readings: EventReadings) -> Iterator[ReadEvent | int]:
+        for read in read_on(readings):
+            now[0] += 0.0 if isinstance(read, int) else 0.1
+            yield read
 
-    monkeypatch.setattr(EventReadings, "__next__", read_slowly)
+    monkeypatch.setattr(EventReadings, "__iter__", read_slowly)
     bad = [{"no": number} for number in range(1000)]
     answer = await rig.handler.handle(message(*bad))
     assert (answer.status, answer.cause) == (503, "no_time_left")

@@ -82,8 +82,13 @@ class EventPlan(Record, frozen=True):
     lone: tuple[tuple[str, str, Callable[..., str | Drop], int, str], ...] | None
 
 
-def plan_event(names: Names, first_of: Collection[str] = ()) -> EventPlan:
-    """Return the plan of an event with these names; of the kinds in `first_of` the first usable value counts."""
+def plan_event(names: Names, first_of: Collection[str] = (), never_lone: Collection[str] = ()) -> EventPlan:
+    """Return the plan of an event with these names; of the kinds in `first_of` the first usable value counts.
+
+    An event with one of the kinds in `never_lone` says more of a person than one identifier.
+    """
+    if any(kind in names for kind in never_lone):
+        return EventPlan(names=names, lone=None)
     lone: dict[str, tuple[str, str, Callable[..., str | Drop], int, str]] = {}
     for kind, field, read in _LONE:
         entries = names.get(kind)

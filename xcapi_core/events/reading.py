@@ -85,13 +85,9 @@ class EventReadings:
         """Return how many there are in all."""
         return self._count
 
-    def __iter__(self) -> "EventReadings":
-        """Return this: what was read is not read again."""
-        return self
-
-    def __next__(self) -> ReadEvent | int:
-        """Read the next event."""
-        return next(self._readings)
+    def __iter__(self) -> Iterator[ReadEvent | int]:
+        """Return what reads on where reading stopped: what was read is not read again."""
+        return self._readings
 
     @property
     def left(self) -> int:
@@ -162,14 +158,17 @@ class EventReadings:
                     envelope=envelope,
                 )
                 result, pixel = read_for_pixel(event, source, settings, form)
+            read_pixel_id = conversion_id = ""
             # Only a dead letter names them, and a conversion brings them along.
-            refused = result if result.__class__ is not Conversion and isinstance(result, (Invalid, Expired)) else None
+            if not isinstance(result, Conversion) and isinstance(result, (Invalid, Expired)):
+                read_pixel_id = "" if pixel is None else pixel.pixel_id
+                conversion_id = result.conversion_id or replayed or ""
             yield ReadEvent(
                 event_index=index,
                 event_bytes=event_bytes,
                 result=result,
-                pixel_id=pixel.pixel_id if refused is not None and pixel is not None else "",
-                conversion_id=(refused.conversion_id or replayed or "") if refused is not None else "",
+                pixel_id=read_pixel_id,
+                conversion_id=conversion_id,
                 format=form,
                 envelope=envelope,
             )

@@ -140,7 +140,7 @@ def table_of(conversion_id_from: tuple[str, ...] | None) -> Table[EventPlan]:
     keys = spread(_OWN, {"key": dedup_names(conversion_id_from or (*DEDUP_KEYS, "messageId"))})
     # Of a messageId there is only the call's.
     own = tuple(entry for entry in keys["key"] if entry != (_PROPERTIES, "messageId"))
-    return Table(merged(_NAMES, {"key": own}), partial(plan_event, first_of=_FIRST_OF))
+    return Table(merged(_NAMES, {"key": own}), partial(plan_event, first_of=_FIRST_OF, never_lone=_OTHER_PEOPLE))
 
 
 def _part(fields: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -223,10 +223,9 @@ class _Call(Draft, frozen=True, gc=False):
 
 def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> list[dict[str, str]] | Invalid | Skipped:
     places, names = draft.places, plan.names
-    if _OTHER_PEOPLE.isdisjoint(names):
-        lone = lone_identifier(places, plan, phone_region)
-        if lone is not None:
-            return [lone]
+    lone = lone_identifier(places, plan, phone_region)
+    if lone is not None:
+        return [lone]
     match_keys = MatchKeys(phone_region, draft.dropped)
     add_kinds(match_keys, places, names, _PEOPLE)
     # An address among an event's properties may be somebody else's, as of "Invite Sent": only for want of a better one.

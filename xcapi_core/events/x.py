@@ -1,7 +1,7 @@
 """The dialect `x`: X's own conversion object, with conveniences."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from xcapi_core.conversions import Conversion
@@ -40,6 +40,8 @@ _OWN: Final = spread(
         "content_type": ("content_type",),
         "click_url": ("event_source_url",),
         "url": ("event_source_url",),
+        # Where an event may have identifiers that are not its own fields.
+        "within": ("identifiers", "user", "user_data"),
     },
 )
 # Here they are no overrides, so the order is X's own.
@@ -52,8 +54,6 @@ _MONEY: Final = spread(
     },
 )
 _NAMES: Final[Names] = merged(_MONEY, spread(_EVENT, OVERRIDES), _OWN, spread((0, 1, 2), PERSON))
-# Where an event may have identifiers that are not its own fields.
-_WITHIN: Final = frozenset({"identifiers", "user", "user_data"})
 _ELEMENT: Final = Table(spread(_EVENT, PERSON), lambda names: names)
 # One person's identifiers; each element may hold lists of its own.
 _MOST_ELEMENTS: Final = 20
@@ -86,7 +86,7 @@ def read_x(
 def table_of(conversion_id_from: tuple[str, ...] | None) -> Table[EventPlan]:
     """Return the names of the dialect for a pixel's `conversion_id_from`."""
     keys = spread(_EVENT, {"key": dedup_names(conversion_id_from or DEDUP_KEYS)})
-    return Table(merged(_NAMES, keys), plan_event)
+    return Table(merged(_NAMES, keys), partial(plan_event, never_lone=("within",)))
 
 
 def _inner(value: object) -> Mapping[str, object]:
@@ -101,10 +101,9 @@ def _identifiers(draft: Draft, plan: EventPlan, phone_region: str | None) -> lis
     merged into the first. Otherwise everything is merged into one.
     """
     event = draft.places[0]
-    if _WITHIN.isdisjoint(event):
-        lone = lone_identifier(draft.places, plan, phone_region)
-        if lone is not None:
-            return [lone]
+    lone = lone_identifier(draft.places, plan, phone_region)
+    if lone is not None:
+        return [lone]
     merged_ = MatchKeys(phone_region, draft.dropped)
     add_kinds(merged_, draft.places, plan.names, ADDERS)
     for name, found in zip(("user", "user_data"), draft.places[1:], strict=True):
