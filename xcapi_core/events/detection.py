@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from xcapi_core.events.decoding import decode_event
 from xcapi_core.events.elements import member_list, value_within
-from xcapi_core.events.envelopes import decoded_members, open_cloud_event
+from xcapi_core.events.envelopes import open_cloud_event, read_around
 from xcapi_core.events.fields import is_object
 from xcapi_core.events.shapes import as_list, without_unions
 
@@ -70,4 +70,4 @@ def first_object(elements: Iterable[bytes], *, unions: bool) -> Mapping[str, obj
 def _sketch(members: Mapping[str, bytes], *, unions: bool) -> dict[str, object]:
     """Return an object's names, with the values of those that tell a dialect."""
     told = {name: members[name] for name in ("type", "batch") if name in members}
-    return {**dict.fromkeys(members), **decoded_members(told, unions=unions)}
+    return {**dict.fromkeys(members), **read_around(told).fields(unions=unions)}

@@ -15,7 +15,16 @@ from xcapi_core.events.unpacking import text_within
 from xcapi_core.problems import Problem
 from xcapi_core.records import Record
 
-__all__ = ["Envelope", "RawEvent", "make_envelope", "open_cloud_event", "put_around", "wrap_events"]
+__all__ = [
+    "Around",
+    "Envelope",
+    "RawEvent",
+    "make_envelope",
+    "open_cloud_event",
+    "put_around",
+    "read_around",
+    "wrap_events",
+]
 
 # CloudEvents 1.0, "Required attributes", less the id.
 _CLOUD_EVENT = frozenset({"source", "specversion", "type"})
@@ -63,20 +72,62 @@ def wrap_events(events: Sequence[RawEvent]) -> bytes:
     return b"[%b]" % b",".join(parts)
 
 
+class Around(Record, frozen=True, kw_only=True, gc=False):
+    """The members of an object around events, as the JSON that came and decoded, all at once.
+
+    `text` is the object of these members alone. `decoded` is a problem where it is no JSON.
+    """
+
+    members: Mapping[str, bytes]
+    text: bytes
+    decoded: object
+
+    def fields(self, *, unions: bool) -> dict[str, object]:
+        """Return the members as values.
+
+        What cannot be read is kept as something that no consent field means, which is a no.
+        """
+        fields: dict[str, object] = {}
+        if is_object(self.decoded) and len(self.decoded) == len(self.members):
+            fields = self.decoded
+        else:
+            for name, value in self.members.items():
+                decoded = decode_event(value)
+                fields[name] = "unreadable" if isinstance(decoded, Problem) else decoded
+        undone = without_unions(fields) if unions else fields
+        return undone if isinstance(undone, dict) else fields
+
+    def says_each_once(self, data: bytes, array: bytes) -> bool:
+        """Tell whether `data`, an object of these members and an array, surely names nothing twice, at any depth.
+
+        A name that is lost to the decoder has its colon all the same, and so has the array's.
+        """
+        colons = data.count(b":") - array.count(b":")
+        return is_object(self.decoded) and colons == _count_names(self.decoded) + 1
+
+
+def read_around(members: Mapping[str, bytes]) -> Around:
+    """Return the members of an object as they are needed around its events."""
+    text = msgspec.json.encode({name: msgspec.Raw(value) for name, value in members.items()})
+    return Around(members=members, text=text, decoded=decode_event(text))
+
+
 def make_envelope(
-    members: Mapping[str, bytes],
+    around: Around,
     array: str,
     *,
-    lost: Mapping[str, Sequence[bytes]],
+    lost: Mapping[str, Sequence[bytes]] | None,
     unions: bool,
 ) -> Envelope:
-    """Return the envelope of a body with these members around its array of this name, and `lost_members`."""
-    written = _written(members)
+    """Return the envelope of a body with these members around its array of this name.
+
+    `lost` are its `lost_members`, None where it surely names nothing twice.
+    """
     return Envelope(
-        head=b"{%b%b:[" % (written, msgspec.json.encode(array)),
+        head=b"%b%b:[" % (_opened(around), msgspec.json.encode(array)),
         tail=b"]}",
-        fields=decoded_members(members, unions=unions, written=written),
-        outer=_said_besides(members, lost),
+        fields=around.fields(unions=unions),
+        outer={} if lost is None else _said_besides(around.members, lost),
         array=array,
     )
 
@@ -135,30 +186,14 @@ def open_cloud_event(data: bytes, *, unions: bool) -> tuple[Envelope, bytes] | N
             inner = b64decode(msgspec.json.decode(members.pop("data_base64", b""), type=str), validate=True)
         except (*DECODING_ERRORS, Base64Error):
             return None
+    around = read_around(members)
     envelope = Envelope(
-        head=b'{%b"data":' % _written(members),
+        head=b'%b"data":' % _opened(around),
         tail=b"}",
-        outer={**decoded_members(members, unions=unions), **_said_besides(members, lost)},
+        outer={**around.fields(unions=unions), **_said_besides(members, lost)},
         lone=data,
     )
     return envelope, text_within(inner.strip(JSON_SPACE))
-
-
-def decoded_members(members: Mapping[str, bytes], *, unions: bool, written: bytes = b"") -> dict[str, object]:
-    """Return an envelope's members as values, from the same as JSON where that is one document.
-
-    What cannot be read is kept as something that no consent field means, which is a no.
-    """
-    together = decode_event(b"{%b}" % written[:-1]) if written else None
-    fields: dict[str, object] = {}
-    if is_object(together) and len(together) == len(members):
-        fields = together
-    else:
-        for name, value in members.items():
-            decoded = decode_event(value)
-            fields[name] = "unreadable" if isinstance(decoded, Problem) else decoded
-    undone = without_unions(fields) if unions else fields
-    return undone if isinstance(undone, dict) else fields
 
 
 def _said_besides(members: Mapping[str, bytes], lost: Mapping[str, Sequence[bytes]]) -> dict[str, object]:
@@ -192,5 +227,6 @@ def _count_names(value: object) -> int:
     return count
 
 
-def _written(members: Mapping[str, bytes]) -> bytes:
-    return b"".join([b"%b:%b," % (msgspec.json.encode(name), value) for name, value in members.items()])
+def _opened(around: Around) -> bytes:
+    """Return the object of these members, up to where another one begins."""
+    return around.text[:-1] + b"," if around.members else b"{"

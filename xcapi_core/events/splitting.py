@@ -25,7 +25,7 @@ from xcapi_core.events.elements import (
     object_members,
     value_within,
 )
-from xcapi_core.events.envelopes import RawEvent, decoded_members, make_envelope, open_cloud_event, put_around
+from xcapi_core.events.envelopes import RawEvent, make_envelope, open_cloud_event, put_around, read_around
 from xcapi_core.events.fields import is_object
 from xcapi_core.events.shapes import has_unions, without_unions
 from xcapi_core.events.unpacking import text_within, unpack
@@ -90,7 +90,7 @@ def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
         return _split(value_within(data, unions=unions), message.data, form, unions=unions)
     except _UnsplittableBodyError as error:
         problem = Problem(path="data", found=error.found, expected=error.expected)
-        return Unreadable(problem, decoded_members(error.members, unions=unions))
+        return Unreadable(problem, read_around(error.members).fields(unions=unions))
     except UnsplittableError as error:
         return _unreadable(error.found, "a JSON object or array")
 
@@ -224,13 +224,13 @@ def _events_of_body(
     if not found:
         return None
     arrays = dict(found)
-    around = {name: value for name, value in members.items() if name not in arrays}
-    lost = lost_members(data, members)
-    twice = [name for name, _ in found if name in lost]
+    around = read_around({name: value for name, value in members.items() if name not in arrays})
+    lost = None if around.says_each_once(data, members[found[0][0]]) else lost_members(data, members)
+    twice = [name for name, _ in found if name in (lost or ())]
     if twice:
-        raise _UnsplittableBodyError(f"{twice[0]} twice", "one array", around)
+        raise _UnsplittableBodyError(f"{twice[0]} twice", "one array", around.members)
     if len(found) > 1:
-        raise _UnsplittableBodyError(f"both {found[0][0]} and {found[1][0]}", "one of the two arrays", around)
+        raise _UnsplittableBodyError(f"both {found[0][0]} and {found[1][0]}", "one of the two arrays", around.members)
     ((array, elements),) = found
     marks = _MARKS.finditer(data)
     if next(marks, None) and next(marks, None):
@@ -238,6 +238,6 @@ def _events_of_body(
     else:
         events = tuple([(None, element) for element in elements])
     lone = whole if len(events) == 1 else b""
-    if not (around or lone):
+    if not (around.members or lone):
         return events
     return put_around(events, make_envelope(around, array, lost=lost, unions=unions), lone)
