@@ -63,6 +63,10 @@ _SAID_TWICE: Final = (
     '"consent": "{\\"ad_storage\\": \\"denied\\", \\"ad_storage\\": \\"granted\\"}"',
     '"opt_out": true, "opt_out": false',
     '"opt_out": true, "opt\\u005fout": false',
+    # An escaped colon in a text is none of a name's.
+    '"consent": false, "note": "\\u003a", "consent": true',
+    '"consent": false, "note": "\\u003A", "consent": true',
+    '"user": {"opt_out": true, "note": "\\u003a", "opt_out": false}',
     '"opt_out": {"boolean": true}, "opt_out": {"boolean": false}',
     '"opt_out": {"boolean": true, "boolean": false}',
     '"event_params": [{"key": "ad_storage", "value": {"string_value": "no"}, "value": {"string_value": "yes"}}]',
@@ -153,6 +157,14 @@ def test_refusal_beside_an_element_that_is_no_json_holds_for_all(format_: str, s
     readings = list(read_events(delivery(body.encode(), {"format": format_}), _SETTINGS, received_at=_NOW, settled=()))
     assert readings
     assert not any(isinstance(reading, ReadEvent) and isinstance(reading.result, Conversion) for reading in readings)
+
+
+def test_refusal_in_what_cannot_be_decoded_around_events_holds_for_all() -> None:
+    around = b'{"context": {"ip": 1, "consent": {"\xffd_storage": "denied"}}, "batch": [%b]}'
+    data = around % json.dumps(_SALES["segment"]).encode()
+    (read,) = read_events(delivery(data, {"format": "segment"}), _SETTINGS, received_at=_NOW, settled=())
+    assert isinstance(read, ReadEvent)
+    assert read.result == Skipped(SkipReason.NO_CONSENT, ("unreadable_consent",))
 
 
 @pytest.mark.parametrize(

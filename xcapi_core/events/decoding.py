@@ -10,7 +10,7 @@ import msgspec
 
 from xcapi_core.problems import Problem
 
-__all__ = ["BYTE_ORDER_MARK", "DECODING_ERRORS", "JSON_SPACE", "decode_event", "decode_every_value"]
+__all__ = ["BYTE_ORDER_MARK", "DECODING_ERRORS", "JSON_SPACE", "colons_in", "decode_event", "decode_every_value"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 JSON_SPACE = b" \t\r\n"
@@ -23,6 +23,7 @@ _UNREADABLE_NUMBER = Decimal("Infinity")
 # All that a decoder can raise at bytes from outside; the arithmetic one is Decimal's at an exponent of many digits.
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
 
+_encode_again: Final = msgspec.json.Encoder().encode
 _strict: Final[Callable[[bytes], object]] = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -47,6 +48,20 @@ def decode_event(event_bytes: bytes) -> object | Problem:
     else:
         return value
     return Problem(path="$", found=found, expected="a JSON object")
+
+
+def colons_in(value: object) -> int:
+    """Return how many colons a decoded value has as JSON: as many as it came with, if nothing in it was named twice.
+
+    A name that is lost to the decoder had its colon all the same. A colon that came escaped looks like one more.
+    -1 for a problem, and for a value that cannot be encoded.
+    """
+    if isinstance(value, Problem):
+        return -1
+    try:
+        return _encode_again(value).count(b":")
+    except (*DECODING_ERRORS, TypeError):  # a number of many digits; what no decoder gives
+        return -1
 
 
 def decode_every_value(text: str) -> object:

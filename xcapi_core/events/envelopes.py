@@ -7,7 +7,7 @@ from itertools import groupby
 
 import msgspec
 
-from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, decode_event, decode_every_value
+from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, colons_in, decode_event, decode_every_value
 from xcapi_core.events.elements import UnsplittableError, lost_members, object_members
 from xcapi_core.events.fields import is_object
 from xcapi_core.events.shapes import without_unions
@@ -98,12 +98,9 @@ class Around(Record, frozen=True, kw_only=True, gc=False):
         return undone if isinstance(undone, dict) else fields
 
     def says_each_once(self, data: bytes, array: bytes) -> bool:
-        """Tell whether `data`, an object of these members and an array, surely names nothing twice, at any depth.
-
-        A name that is lost to the decoder has its colon all the same, and so has the array's.
-        """
+        """Tell whether `data`, an object of these members and an array, surely names nothing twice, at any depth."""
         colons = data.count(b":") - array.count(b":")
-        return is_object(self.decoded) and colons == _count_names(self.decoded) + 1
+        return is_object(self.decoded) and colons == colons_in(self.decoded) + 1 and b"\\u003" not in self.text
 
 
 def read_around(members: Mapping[str, bytes]) -> Around:
@@ -203,7 +200,7 @@ def _said_besides(members: Mapping[str, bytes], lost: Mapping[str, Sequence[byte
         if name in said or not value.startswith((b"{", b"[")):
             continue
         last = decode_event(value)
-        if value.count(b":") == _count_names(last):
+        if value.count(b":") == colons_in(last) and b"\\u003" not in value:
             continue  # no name more than those that are left
         try:
             every = decode_every_value(value.decode("utf-8", "replace"))
@@ -212,19 +209,6 @@ def _said_besides(members: Mapping[str, bytes], lost: Mapping[str, Sequence[byte
         if every != last:
             said[name] = every
     return said
-
-
-def _count_names(value: object) -> int:
-    """Return how many names the objects in a value have together."""
-    count = 0
-    values = [value]
-    for inner in values:
-        if isinstance(inner, dict):
-            count += len(inner)
-            values += inner.values()
-        elif isinstance(inner, list):
-            values += inner
-    return count
 
 
 def _opened(around: Around) -> bytes:
