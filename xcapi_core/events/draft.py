@@ -74,7 +74,7 @@ class Draft(Record, frozen=True, gc=False):
             if too_old is not None:
                 return msgspec.structs.replace(too_old, conversion_id=self._given_id())
         code = self._currency() if "currency" in names else None
-        amount = self.amount() if "amount" in names or "price" in names else None
+        amount = self.amount()
         # Asked by what each should be: to tell that a value is no Problem takes several times as long.
         if not (
             isinstance(tag, str)
@@ -125,11 +125,12 @@ class Draft(Record, frozen=True, gc=False):
 
     def amount(self) -> Decimal | Problem | None:
         """Return the conversion's value, None for none."""
-        if "amount" in self.names:
-            place, name = self.names["amount"][0]
-            amount = _amount_of(name, self.places[place][name])
-            if amount is not None:
-                return amount
+        if "amount" not in self.names:
+            return None
+        place, name = self.names["amount"][0]
+        amount = _amount_of(name, self.places[place][name])
+        if amount is not None:
+            return amount
         found = self.first("amount")
         amount = None if found is None else _amount_of(found[1], found[2])
         if found is not None and amount is None and is_no_amount(found[2]):

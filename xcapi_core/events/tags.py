@@ -57,20 +57,23 @@ def find_tag(event_ids: Mapping[str, str], name: str, synonyms: Mapping[str, str
     """
     if (exact := event_ids.get(name)) is not None:
         return exact
-    meant = normalise_event_name(name)
+    meant = _normalised(name)
     keys = (meant, synonyms[meant]) if meant in synonyms else (meant,)
     for wanted in keys:
         if (tag := event_ids.get(wanted)) is not None:
             return tag
         for key, tag in event_ids.items():
-            if _normalised_key(key) == wanted:
+            if _normalised(key) == wanted:
                 return tag
     return None
 
 
-@lru_cache(maxsize=1_024)  # of names in the configuration; those in events are not kept
-def _normalised_key(key: str) -> str:
-    return normalise_event_name(key)
+def _normalised(name: str) -> str:
+    return _normalised_short(name) if len(name) <= _LONGEST_NAME_KEPT else normalise_event_name(name)
+
+
+_LONGEST_NAME_KEPT: Final = 40
+_normalised_short: Final = lru_cache(maxsize=1_024)(normalise_event_name)  # a stream has a few dozen names
 
 
 def belongs_to(tag: str, pixel_id: str) -> bool:
