@@ -54,6 +54,9 @@ def wire_amount(amount: Decimal) -> str:
 
 def read_count(value: object) -> int | None:
     """Return a whole number from 1 to 2³¹ - 1, from a number or numeric text; None for anything else."""
+    # Databases export integers as text.
+    if isinstance(value, str) and len(value) < _LONGEST_NUMBER_TEXT and value.isascii() and value.isdigit():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value if 0 < value <= _LARGEST_COUNT else None
     number = _read_non_negative(value, _INTEGER_DIGITS)
