@@ -74,7 +74,8 @@ run "a_configuration_too_long_for_an_environment_variable" {
   command = plan
 
   variables {
-    pixels = { for number in range(400) : "p${number}" => { event_ids = { purchase = "tw-p${number}-purchase" } } }
+    # Not one pixel for each: 400 secrets would be planned for ten seconds.
+    pixels = { for number in range(20) : "p${number}" => { event_ids = { for event in range(60) : "event ${event}" => "tw-p${number}-event-${event}" } } }
   }
 
   expect_failures = [google_cloudfunctions2_function.main]
