@@ -2,14 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import AddressValueError, IPv4Address
 from typing import Final
 
 from xcapi_core.sandbox.answers import ApiError
 from xcapi_core.sandbox.config import SandboxPixel
+from xcapi_core.sandbox.identifier_rules import Report, Warn, judge_identifiers
 from xcapi_core.sandbox.wording import Words, shown
 
 __all__ = ["Finding", "judge", "short_tag"]
@@ -17,20 +17,10 @@ __all__ = ["Finding", "judge", "short_tag"]
 # X: "Expected Time in yyyy-MM-ddTHH:mm:ss.SSSZ"; one of X's own examples leaves the milliseconds out.
 _TIME_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
 _TIMESTAMP_FORM = re.compile(r"\d{13}", re.ASCII)
-_SHA256_FORM = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _DECIMAL_FORM = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _CURRENCY_FORM = re.compile(r"[A-Z]{3}", re.ASCII)
 _WARNINGS_KEPT = 20
 
-_EMPTY_DIGESTS: Final = frozenset(
-    {
-        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",  # the empty string
-        "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b",  # "null"
-        "eb045d78d273107348b0300c01d29b7552d622abbc6faf81b3ec55359aa9950c",  # "undefined"
-    }
-)
-_IDENTIFIERS: Final = frozenset({"twclid", "hashed_email", "hashed_phone_number", "ip_address", "user_agent"})
-_STANDS_ALONE: Final = ("twclid", "hashed_email", "hashed_phone_number")
 _STRINGS: Final = ("conversion_id", "description", "event_source_url", "search_string")
 _CONTENT_STRINGS: Final = ("content_id", "content_name", "content_type", "content_group_id")
 
@@ -41,10 +31,6 @@ class Finding:
 
     errors: tuple[ApiError, ...]
     warnings: tuple[str, ...]
-
-
-_Report = Callable[[ApiError], None]
-_Warn = Callable[[str], None]
 
 
 def short_tag(event_tag: str, pixel_id: str) -> str:
@@ -65,7 +51,7 @@ def judge(raw: object, pixel: SandboxPixel, *, any_tag: bool, named: bool) -> Fi
     conversion: dict[str, object] = raw
     _judge_time(conversion, words, errors.append)
     _judge_tag(conversion, pixel, words, errors.append, any_tag=any_tag)
-    _judge_identifiers(conversion.get("identifiers"), words, errors.append, warnings.append)
+    judge_identifiers(conversion.get("identifiers"), words, errors.append, warnings.append)
     _judge_money(conversion, words, errors.append, warnings.append)
     _judge_strings(conversion, _STRINGS, words, errors.append)
     _judge_count(conversion, "number_items", words, errors.append)
@@ -88,7 +74,7 @@ _TOP_LEVEL: Final = frozenset(
 )
 
 
-def _judge_time(conversion: Mapping[str, object], words: Words, report: _Report) -> None:
+def _judge_time(conversion: Mapping[str, object], words: Words, report: Report) -> None:
     found = conversion.get("conversion_time")
     timestamp = conversion.get("conversion_timestamp")
     if found is None and timestamp is not None:
@@ -109,7 +95,7 @@ def _is_a_moment(text: str) -> bool:
 
 
 def _judge_tag(
-    conversion: Mapping[str, object], pixel: SandboxPixel, words: Words, report: _Report, *, any_tag: bool
+    conversion: Mapping[str, object], pixel: SandboxPixel, words: Words, report: Report, *, any_tag: bool
 ) -> None:
     found = conversion.get("event_id")
     if found is None or found == "":
@@ -125,72 +111,7 @@ def _judge_tag(
     report(words.invalid("event_id", found, "is not a single event tag (SET)"))
 
 
-def _judge_identifiers(found: object, words: Words, report: _Report, warn: _Warn) -> None:
-    if found is None or found == []:
-        report(_NO_IDENTIFIER)
-        return
-    if not isinstance(found, list):
-        report(words.expected("Array", found, "identifiers"))
-        return
-    for element in found:
-        if isinstance(element, dict):
-            _judge_identifier(element, words, report, warn)
-        else:
-            report(words.expected("Object", element, "identifiers"))
-
-
-_NO_IDENTIFIER: Final = ApiError("INVALID_PARAMETER", "At least one user identifier must be provided", "")
-
-
-def _judge_identifier(element: Mapping[str, object], words: Words, report: _Report, warn: _Warn) -> None:
-    """Judge one element by itself: X does not look at its neighbours."""
-    present = {name for name in _IDENTIFIERS if element.get(name) not in (None, "")}
-    if not present.intersection(_STANDS_ALONE):
-        if present >= {"ip_address", "user_agent"}:
-            warn("ip_address and user_agent alone: X accepts them but says not to rely on them")
-        else:
-            report(_NO_IDENTIFIER)
-    for name in sorted(present):
-        value = element[name]
-        if isinstance(value, str):
-            _judge_identifier_value(name, value, words, report, warn)
-        else:
-            report(words.expected("String", value, name))
-    for name in element:
-        if name not in _IDENTIFIERS:
-            warn(f"unknown identifier {shown(name)}: X does not document it")
-
-
-def _judge_identifier_value(name: str, value: str, words: Words, report: _Report, warn: _Warn) -> None:
-    match name:
-        case "hashed_email" | "hashed_phone_number":
-            _judge_digest(name, value, words, report, warn)
-        case "ip_address" if not _is_ipv4(value):
-            report(words.invalid(name, value, "is not a valid IP address"))
-        case "twclid" if _SHA256_FORM.fullmatch(value):
-            warn("twclid looks hashed: X wants the raw click id")
-        case "twclid" if value.startswith(("%7B", "{")):
-            warn("twclid is the whole _twclid cookie: X wants the click id inside it")
-
-
-def _judge_digest(name: str, value: str, words: Words, report: _Report, warn: _Warn) -> None:
-    if not _SHA256_FORM.fullmatch(value):
-        report(words.invalid(name, value, "is not a valid SHA-256 hash"))
-    elif value.lower() in _EMPTY_DIGESTS:
-        warn(f"{name} is the digest of nothing: it matches nobody")
-    elif value != value.lower():
-        warn(f"{name} is in upper case: X matches on the lower-case digest")
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except AddressValueError:
-        return False
-    return True
-
-
-def _judge_money(conversion: Mapping[str, object], words: Words, report: _Report, warn: _Warn) -> None:
+def _judge_money(conversion: Mapping[str, object], words: Words, report: Report, warn: Warn) -> None:
     value = conversion.get("value")
     if value is not None:
         if not _is_decimal(value):
@@ -212,21 +133,21 @@ def _is_decimal(value: object) -> bool:
     return isinstance(value, float) and math.isfinite(value) and value >= 0
 
 
-def _judge_strings(holder: Mapping[str, object], names: tuple[str, ...], words: Words, report: _Report) -> None:
+def _judge_strings(holder: Mapping[str, object], names: tuple[str, ...], words: Words, report: Report) -> None:
     for name in names:
         value = holder.get(name)
         if value is not None and not isinstance(value, str):
             report(words.expected("String", value, name))
 
 
-def _judge_count(holder: Mapping[str, object], name: str, words: Words, report: _Report) -> None:
+def _judge_count(holder: Mapping[str, object], name: str, words: Words, report: Report) -> None:
     value = holder.get(name)
     # bool is an int in Python, and is none in JSON.
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value <= 0):
         report(words.expected("Positive Integer", value, name))
 
 
-def _judge_contents(conversion: Mapping[str, object], words: Words, report: _Report, warn: _Warn) -> None:
+def _judge_contents(conversion: Mapping[str, object], words: Words, report: Report, warn: Warn) -> None:
     found = conversion.get("contents")
     if found is None:
         return
@@ -247,7 +168,7 @@ def _judge_contents(conversion: Mapping[str, object], words: Words, report: _Rep
 _CONTENT_FIELDS: Final = frozenset({*_CONTENT_STRINGS, "content_price", "num_items"})
 
 
-def _objects(lines: list[object], words: Words, report: _Report) -> Iterator[dict[str, object]]:
+def _objects(lines: list[object], words: Words, report: Report) -> Iterator[dict[str, object]]:
     for line in lines:
         if isinstance(line, dict):
             yield line

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,24 +11,21 @@ from google.api_core import exceptions
 from google.pubsub_v1.services.publisher import PublisherClient
 
 from xcapi_core.cli.configuration import require_configuration
-from xcapi_core.cli.dlq.dead_letter import DeadLetter
+from xcapi_core.cli.dlq.exported import replay_file
 from xcapi_core.cli.dlq.filters import Filters, filter_options
 from xcapi_core.cli.dlq.mending import EditInEditor, SetFields, read_assignment
 from xcapi_core.cli.dlq.replaying import Mend, Replay, Tally
 from xcapi_core.cli.dlq.session import Where, open_session, where_options
-from xcapi_core.cli.files import Chunk, InputError, read_chunks
 from xcapi_core.cli.google.clients import new_publisher
 from xcapi_core.cli.google.errors import brief_retry, google_errors, sentence
 from xcapi_core.cli.google.names import full_name
 from xcapi_core.cli.pace import Pace
 from xcapi_core.cli.progress import Progressing
 from xcapi_core.cli.stop import INTERRUPTED, stopping
-from xcapi_core.origins import parse_publish_time
 from xcapi_core.settings import Settings
 
 __all__ = ["replay"]
 
-_A_PORTION: Final = 500
 _TIMEOUT_S: Final = 20.0
 
 _HELP: Final = """Send dead letters again: each is published, and acked after
@@ -117,7 +113,7 @@ def replay(
             _check_topic(publisher, target)
             with stopping() as stop:
                 run = new_replay(publisher=publisher, stop=stop, started_at=datetime.now(UTC))
-                for last_line in _from_file(from_file, from_line, run):  # noqa: B007 - used after the loop
+                for last_line in replay_file(from_file, from_line, run):  # noqa: B007 - used after the loop
                     pass
                 was_stopped = stop.is_told
         else:
@@ -172,53 +168,6 @@ def _check_topic(publisher: PublisherClient, topic: str) -> None:
         pass  # publishing needs no right to look at it
     except exceptions.GoogleAPIError as error:
         raise click.ClickException(sentence(error, f"The topic {topic}")) from error
-
-
-class _File:
-    """A file of dead letters as what a replay takes them from."""
-
-    def __init__(self) -> None:
-        self.is_finished = False
-
-    def finish(self) -> None:
-        self.is_finished = True
-
-
-def _from_file(file: str, from_line: int, run: Replay) -> Iterator[int]:
-    """Send a file's dead letters; yield the line up to which all is done, portion by portion."""
-    source = _File()
-    portion: list[DeadLetter] = []
-    position = 0
-    try:
-        with click.open_file(file, "rb") as stream:
-            for chunk in read_chunks(stream, file, "auto"):
-                if chunk.position < from_line:
-                    continue
-                if len(portion) >= min(_A_PORTION, run.pace.portion) and chunk.position != position:
-                    run.handle(portion, source)
-                    if run.stop.is_told or source.is_finished:
-                        return
-                    yield position
-                    portion = []
-                portion.append(_of_chunk(chunk, file))
-                position = chunk.position
-        run.handle(portion, source)
-        if not run.stop.is_told:
-            yield position
-    except (InputError, OSError) as error:
-        raise click.ClickException(f"{file}: {error}") from error
-
-
-def _of_chunk(chunk: Chunk, file: str) -> DeadLetter:
-    if chunk.problem or not chunk.is_message:
-        problem = chunk.problem or "no dead letter; xcapi publish sends events"
-        raise click.ClickException(f"{file}, line {chunk.line}: {problem}")
-    return DeadLetter(
-        message_id=chunk.message_id or f"of line {chunk.line}",
-        data=chunk.data,
-        attributes=chunk.attributes,
-        publish_time=parse_publish_time(chunk.publish_time) or datetime.now(UTC),
-    )
 
 
 def _report(tally: Tally, *, is_dry_run: bool, as_json: bool, topic: str, last_line: int) -> None:
