@@ -4,13 +4,13 @@ import hashlib
 import json
 import threading
 import time
-from collections import Counter, OrderedDict, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import OrderedDict, deque
+from dataclasses import dataclass
 
 from xcapi_core.sandbox.config import SandboxConfig
-from xcapi_core.sandbox.console.entries import Attempt, Entry, Exchange, match_keys
+from xcapi_core.sandbox.console.entries import Attempt, Entry, Exchange
 from xcapi_core.sandbox.console.rulings import Ruling, conversions_of, rule
+from xcapi_core.sandbox.console.totals import Totals
 from xcapi_core.sandbox.rules import Finding, short_tag
 
 __all__ = ["Changes", "Feed", "Key"]
@@ -31,33 +31,6 @@ class Changes:
     revision: int
     rows: list[dict[str, object]]
     totals: dict[str, object]
-
-
-@dataclass(slots=True)
-class _Totals:
-    """Counts of all entries since the last clear, those that have made room included."""
-
-    ends: Counter[tuple[str, str]] = field(default_factory=Counter)
-    keys: Counter[str] = field(default_factory=Counter)
-    conversions: int = 0
-    missed_requests: int = 0
-
-    def as_json(self) -> dict[str, object]:
-        verdicts: Counter[str] = Counter()
-        reasons: dict[str, dict[str, int]] = {}
-        for (verdict, reason), count in self.ends.most_common():
-            if count:
-                verdicts[verdict] += count
-                if reason:
-                    reasons.setdefault(verdict, {})[reason] = count
-        return {
-            "events": verdicts.total(),
-            "verdicts": dict(verdicts),
-            "reasons": reasons,
-            "conversions": self.conversions,
-            "match_keys": dict(self.keys),
-            "missed_requests": self.missed_requests,
-        }
 
 
 class Feed:
@@ -88,7 +61,7 @@ class Feed:
         self._bytes = 0
         self._revision = 0
         self._generation = time.time_ns() // 1_000_000  # another one after a restart on the same port
-        self._totals = _Totals()
+        self._totals = Totals()
 
     def hear(self, exchange: Exchange) -> None:
         """Put a request aside; the oldest make room."""
@@ -152,7 +125,7 @@ class Feed:
             self._open.clear()
             self._keys.clear()
             self._bytes = 0
-            self._totals = _Totals()
+            self._totals = Totals()
             self._generation += 1
 
     def catch_up(self) -> None:
@@ -170,7 +143,7 @@ class Feed:
     def _read_conversion(
         self, exchange: Exchange, index: int, of: int, conversion: object, finding: Finding | None
     ) -> None:
-        found: Mapping[str, object] = conversion if isinstance(conversion, dict) else {}
+        found: dict[str, object] = conversion if isinstance(conversion, dict) else {}
         pixel_id = exchange.request.pixel_id
         tag = short_tag(str(found.get("event_id") or ""), pixel_id)
         conversion_id = str(found.get("conversion_id") or "")
@@ -188,7 +161,7 @@ class Feed:
             )
             self._insert(entry, key)
         if found and entry.conversion is None:
-            self._count_conversion(found)
+            self._totals.count_conversion(found)
         entry.conversion = found or entry.conversion
         entry.attempts.append(Attempt(exchange=exchange, index=index, of=of, finding=finding))
         self._bytes += _share(entry.attempts[-1])
@@ -198,7 +171,7 @@ class Feed:
 
     def _insert(self, entry: Entry, key: Key | None) -> None:
         if entry.conversion:
-            self._count_conversion(entry.conversion)
+            self._totals.count_conversion(entry.conversion)
         self._totals.ends[entry.verdict, entry.reason] += 1
         self._entries[entry.entry_id] = entry
         self._bytes += len(entry.message or b"")
@@ -231,10 +204,6 @@ class Feed:
             waiting.remove(entry.entry_id)
             if not waiting:
                 del self._open[key]
-
-    def _count_conversion(self, conversion: Mapping[str, object]) -> None:
-        self._totals.conversions += 1
-        self._totals.keys.update(match_keys(conversion))
 
     def _name(self, pixel_id: str, tag: str) -> str:
         pixel = self._config.pixel(pixel_id)
