@@ -288,9 +288,11 @@ class Instance:
         del credentials
         conversions = msgspec.json.decode(request.body)["conversions"]
         sent: list[_Sent] = []
+        clock = self.world.loop.time
+        too_late = clock() + timeout_s
         asking = self.process.outside(self._x(conversions, sent))
         await asyncio.wait({asking, self._aborted}, timeout=timeout_s, return_when="FIRST_COMPLETED")
-        if not asking.done():
+        if not asking.done() or clock() > too_late:  # while it was suspended
             return TransportFailure("timeout")
         answer = asking.result()
         if isinstance(answer, HttpResponse) and answer.status == 200 and not _is_unclear(answer, conversions):
