@@ -37,6 +37,11 @@ SEGMENT = {
     "properties": {"order_id": "A1", "currency": "USD", "revenue": 72.05},
     "traits": {"email": "jane@example.com"},
 }
+MEASUREMENT = {
+    "client_id": "1.2",
+    "user_data": GA4["user_data"],
+    "events": [{"name": "purchase", "params": {"transaction_id": "A1"}}],
+}
 EVENTS: dict[str, dict[str, Any]] = {"x": X, "ga4": {**GA4, "value": 72.05, "currency": "USD"}, "segment": SEGMENT}
 CLOUD_EVENT = {"specversion": "1.0", "type": "com.example.sale", "source": "//shop.example", "id": "1"}
 
@@ -190,6 +195,26 @@ def test_events_of_a_cloud_event_keep_it_around_them() -> None:
     assert keys(read(rest)) == ["A1", "A2"]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{**CLOUD_EVENT, "data": [GA4, GA4]}],
+        [{"sent": 1, "events": [{"name": "purchase", "user_data": GA4["user_data"]}] * 2}],
+        {"sent": 1, "events": [{**CLOUD_EVENT, "data": MEASUREMENT}, {**CLOUD_EVENT, "data": json.dumps(MEASUREMENT)}]},
+        {"conversions": [{"sent": 1, "events": [MEASUREMENT, {**CLOUD_EVENT, "data": [MEASUREMENT]}]}]},
+    ],
+    ids=["CloudEvent of a list", "array of bodies", "body of CloudEvents of bodies", "bodies in one another"],
+)
+def test_dialect_of_what_is_packed_more_than_once_is_told(data: object) -> None:
+    events = read(data)
+    assert [type(event.result) for event in events] == [Conversion, Conversion]
+    assert {event.format for event in events} == {"ga4"}
+    # What is left over of several envelopes is an array of them.
+    rest = read(wrap_events([(event.envelope, event.event_bytes) for event in events]))
+    assert [event.event_bytes for event in rest] == [event.event_bytes for event in events]
+    assert {event.format for event in rest} == {"ga4"}
+
+
 def test_events_of_several_envelopes_and_none_stay_in_their_order() -> None:
     body = {"client_id": "1", "user_data": {"email": "jane@example.com"}}
     data = [
@@ -254,11 +279,6 @@ UNIONS: dict[str, Any] = {
     "an array": lambda body: {"array": [{"com.example.Message": body}]},
     "JSON text": lambda body: {"string": json.dumps(body)},
     "a CloudEvent": lambda body: {"com.example.Event": {**CLOUD_EVENT, "data": {"string": json.dumps(body)}}},
-}
-MEASUREMENT = {
-    "client_id": "1.2",
-    "user_data": GA4["user_data"],
-    "events": [{"name": "purchase", "params": {"transaction_id": "A1"}}],
 }
 
 

@@ -4,10 +4,16 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 from xcapi_core.events.decoding import decode_event
-from xcapi_core.events.elements import member_list, value_within
+from xcapi_core.events.elements import (
+    UnsplittableError,
+    array_elements,
+    member_list,
+    object_members,
+    value_within,
+)
 from xcapi_core.events.envelopes import open_cloud_event, read_around
 from xcapi_core.events.fields import is_object
-from xcapi_core.events.shapes import as_list, without_unions
+from xcapi_core.events.shapes import as_list
 
 __all__ = ["ARRAYS", "FORMATS", "Format", "first_object", "format_of", "format_of_body"]
 
@@ -23,6 +29,7 @@ ARRAYS: Final[Mapping[Format, tuple[str, ...]]] = {
 
 _SEGMENT_TYPES: Final = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 _GA4_NAMES: Final = frozenset({"params", "event_params", "client_id", "app_instance_id", "ip_override"})
+_DEEPEST_BODY: Final = 3  # bodies and CloudEvents in one another
 _GA4_PREFIXES: Final = ("x-ga-", "x-sst-")
 
 
@@ -39,31 +46,35 @@ def format_of(fields: Mapping[str, object]) -> Format:
     return "x"
 
 
-def format_of_body(members: Mapping[str, bytes], *, unions: bool) -> Format:
+def format_of_body(members: Mapping[str, bytes], *, unions: bool, depth: int = 0) -> Format:
     """Return the dialect of an object by its members, and by the first of the events in it."""
     form = format_of(_sketch(members, unions=unions))
-    if form != "x":
+    if form != "x" or depth > _DEEPEST_BODY:
         return form
     for name in ARRAYS["x"]:
         elements = member_list(members, name, unions=unions)
         if elements is not None:
             sample = first_object(elements, unions=unions)
             # A Measurement Protocol body; X's own events have no name.
-            return "ga4" if name == "events" and "name" in sample else format_of(sample)
+            is_ga4 = name == "events" and "name" in sample
+            return "ga4" if is_ga4 else format_of_body(sample, unions=unions, depth=depth + 1)
     return "x"
 
 
-def first_object(elements: Iterable[bytes], *, unions: bool) -> Mapping[str, object]:
-    """Return the first element that is an object or the text of one, decoded; an empty one where there is none."""
+def first_object(elements: Iterable[bytes], *, unions: bool, depth: int = 0) -> Mapping[str, bytes]:
+    """Return the members of the first element that is an object, or holds one; none where there is none."""
     for raw in elements:
-        element = value_within(raw, unions=unions)
-        if element.startswith(b"{"):
+        try:
+            element = value_within(raw, unions=unions)
             wrapped = open_cloud_event(element, unions=unions)
-            event = decode_event(element if wrapped is None else wrapped[1])
-            if unions:
-                event = without_unions(event)
-            if is_object(event):
-                return event
+            if wrapped is not None:
+                element = value_within(wrapped[1], unions=unions)
+            if element.startswith(b"{") and is_object(decode_event(element)):
+                return object_members(element)
+            if wrapped is not None and element.startswith(b"[") and depth <= _DEEPEST_BODY:
+                return first_object(array_elements(element), unions=unions, depth=depth + 1)
+        except UnsplittableError:
+            continue
     return {}
 
 

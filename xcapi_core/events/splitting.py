@@ -43,7 +43,7 @@ _EVENT_NAMES: Final[Mapping[Format, frozenset[str]]] = {
 }
 # As a name, or as one in JSON text.
 _MARKS: Final = re.compile(rb'"(?:events|conversions|batch|specversion)\\?"')
-_DEEPEST = 3  # a CloudEvent in an array, a body in it
+_DEEPEST = 5  # bodies and CloudEvents in one another, in an array
 
 
 class RawMessage(Record, frozen=True, kw_only=True, gc=False):
@@ -164,7 +164,7 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
 
 
 def _split_array(elements: list[bytes], data: bytes, form: Format | None, *, unions: bool, depth: int) -> RawMessage:
-    form = form or format_of(first_object(elements, unions=unions))
+    form = form or format_of_body(first_object(elements, unions=unions), unions=unions)
     if not _MARKS.search(data):
         return RawMessage(format=form, events=tuple([(None, element) for element in elements]))
     return RawMessage(format=form, events=_events_within(elements, form, unions=unions, depth=depth))
