@@ -41,8 +41,9 @@ _EVENT_NAMES: Final[Mapping[Format, frozenset[str]]] = {
     "ga4": frozenset({"event_name", "name", "params", "event_params"}),
     "segment": frozenset({"event", "properties", "traits"}),
 }
-# As a name, or as one in JSON text.
-_MARKS: Final = re.compile(rb'"(?:events|conversions|batch|specversion)\\?"')
+_MARKS: Final = re.compile(rb'"(?:events|conversions|batch|specversion)"')
+# The same in a list, whose elements may be JSON text.
+_MARKS_IN_LIST: Final = re.compile(rb'"(?:events|conversions|batch|specversion)\\?"')
 _DEEPEST = 5  # bodies and CloudEvents in one another, in an array
 
 
@@ -165,7 +166,7 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
 
 def _split_array(elements: list[bytes], data: bytes, form: Format | None, *, unions: bool, depth: int) -> RawMessage:
     form = form or format_of_body(first_object(elements, unions=unions), unions=unions)
-    if not _MARKS.search(data):
+    if not _MARKS_IN_LIST.search(data):
         return RawMessage(format=form, events=tuple([(None, element) for element in elements]))
     return RawMessage(format=form, events=_events_within(elements, form, unions=unions, depth=depth))
 
@@ -232,7 +233,7 @@ def _events_of_body(
     if len(found) > 1:
         raise _UnsplittableBodyError(f"both {found[0][0]} and {found[1][0]}", "one of the two arrays", around.members)
     ((array, elements),) = found
-    marks = _MARKS.finditer(data)
+    marks = _MARKS_IN_LIST.finditer(data)
     if next(marks, None) and next(marks, None):
         events = _events_within(elements, form, unions=unions, depth=depth)
     else:
