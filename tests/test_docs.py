@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +110,13 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
     folder = ROOT / "docs" / "adr"
     listed = re.findall(r"(?m)^\| \[[0-9]{4}\]\(([^)]+)\)", (folder / "README.md").read_text(encoding="utf-8"))
     assert listed == sorted(path.name for path in folder.glob("[0-9]*.md"))
+
+
+def test_what_the_pages_have_one_write_into_a_checkout_stays_out_of_git() -> None:
+    pages = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("cloudshell.md", "deploy.md"))
+    written = set(re.findall(r"(?:--data-file=|cat > |output -raw config > )([\w.-]+)", pages)) - {"-"}
+    assert {"keys.json", "keys-o8z6j.json", "pixels.auto.tfvars"} <= written
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--no-index", *sorted(written)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert set(ignored.stdout.split()) == written
