@@ -81,7 +81,7 @@ def test_each_request_is_a_plain_line_in_a_pipe(start: Start) -> None:
     process = start("--port", "0")
     url = url_of(process)
     assert send(url, event_id="nope").status_code == 404
-    line = line_with("404", process.stdout)
+    line = line_with("  404  ", process.stdout)
     assert re.search(
         r"^\d\d:\d\d:\d\d  404  o8z6j +1 conversion .*pixel_token .*INVALID_PARAMETER NOT_FOUND; 1 bad", line
     )
@@ -216,5 +216,5 @@ def test_terminal_is_not_steered_by_what_clients_send(start: Start) -> None:
     process = start("--port", "0")
     url = url_of(process)
     requests.post(f"{url}/12/measurement/conversions/%1b%5b31m%0aforged", json={}, timeout=10)
-    line = line_with("401", process.stdout)
+    line = line_with("  401  ", process.stdout)
     assert "\ufffd[31m\ufffdforged" in line
