@@ -164,7 +164,9 @@ _NO_VENV_MODULE = (
 
 def _pip(*arguments: str, count: int = 0) -> None:
     """Run pip install; `count` packages are expected, for the progress line on a terminal."""
-    command = [str(VENV_PYTHON), "-I", "-m", "pip", "install", "--progress-bar", "off", "--retries", "3", *arguments]
+    # Not compiled: most of what the tools bring is never imported, and the rest is compiled when it is.
+    options = ("--progress-bar", "off", "--retries", "3", "--no-compile")
+    command = [str(VENV_PYTHON), "-I", "-m", "pip", "install", *options, *arguments]
     pip = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment()
     )

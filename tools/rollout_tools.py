@@ -308,7 +308,14 @@ def _install_checkov() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for command in (
         [sys.executable, "-m", "venv", str(folder)],
-        [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", f"checkov=={CHECKOV}"],
+        [
+            str(folder / "bin" / "pip"),
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--disable-pip-version-check",
+            f"checkov=={CHECKOV}",
+        ],
     ):
         done = _run(*command, folder=CACHE)
         if done.returncode:
