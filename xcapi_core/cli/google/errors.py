@@ -23,6 +23,7 @@ _HINTS: Final[dict[type[exceptions.GoogleAPIError], str]] = {
     exceptions.RetryError: "no answer in time; is the network there?",
     exceptions.ResourceExhausted: "a quota is spent; try later or slower (--rate)",
     exceptions.InvalidArgument: "Pub/Sub refuses it",
+    exceptions.MethodNotImplemented: "a local stand-in may take messages only; Google's emulator knows the rest",
     exceptions.FailedPrecondition: "Pub/Sub refuses it as things stand",
 }
 _BRIEFLY_S: Final = 10.0

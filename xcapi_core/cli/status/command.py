@@ -93,7 +93,8 @@ def _watch(look: Callable[[], Snapshot], *, as_json: bool) -> None:
 
 def _print(snapshot: Snapshot, *, as_json: bool) -> None:
     if not as_json:
-        new_console().print(_screen(snapshot))
+        console = new_console()
+        console.print(_screen(snapshot), soft_wrap=not console.is_terminal)  # a sentence stays a line in a pipe
         return
     for queue in snapshot.queues:
         click.echo(json.dumps(queue.as_json()))
