@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 import requests
+from google.pubsub_v1.services.publisher import PublisherClient
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+from google.pubsub_v1.types import PubsubMessage
 
 from xcapi_core.sandbox.services.checkout import repository_root
+from xcapi_core.sandbox.services.grpc_server import insecure_channel
 from xcapi_core.sandbox.services.ports import free_port
 
 CONFIGURATION: dict[str, Any] = {
@@ -270,3 +274,22 @@ def test_events_that_meet_a_fault_end_once_each_in_terminal_and_console(
     assert set(last["summary"]["verdicts"]) == {"delivered", "dead_lettered"}
     assert last["summary"]["reasons"] == {"dead_lettered": {"rejected": last["summary"]["verdicts"]["dead_lettered"]}}
     assert shown_by(url)["totals"]["verdicts"] == last["summary"]["verdicts"]
+
+
+def test_what_others_publish_is_followed_too(session: tuple[subprocess.Popen[str], str]) -> None:
+    process, url = session
+    *_, last = read_run(process)
+    requests.delete(f"{url}/console/events", timeout=10)
+    address = str(last["summary"]["publish"]).partition(",")[0].partition("=")[2]
+    others = [{**GOOD, "conversion_id": "order-9"}, {"event": "purchase"}, {**GOOD, "consent": False}]
+    message = PubsubMessage(data=json.dumps(others).encode())
+    with insecure_channel(address) as channel:
+        publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+        publisher.publish(topic="projects/local/topics/x-conversions", messages=[message], timeout=20)
+    assert process.stdout
+    told = [json.loads(process.stdout.readline()) for _ in others]
+    assert [event["verdict"] for event in told] == ["delivered", "dead_lettered", "skipped"]
+    assert {(event["file"], event["line"]) for event in told} == {("published", 1)}
+    shown = shown_by(url)
+    assert shown["totals"]["verdicts"] == {"delivered": 1, "dead_lettered": 1, "skipped": 1}
+    assert shown["totals"]["reasons"]["dead_lettered"] == {"invalid_event": 1}

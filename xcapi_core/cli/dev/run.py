@@ -1,8 +1,9 @@
-"""One run: the files' events are published, and each is followed until it has ended."""
+"""One run: the files' events are published, and each is followed until it has ended; so are those of others."""
 
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.sandbox.console.entries import Entry
 from xcapi_core.sandbox.console.rulings import Ruling
 from xcapi_core.sandbox.services.pubsub import DeadLetter
+from xcapi_core.sandbox.services.push_delivery import StoredMessage
 
 __all__ = ["Run", "SentEvent"]
 
@@ -48,14 +50,20 @@ class SentEvent:
 
 
 class Run:
-    """Publishes chunks and follows their events."""
+    """Publishes chunks, and follows the events of every message on the topic, whoever published it."""
 
     def __init__(self, stage: Stage, attributes: Mapping[str, str]) -> None:
-        self.events: list[SentEvent] = []
+        self.count = 0
         self._stage = stage
         self._attributes = attributes
+        # The feed's lock guards these: others publish in threads of their own.
+        self._untold: deque[SentEvent] = deque()
         self._open: list[SentEvent] = []
+        self._delivered: set[tuple[str, str, str]] = set()
+        self._sending: tuple[Chunk, str] | None = None
+        self._of_others = 0
         self._all_acked_at: float | None = None
+        stage.pubsub.on_message = self._hear
 
     @property
     def is_over(self) -> bool:
@@ -72,19 +80,26 @@ class Run:
         if chunk.problem:
             return next(judge(chunk, file, self._stage.settings, {}, datetime.now(UTC)))
         attributes = {**self._attributes, **chunk.attributes}
-        feed = self._stage.sandbox.feed
-        with feed.lock:  # X's answer must not come before the console knows the event
+        with self._stage.sandbox.feed.lock:
+            self._sending = chunk, file
             try:
-                message = self._stage.pubsub.publish_and_show(self._stage.path.topic, chunk.data, attributes)
+                self._stage.pubsub.publish(self._stage.path.topic, chunk.data, attributes)
             except ValueError as error:
                 refused = replace(chunk, problem=f"Pub/Sub does not take it: {error}")
                 return next(judge(refused, file, self._stage.settings, {}, datetime.now(UTC)))
-            pushed = replace(chunk, message_id=message.message_id, publish_time=message.publish_time)
-            verdicts = judge(pushed, file, self._stage.settings, self._attributes, datetime.now(UTC))
-            for verdict, read in zip(verdicts, self._read(pushed, attributes), strict=True):
-                self._expect(verdict, read, message.message_id)
-        self._all_acked_at = None
+            finally:
+                self._sending = None
         return None
+
+    def take_ended(self) -> Iterator[SentEvent]:
+        """Yield the events that have ended and were not yielded before, in the order in which they were published."""
+        while self._untold and self._untold[0].has_ended:
+            yield self._untold.popleft()
+
+    def take_all(self) -> Iterator[SentEvent]:
+        """Yield all that were not yielded before, wherever they are."""
+        while self._untold:
+            yield self._untold.popleft()
 
     def look(self) -> None:
         """Look where events have ended since."""
@@ -93,23 +108,45 @@ class Run:
             self._take(dead_letter)
         feed = self._stage.sandbox.feed
         feed.catch_up()
-        for event in self._open:
-            if not event.has_ended and event.message_id in acked and event.skipped_as:
-                feed.settle(event.entry, Ruling("skipped", event.skipped_as, event.verdict.detail))
-        self._open = [event for event in self._open if not event.has_ended]
-        if self._stage.pubsub.unacked:
-            self._all_acked_at = None
-        elif self._all_acked_at is None:
-            self._all_acked_at = time.monotonic()
-        elif time.monotonic() > self._all_acked_at + _AFTERMATH_S:
-            self._explain_the_rest()
+        with feed.lock:
+            for event in self._open:
+                if not event.has_ended and event.message_id in acked and event.skipped_as:
+                    feed.settle(event.entry, Ruling("skipped", event.skipped_as, event.verdict.detail))
+                if event.identity and event.entry.verdict == "delivered":
+                    self._delivered.add(event.identity)
+            self._open = [event for event in self._open if not event.has_ended]
+            if self._stage.pubsub.unacked:
+                self._all_acked_at = None
+            elif self._all_acked_at is None:
+                self._all_acked_at = time.monotonic()
+            elif time.monotonic() > self._all_acked_at + _AFTERMATH_S:
+                self._explain_the_rest()
 
-    def _read(self, chunk: Chunk, attributes: Mapping[str, str]) -> Iterator[ReadEvent]:
+    def _hear(self, topic: str, message: StoredMessage) -> None:
+        """Expect the events of a message before it is pushed, so that X's answer finds them in the console."""
+        if topic != self._stage.path.topic:
+            return
+        with self._stage.sandbox.feed.lock:
+            if self._sending is None:
+                self._of_others += 1
+            chunk, file = self._sending or (Chunk(self._of_others, message.data), "published")
+            pushed = replace(
+                chunk,
+                attributes=message.attributes,
+                message_id=message.message_id,
+                publish_time=message.publish_time,
+            )
+            verdicts = judge(pushed, file, self._stage.settings, {}, datetime.now(UTC))
+            for verdict, read in zip(verdicts, self._read(pushed), strict=True):
+                self._expect(verdict, read, message.message_id)
+            self._all_acked_at = None
+
+    def _read(self, chunk: Chunk) -> Iterator[ReadEvent]:
         message = PubsubMessage(
             message_id=chunk.message_id,
             publish_time=chunk.publish_time,
             data=chunk.data,
-            attributes=dict(attributes),
+            attributes=dict(chunk.attributes),
             subscription="",
             ordering_key="",
             delivery_attempt=None,
@@ -143,7 +180,8 @@ class Run:
             skipped_as=read.result.reason.value if isinstance(read.result, Skipped) else "",
             identity=conversion.identity if conversion else None,
         )
-        self.events.append(event)
+        self.count += 1
+        self._untold.append(event)
         self._open.append(event)
 
     def _acked(self) -> frozenset[str]:
@@ -179,11 +217,10 @@ class Run:
 
     def _explain_the_rest(self) -> None:
         """Everything is acked, and these have reached neither X nor the dead-letter topic."""
-        delivered = {event.identity for event in self.events if event.entry.verdict == "delivered"}
         for event in self._open:
             if self._stage.settings.dry_run and event.identity:
                 ruling = Ruling("skipped", "dry_run", "dry_run is on: nothing is sent to X.")
-            elif event.identity in delivered:
+            elif event.identity in self._delivered:
                 ruling = Ruling("skipped", "already_delivered", "The same conversion is among these events already.")
             else:
                 ruling = Ruling("dead_lettered", "lost", "The function acked it, and it is nowhere: see its log.")

@@ -1,7 +1,7 @@
 """One call of `xcapi dev`: a sandbox, and a run for each time that the files are sent."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ import click
 
 from xcapi_core.cli.dev.local_settings import read_document, sandbox_for
 from xcapi_core.cli.dev.output import Output, Tally
-from xcapi_core.cli.dev.run import Run
+from xcapi_core.cli.dev.run import Run, SentEvent
 from xcapi_core.cli.dev.stage import PROJECT, Stage, open_stage
 from xcapi_core.cli.files import NO_EVENT, InputError, InputFormat, read_chunks
 from xcapi_core.cli.local_services import prepare_function
@@ -61,10 +61,11 @@ class Session:
                     sandbox, local, read_document(self._wishes.config_file), self._wishes.settings, self._starting
                 ) as stage:
                     self._output.started(sandbox.url + "/", stage.function.shell_command, _publishing(stage))
-                    is_well = self._send(stage, seen) if self._wishes.files else True
+                    run = Run(stage, self._wishes.attributes)
+                    is_well = self._send(run, stage, seen) if self._wishes.files else True
                     if not self._wishes.stays:
                         return is_well
-                    self._wait(stage, seen)
+                    self._wait(run, stage, seen)
                 sandbox.reset()
                 self._output.step("Saved: sending again")
 
@@ -87,20 +88,21 @@ class Session:
     def _starting(self, component: str) -> None:
         self._output.step(f"Starting {component}")
 
-    def _send(self, stage: Stage, seen: Mapping[str, object]) -> bool:
+    def _send(self, run: Run, stage: Stage, seen: Mapping[str, object]) -> bool:
         """Send every file and follow the events; a save in the middle gives the run up."""
-        run, tally = Run(stage, self._wishes.attributes), Tally()
-        told = 0
+        tally = Tally()
+
+        def tell(events: Iterator[SentEvent]) -> None:
+            for event in events:
+                self._output.event(event)
+                tally.add(event)
 
         def follow() -> None:
-            nonlocal told
             run.look()
-            while told < len(run.events) and run.events[told].has_ended:
-                self._output.event(run.events[told])
-                told += 1
+            tell(run.take_ended())
 
         for file in self._wishes.files:
-            before = len(run.events) + tally.unpublished
+            before = run.count + tally.unpublished
             try:
                 with click.open_file(file, "rb") as stream:
                     for chunk in read_chunks(stream, file, self._wishes.input_format):
@@ -110,7 +112,7 @@ class Session:
                             self._output.unpublished(unpublished)
                         while run.is_full and not self._is_given_up(stage, seen):
                             follow()
-                if len(run.events) + tally.unpublished == before:
+                if run.count + tally.unpublished == before:
                     raise InputError(NO_EVENT)  # noqa: TRY301 - told as what reading itself finds
             except InputError as error:
                 tally.files_unread += 1
@@ -123,22 +125,22 @@ class Session:
         ):
             follow()
         follow()
-        for event in run.events[told:]:
-            self._output.event(event)
-        for event in run.events:
-            tally.add(event)
+        tell(run.take_all())
         self._output.summary(tally)
         return tally.is_well
 
     def _is_given_up(self, stage: Stage, seen: Mapping[str, object]) -> bool:
         return stage.function.exit_code is not None or (self._wishes.watch and self._stamps() != seen)
 
-    def _wait(self, stage: Stage, seen: Mapping[str, object]) -> None:
-        """Serve the console until a file is saved, or for good."""
+    def _wait(self, run: Run, stage: Stage, seen: Mapping[str, object]) -> None:
+        """Serve the console until a file is saved, or for good; show what others publish meanwhile."""
         while not (self._wishes.watch and self._stamps() != seen):
             if stage.function.exit_code is not None:
                 words = next((line for line in reversed(stage.function.lines) if line.strip()), "none")
                 raise LocalServiceError(f"The function ended by itself. Its last words: {words}")
+            run.look()
+            for event in run.take_ended():
+                self._output.event(event)
             time.sleep(_POLL_S)
 
     def _stamps(self) -> dict[str, object]:

@@ -7,7 +7,7 @@ It keeps the limits that the emulator does not check (100 attributes, their size
 import itertools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 
@@ -34,6 +34,8 @@ class EmbeddedPubsub(LocalGrpcService):
     title = "an embedded Pub/Sub"
 
     def __init__(self) -> None:
+        # Hears of each message and its topic, in the publisher's thread, before anybody gets it.
+        self.on_message: Callable[[str, StoredMessage], None] | None = None
         super().__init__(
             {
                 "google.pubsub.v1.Publisher": {
@@ -86,12 +88,8 @@ class EmbeddedPubsub(LocalGrpcService):
 
     def publish(self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None) -> str:
         """Publish one message and return its id; a refusal is a ValueError with Pub/Sub's reason."""
-        return self.publish_and_show(topic, data, attributes).message_id
-
-    def publish_and_show(self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None) -> StoredMessage:
-        """Publish one message and return it as it is pushed: with its id and publish time."""
         try:
-            return self._publish(topic, [PubsubMessage(data=data, attributes=dict(attributes or {}))])[0]
+            return self._publish(topic, [PubsubMessage(data=data, attributes=dict(attributes or {}))])[0].message_id
         except GrpcRefusal as refusal:
             raise ValueError(refusal.details) from refusal
 
@@ -133,6 +131,9 @@ class EmbeddedPubsub(LocalGrpcService):
                 self._queues[subscription] += stored
             self._arrived.notify_all()
             pushers = list(self._pushers[topic])
+        if self.on_message is not None:
+            for message_to_tell in stored:
+                self.on_message(topic, message_to_tell)
         for pusher in pushers:
             for message_to_push in stored:
                 pusher.accept(message_to_push)
