@@ -133,6 +133,10 @@ def test_only_an_event_that_surely_says_nothing_is_silent(event: str, *, silent:
     assert is_silent(json.loads(event), event.encode()) is silent
 
 
+def test_event_is_not_silent_where_a_place_is_not_found_in_its_bytes() -> None:
+    assert not is_silent({"user": {}}, b'{"else": {}}')
+
+
 @given(event=REFUSING_EVENTS)
 def test_no_event_with_a_refusal_is_silent(event: _Object) -> None:
     data = json.dumps(event).encode()
