@@ -71,9 +71,11 @@ def planner(tmp_path_factory: pytest.TempPathFactory, terraform_environment: Map
 
     def render(variables: Mapping[str, Any]) -> dict[str, Any]:
         (folder / "terraform.tfvars.json").write_text(json.dumps({**MINIMAL, **variables}))
-        run_terraform(folder, "plan", "-input=false", "-no-color", "-out=plan", environment=terraform_environment)
-        shown = json.loads(run_terraform(folder, "show", "-json", "plan", environment=terraform_environment))
-        document: dict[str, Any] = json.loads(shown["planned_values"]["outputs"]["configuration"]["value"])
+        # There are no resources: an apply plans, and writes the output down, in half the time of `plan` and `show`.
+        command = ("apply", "-auto-approve", "-input=false", "-no-color", "-refresh=false")
+        run_terraform(folder, *command, environment=terraform_environment)
+        state = json.loads((folder / "terraform.tfstate").read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(state["outputs"]["configuration"]["value"])
         return document
 
     return render
