@@ -173,7 +173,7 @@ def session(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         text=True,
     )
     yield process, f"http://127.0.0.1:{port}"
-    process.terminate()  # a kill would leave the function behind
+    process.terminate()
     process.communicate(timeout=30)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,26 @@ ChildProcess([{sys.executable!r}, "-c", {child!r}], environment={{"PATH": "/usr/
         began = time.monotonic()
         assert not held.read()
     assert time.monotonic() - began < 50, "the child came to its own end"
+
+
+def test_nothing_of_a_child_that_has_ended_stays() -> None:
+    process = ChildProcess(["sh", "-c", "exit 3"], environment={"PATH": "/usr/bin:/bin"})
+    assert process.wait() == 3
+    deadline = time.monotonic() + 30
+    while (held := members(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not held
+
+
+def members(group: int) -> list[int]:
+    """Return who runs in a group of processes; Linux's /proc, elsewhere none."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, its_group = status.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state != "Z":
+                found.append(int(status.parent.name))
+    return found
 
 
 def test_what_is_not_there_is_an_error_of_the_system() -> None:

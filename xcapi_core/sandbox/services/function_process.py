@@ -73,8 +73,8 @@ class FunctionProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop, if it still runs."""
-        if self._process is not None and self._process.exit_code is None:
+        """Stop, if it still runs; of one that has ended, nothing is left either."""
+        if self._process is not None:
             self.stop()
 
     @property

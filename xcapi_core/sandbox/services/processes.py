@@ -88,6 +88,7 @@ class ChildProcess:
     def wait(self) -> int:
         """Wait for the end, however long it takes, and return the exit code."""
         exit_code = self._process.wait()
+        self._kill_group()  # the watcher
         self._reader.join(timeout=1)
         return exit_code
 
