@@ -24,7 +24,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "conversions": ("tests/test_conversions.py",),
     "ledger": ("tests/test_ledger.py",),
     "origins": ("tests/test_origins.py",),
-    "x_api.pause": ("tests/x_api/test_pause.py",),
+    "x_api.pause": ("tests/x_api/test_pause.py", "tests/x_api/test_batcher_times.py", "tests/x_api/test_batcher.py"),
     "x_api.rate_hints": ("tests/x_api/test_rate_hints.py",),
     "x_api.rate_limiter": ("tests/x_api/test_rate_limiter.py",),
     "x_api.batcher": ("tests/x_api/test_batcher_times.py", "tests/x_api/test_batcher.py"),

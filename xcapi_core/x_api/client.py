@@ -14,7 +14,7 @@ from xcapi_core.x_api.batch_size import BatchSize
 from xcapi_core.x_api.credential_cache import CredentialCache, CredentialsUnavailable
 from xcapi_core.x_api.credentials import Credentials
 from xcapi_core.x_api.errors import XError
-from xcapi_core.x_api.pause import Pause
+from xcapi_core.x_api.pause import LoneRefusals, Pause
 from xcapi_core.x_api.protocol import (
     HttpRequest,
     HttpResponse,
@@ -30,7 +30,6 @@ from xcapi_core.x_api.protocol import (
 )
 from xcapi_core.x_api.rate_hints import RateHint, read_rate_hint
 from xcapi_core.x_api.rate_limiter import RateLimiter, Reservation
-from xcapi_core.x_api.refusals import LoneRefusals
 from xcapi_core.x_api.status_table import log_refuses_everything, log_verdict, outcome_of
 
 __all__ = ["BatchAnswer", "SendWindow", "XClient", "XTransport"]

@@ -1,14 +1,19 @@
-"""X's "not before" of one pixel: while it lasts, nothing is sent; after it, one request asks first.
+"""When one pixel pauses: X's "not before", and an X, or a set-up, that refuses everything.
+
+While a pause lasts, nothing is sent; after it, one request asks first.
 
 Times are seconds of one monotonic clock, given by the caller.
 """
 
 import math
+import re
+from collections import OrderedDict
 
 from xcapi_core.outcomes import Deferred
+from xcapi_core.x_api.errors import XError, quotes_a_value
 from xcapi_core.x_api.rate_hints import RateHint
 
-__all__ = ["LONGEST_PAUSE_S", "Pause"]
+__all__ = ["LONE_REFUSALS", "LONGEST_PAUSE_S", "LoneRefusals", "Pause"]
 
 # X's windows are 15 minutes. A clock far off, or a hostile header, must not stop a pixel for good: after an hour one
 # request asks again.
@@ -16,6 +21,10 @@ LONGEST_PAUSE_S = 3600.0
 # A refusal for the rate without a time: X names one, proxies may not. Doubles to the maximum while refusals go on.
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
+LONE_REFUSALS = 20
+_MOST_WORDINGS = 50
+# What differs from answer to answer: an id of the request, a time, a count.
+_VARIABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\w*[0-9]\w*", re.IGNORECASE)
 
 
 class Pause:
@@ -67,3 +76,28 @@ class Pause:
         self._backoff_s = 0.0
         self.probing = False
         self.probe_size = None
+
+
+class LoneRefusals:
+    """Counts the conversions that X refused alone, by its words, since it last took any.
+
+    Words that quote a value of the conversion are about that conversion, and are not counted.
+    """
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[tuple[int, tuple[tuple[str, str], ...]], int] = OrderedDict()
+
+    def accepted(self) -> None:
+        """Forget all: X takes conversions."""
+        self._counts.clear()
+
+    def count(self, status: int, errors: tuple[XError, ...], wire: bytes) -> bool:
+        """Count a lone refusal; return whether there were `LONE_REFUSALS` in these words before it."""
+        if quotes_a_value(errors, wire):
+            return False
+        wording = status, tuple((error.code, _VARIABLE.sub("#", error.message)) for error in errors)
+        before = self._counts.pop(wording, 0)
+        self._counts[wording] = before + 1
+        if len(self._counts) > _MOST_WORDINGS:
+            self._counts.popitem(last=False)
+        return before >= LONE_REFUSALS
