@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes import conversion
 from xcapi_core.conversions import Conversion
-from xcapi_core.deliveries.dry_run import MAX_SHOWN, log_discarded
+from xcapi_core.deliveries.summaries import MAX_SHOWN, log_discarded
 
 IDENTIFYING = {
     "twclid": "23opevjt88psuo13lu8d020qkn",

@@ -12,10 +12,10 @@ from typing import TypeVar
 from xcapi_core.conversions import Conversion
 from xcapi_core.deliveries.admission import MOST_OPEN
 from xcapi_core.deliveries.delivery import Delivery
-from xcapi_core.deliveries.dry_run import MAX_SHOWN, log_discarded
 from xcapi_core.deliveries.memory import DeliveryMemory
 from xcapi_core.deliveries.publications import Publications
 from xcapi_core.deliveries.refused import UNCONFIRMED_EARLIER
+from xcapi_core.deliveries.summaries import MAX_SHOWN, log_discarded
 from xcapi_core.events.reading import EventReadings, ReadEvent, read_events
 from xcapi_core.origins import first_message_id, original_event_indices
 from xcapi_core.outcomes import Deferred, Skipped, SkipReason
