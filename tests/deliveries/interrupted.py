@@ -74,14 +74,6 @@ class _DeadLetter:
 
 
 @dataclass
-class _Pushed:
-    """A message's latest push: to which instance, and whether Pub/Sub has that instance's word that it is a nack."""
-
-    instance: int
-    nacked: bool = False
-
-
-@dataclass
 class World:
     """X, Pub/Sub, the instances, and what became of each event."""
 
@@ -100,7 +92,8 @@ class World:
         self.latency_s = chance.choice([0.1, 1.0, 4.0])
         self.pubsub = VirtualPubsub(self.loop.time, max_attempts=1_000)
         self.instances: list[Instance] = []
-        self._pushed: dict[str, _Pushed] = {}
+        # By message, the instances that may have settled it: all to which it was pushed, but those that nacked it.
+        self._may_have_settled: dict[str, set[int]] = defaultdict(set)
         sizes = [chance.choice([1, 2, 7, 30, 120, 500]) for _ in range(8)]
         self.names = [f"c{number}" for number in range(sum(sizes))]
         events = [
@@ -164,14 +157,16 @@ class World:
 
     async def _push(self, message: PubsubMessage) -> Answer:
         instance = self.chance.choice([one for one in self.instances if one.accepts])
-        before = self._pushed.get(message.message_id)
-        if before and before.instance != instance.number and not before.nacked:
+        settlers = self._may_have_settled[message.message_id]
+        if settlers - {instance.number}:
             self.excuse(names_of(message.data), "a duplicate that reached another instance")
-        pushed = self._pushed[message.message_id] = _Pushed(instance.number)
+        is_first = instance.number not in settlers
+        settlers.add(instance.number)
         answer = await instance.push(message)
         if answer is None or (answer.is_ack and self.chance.random() < self.plan.lost_acks):
             return Answer(503, "no answer")
-        pushed.nacked = not answer.is_ack
+        if is_first and not answer.is_ack:
+            settlers.discard(instance.number)
         return answer
 
     def findings(self) -> list[str]:
