@@ -147,7 +147,9 @@ def put_around(
 
 def _within(outer: Envelope, inner: Envelope | None, lone: bytes, *, is_list: bool) -> Envelope:
     if inner is None:
-        inner = Envelope(head=b"[" if is_list else b"", tail=b"]" if is_list else b"")
+        if not is_list:
+            return msgspec.structs.replace(outer, lone=lone)
+        inner = Envelope(head=b"[", tail=b"]")
     return Envelope(
         head=outer.head + inner.head,
         tail=inner.tail + outer.tail,
