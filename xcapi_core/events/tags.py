@@ -59,13 +59,19 @@ def find_tag(event_ids: Mapping[str, str], name: str, synonyms: Mapping[str, str
         return exact
     meant = _normalised(name)
     keys = (meant, synonyms[meant]) if meant in synonyms else (meant,)
+    configured = _normalised_keys(tuple(event_ids))
     for wanted in keys:
         if (tag := event_ids.get(wanted)) is not None:
             return tag
-        for key, tag in event_ids.items():
-            if _normalised(key) == wanted:
-                return tag
+        if (key := configured.get(wanted)) is not None:
+            return event_ids[key]
     return None
+
+
+@lru_cache(maxsize=256)  # of configured pixels
+def _normalised_keys(names: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the first of the names for each form in which names are compared."""
+    return {normalise_event_name(name): name for name in reversed(names)}
 
 
 def _normalised(name: str) -> str:
