@@ -185,6 +185,19 @@ def test_keys_that_cannot_be_read(
     assert words in fix_of(checks, failing)
     assert "Wonderland" not in json.dumps(checks)
     assert by_name(checks)["user_role"] == "skipped"
+    assert by_name(checks)["keys"] == ("failed" if failing == "keys" else "skipped")
+
+
+def test_nothing_told_of_google_is_skipped_permissions_included(
+    sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    arguments = ("--config", configuration(sandbox, tmp_path, dead_letter_topic=f"file:{tmp_path}/dead-letters.jsonl"))
+    code, checks = checks_of(*arguments)
+    found = {check["check"]: check["status"] for check in checks}
+    at_google = ("topic", "subscription", "dead_letter_subscription", "permissions")
+    assert code == 0
+    assert {name: found.get(name) for name in at_google} == dict.fromkeys(at_google, "skipped")
 
 
 def test_new_keys_are_tried_before_they_go_live(sandbox: SandboxServer, tmp_path: Path) -> None:

@@ -158,6 +158,8 @@ class ChecksAtGoogle:
             return
         publishing, subscribing = ("roles/pubsub.publisher",), ("roles/pubsub.subscriber",)
         dead_letters, remainder = self._settings.dead_letter_topic, self._settings.remainder_topic
+        if not any((name or "").startswith("projects/") for name in (dead_letters, remainder, self._subscription)):
+            yield self._checks.skipped("permissions", "no topic or subscription to look at")
         if dead_letters.startswith("projects/"):
             yield self._holders("Pub/Sub publishes spent messages to", dead_letters, publishing, agent=True)
             yield self._holders("the function publishes dead letters to", dead_letters, publishing, agent=False)

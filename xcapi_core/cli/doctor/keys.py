@@ -24,6 +24,7 @@ class KeyChecks:
             payload, version = read_secret(self._reference)
         except SecretUnavailable as error:
             yield self._checks.failed("secret", str(error), secret_fix(self._reference, str(error)))
+            yield self._checks.skipped("keys", "the secret could not be read")
             return
         yield self._checks.ok("secret", version)
         try:
