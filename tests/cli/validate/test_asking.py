@@ -42,12 +42,20 @@ def replies(result: Result) -> list[dict[str, Any]]:
     return [found["asked_x"] for line in result.stdout.splitlines() if "asked_x" in (found := json.loads(line))]
 
 
+def summary_at_the_end(result: Result) -> dict[str, Any]:
+    (place,) = (index for index, line in enumerate(result.stdout.splitlines()) if "summary" in json.loads(line))
+    assert place == len(result.stdout.splitlines()) - 1
+    summary: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])["summary"]
+    return summary
+
+
 def test_good_event_meets_no_objection_and_nothing_counts(
     sandbox: SandboxServer, tmp_path: Path, at_once: list[float]
 ) -> None:
     result = run(sandbox, tmp_path, GOOD, GOOD | {"order_id": "order-10002"})
     assert result.exit_code == 0, result.output
     assert [reply["takes_it"] for reply in replies(result)] == [True, True]
+    assert summary_at_the_end(result)["ok"] is True
     assert sandbox.counts()["accepted"] == 0
     assert len(sandbox.requests()) == 3
     assert at_once == [1.0] * 3
@@ -59,6 +67,7 @@ def test_x_s_objection_is_told_in_its_words(sandbox: SandboxServer, tmp_path: Pa
     (good, bad) = replies(result)
     assert good["takes_it"]
     assert any("event_id (tw-o8z6j-zzzzz)" in words for words in bad["words"])
+    assert summary_at_the_end(result)["ok"] is False
 
 
 def test_nothing_real_leaves(sandbox: SandboxServer, tmp_path: Path) -> None:
@@ -90,6 +99,7 @@ def test_anything_unexpected_stops_everything(sandbox: SandboxServer, tmp_path: 
     result = run(sandbox, tmp_path, GOOD)
     assert result.exit_code == 1
     assert replies(result) == []
+    assert summary_at_the_end(result)["ok"] is False
     assert len(sandbox.requests()) == 1
     assert "Stopped: X" in result.stderr
 

@@ -99,14 +99,17 @@ def validate(
             _bar(files, console),
             note=None if asking is None else asking.note,
         )
-        output.summary(tally)
+        if not as_json:
+            output.summary(tally)  # people decide by it whether to ask
         sys.stdout.flush()  # before what X has to say, part of which goes to stderr
-        takes_all = asking is None or _ask(asking, yes=yes, as_json=as_json)
+        tally.x_takes_all = asking is None or _ask(asking, yes=yes, as_json=as_json)
+        if as_json:
+            output.summary(tally)  # the last line, which tells a script that it has all
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()  # end as `… | head` wants it: quietly
         sys.exit(0)
-    sys.exit(0 if tally.is_well and takes_all else 1)
+    sys.exit(0 if tally.is_well else 1)
 
 
 def _validate(
