@@ -1,5 +1,6 @@
 """Dead letters: what stands in them, and Pub/Sub's limits."""
 
+import gzip
 import json
 from datetime import UTC, datetime
 
@@ -12,6 +13,8 @@ from xcapi_core import __version__
 from xcapi_core.deliveries.dead_letters import compose_dead_letters
 from xcapi_core.deliveries.outgoing import MAX_REQUEST_BYTES, OutgoingMessage, request_batches
 from xcapi_core.deliveries.refused import RefusedEvent
+from xcapi_core.events.envelopes import Envelope
+from xcapi_core.origins import original_event_indices
 from xcapi_core.outcomes import DeadLetterReason
 from xcapi_core.pubsub import PubsubMessage
 
@@ -151,6 +154,49 @@ def test_event_that_fills_a_whole_message_goes_out_as_it_came_without_its_attrib
     (dead_letter,) = compose(message(data, **attributes), refused(None, data))
     assert dead_letter.data == data
     assert dead_letter.size_bytes <= MAX_REQUEST_BYTES
+
+
+def test_event_that_only_gzip_ed_data_could_carry_goes_out_gzip_ed() -> None:
+    data = b"[%b,2]" % (b"1" * 12_000_000)
+    event = refused(0, b"1" * 12_000_000)
+    (dead_letter,) = compose(message(gzip.compress(data), shop="nl"), event)
+    assert dead_letter.fits
+    assert gzip.decompress(dead_letter.data) == event.event_bytes
+    assert dead_letter.attributes["xcapi_reason"] == "rejected"
+    assert dead_letter.attributes["shop"] == "nl"
+
+
+def test_every_shared_dead_letter_has_room_for_the_envelope() -> None:
+    envelope = Envelope(head=b'{"pad":"%b","events":[' % (b"y" * 5_000_000), tail=b"]}", lone=b"")
+    events = [
+        RefusedEvent(
+            event_index=index,
+            event_bytes=b'{"x":"%b"}' % (b"x" * 8000),
+            reason=DeadLetterReason.EXPIRED,
+            envelope=envelope,
+        )
+        for index in range(1300)
+    ]
+    dead_letters = compose(message(shop="nl"), *events)
+    assert [dead_letter.attributes["shop"] for dead_letter in dead_letters] == ["nl"] * 3
+    assert [index for dead_letter in dead_letters for index in dead_letter.event_indices] == list(range(1300))
+
+
+@pytest.mark.parametrize(("originals", "shares"), [(0, 1), (80, 2), (99, 15)])
+def test_indices_of_shared_dead_letters_go_on_in_further_attributes_which_leave_the_originals_room(
+    originals: int, shares: int
+) -> None:
+    attributes = {f"key{number}": "v" for number in range(originals)}
+    events = [refused(index, b"{}") for index in range(0, 2002, 2)]
+    dead_letters = compose(message(**attributes), *events)
+    assert len(dead_letters) == shares
+    kept = min(originals, 91)
+    for dead_letter in dead_letters:
+        assert len(dead_letter.attributes) <= 100
+        assert sum(key.startswith("key") for key in dead_letter.attributes) >= kept
+        assert all(len(value) <= 1024 for value in dead_letter.attributes.values())
+        named = delivery(b"", dead_letter.attributes)
+        assert original_event_indices(named) == dead_letter.event_indices
 
 
 @given(sizes=st.lists(st.integers(0, 4_000_000), max_size=12))

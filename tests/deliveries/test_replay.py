@@ -40,6 +40,18 @@ async def test_events_that_shared_a_dead_letter_keep_their_derived_ids_when_it_i
     assert set(again.sent) == first
 
 
+async def test_shared_dead_letter_says_the_format_that_its_events_were_read_in() -> None:
+    rig = HandlerRig(FakeX(lambda _: failed(401)))
+    first = {"name": "not_wanted", "params": {}}
+    of_gtm = {"event_name": "purchase", "user_data": {"email": "a@example.com"}}
+    await rig.handler.handle(message(first, *({**of_gtm, "event_id": f"order-{number}"} for number in range(1200))))
+    (shared,) = rig.dead_letters.messages
+    assert shared.attributes["format"] == "ga4"
+    again = HandlerRig()
+    assert await again.handler.handle(replayed(shared)) == ACK
+    assert len(again.sent) == 1200
+
+
 async def test_indices_that_no_attribute_could_name_are_shared_out() -> None:
     rig = HandlerRig()
     events = [{"no": "event"} if number % 2 else event(f"c{number}") for number in range(2400)]

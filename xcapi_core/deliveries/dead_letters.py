@@ -6,17 +6,19 @@ from itertools import pairwise
 
 from xcapi_core import __version__
 from xcapi_core.deliveries.outgoing import (
+    MAX_ATTRIBUTES,
     MAX_REQUEST_BYTES,
     REQUEST_OVERHEAD_BYTES,
     OutgoingMessage,
     attributes_size,
     cut,
-    index_runs,
+    index_attributes,
     merged_attributes,
 )
 from xcapi_core.deliveries.refused import RefusedEvent
 from xcapi_core.events.envelopes import wrap_events
 from xcapi_core.events.splitting import lone_format
+from xcapi_core.events.unpacking import pack
 from xcapi_core.origins import first_message_id, original_publish_time
 from xcapi_core.outcomes import DeadLetterReason
 from xcapi_core.pubsub import PubsubMessage
@@ -28,7 +30,10 @@ MAX_DEAD_LETTERS_A_REASON = 1000
 # So do they where what stands around them would be repeated to more bytes than these: of 10 MB, a thousand times.
 _MAX_REPEATED_BYTES = 32_000_000
 # "123456-123459," is 14 characters: as many runs fit an attribute's 1,024 bytes.
-_MAX_RUNS = 70
+_RUNS_AN_ATTRIBUTE = 70
+_RUN_BYTES = 16
+# What else of ours a shared dead letter may have.
+_OTHER_ATTRIBUTES = 10
 _LEAST = frozenset({"xcapi_reason", "xcapi_publish_time", "xcapi_conversion_id"})
 _OURS = "xcapi_"
 # Of an incoming message's own, these say how its data is to be read; what else starts with xcapi_ is written anew.
@@ -75,9 +80,7 @@ def _single(message: PubsubMessage, common: Mapping[str, str], event: RefusedEve
         "xcapi_pixel_id": event.pixel_id,
         "xcapi_conversion_id": event.conversion_id,
     }
-    if event.format and "format" not in message.attributes and lone_format(data) != event.format:
-        # Among its neighbours it was read in their format; alone, it would be taken for another.
-        ours["format"] = event.format
+    ours["format"] = _format_to_state(message, event, data)
     indices = () if event.event_index is None else (event.event_index,)
     return _fitted(message, ours, data, indices)
 
@@ -86,8 +89,10 @@ def _shared(
     message: PubsubMessage, common: Mapping[str, str], reason: DeadLetterReason, events: Sequence[RefusedEvent]
 ) -> Iterator[OutgoingMessage]:
     room = MAX_REQUEST_BYTES - REQUEST_OVERHEAD_BYTES - attributes_size({**message.attributes, **common}) - 256
+    # Those that name indices leave the originals their place.
+    index_room = max(1, MAX_ATTRIBUTES - len(_originals(message)) - _OTHER_ATTRIBUTES)
     in_order = sorted(events, key=lambda event: event.named_index or 0)  # X refuses in an order of its own
-    for share in _packed(in_order, room):
+    for share in _packed(in_order, room, index_room * _RUNS_AN_ATTRIBUTE):
         if len(share) == 1:
             yield _single(message, common, share[0])
             continue
@@ -96,27 +101,36 @@ def _shared(
             **common,
             "xcapi_reason": reason.value,
             "xcapi_event_count": str(len(share)),
-            # Derived conversion ids are made of it, and a replay must keep them.
-            "xcapi_event_indices": ",".join(index_runs(named)),
+            # Derived conversion ids are made of them, and a replay must keep those.
+            **index_attributes(named),
+            "format": _format_to_state(message, share[0], wrap_events([(share[0].envelope, share[0].event_bytes)])),
         }
         indices = tuple(event.event_index for event in share if event.event_index is not None)
         data = wrap_events([(event.envelope, event.event_bytes) for event in share])
         yield _fitted(message, ours, data, indices)
 
 
-def _packed(events: Sequence[RefusedEvent], room: int) -> Iterator[list[RefusedEvent]]:
-    """Share events out, by bytes and by how many runs of indices an attribute can name."""
+def _format_to_state(message: PubsubMessage, event: RefusedEvent, data: bytes) -> str:
+    """Return the format to state where data that begins with this event would be taken for another's; else ""."""
+    # Among its neighbours it was read in their format.
+    return "" if "format" in message.attributes or lone_format(data) == event.format else event.format
+
+
+def _packed(events: Sequence[RefusedEvent], room: int, most_runs: int) -> Iterator[list[RefusedEvent]]:
+    """Share events out, by bytes and by how many runs of indices the attributes can name."""
     share: list[RefusedEvent] = []
     size, runs, previous = 2, 0, -1
     for event in events:
         index = -1 if event.named_index is None else event.named_index
-        bytes_ = _size_of(event, share[-1] if share else None)
-        runs += index != previous + 1 or not share
-        if share and (size + bytes_ > room or runs > _MAX_RUNS):
+        begins_run = index != previous + 1
+        added = _size_of(event, share[-1] if share else None) + begins_run * _RUN_BYTES
+        if share and (size + added > room or runs + begins_run > most_runs):
             yield share
-            share, size, runs = [], 2, 1
+            share, size, runs, begins_run = [], 2, 0, True
+            added = _size_of(event, None) + _RUN_BYTES
         share.append(event)
-        size += bytes_
+        size += added
+        runs += begins_run
         previous = index
     yield share
 
@@ -143,17 +157,26 @@ def _size_of(event: RefusedEvent, previous: RefusedEvent | None) -> int:
 def _fitted(
     message: PubsubMessage, ours: Mapping[str, str], data: bytes, event_indices: tuple[int, ...]
 ) -> OutgoingMessage:
-    """Keep to the limits: with both kinds of attributes, with ours alone, with the reason alone, with none."""
+    """Keep to the limits: with both kinds of attributes, with ours alone, with the reason alone, with none.
+
+    What fits in no way came gzip'ed, and goes so. A message's data as it came needs no more room than it had.
+    """
     written = {key: cut(value) for key, value in ours.items() if value}
-    originals = {
-        key: value for key, value in message.attributes.items() if key in _KEPT_OF_OURS or not key.startswith(_OURS)
-    }
     least = {key: value for key, value in written.items() if key in _LEAST}
-    for attributes in (merged_attributes(originals, written), written, least):
+    for attributes in (merged_attributes(_originals(message), written), written, least):
         dead_letter = OutgoingMessage(data=data, attributes=attributes, event_indices=event_indices)
         if dead_letter.fits:
             return dead_letter
+    packed = data if data == message.data else pack(data)
+    if len(packed) < len(data):
+        return _fitted(message, ours, packed, event_indices)
     return OutgoingMessage(data=data, attributes={}, event_indices=event_indices)
+
+
+def _originals(message: PubsubMessage) -> dict[str, str]:
+    return {
+        key: value for key, value in message.attributes.items() if key in _KEPT_OF_OURS or not key.startswith(_OURS)
+    }
 
 
 def _dead_letter_attributes(message: PubsubMessage, failed_at: datetime) -> dict[str, str]:

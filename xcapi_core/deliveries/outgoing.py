@@ -11,6 +11,7 @@ from typing import ClassVar
 from xcapi_core.records import Record
 
 __all__ = [
+    "MAX_ATTRIBUTES",
     "MAX_REQUEST_BYTES",
     "MAX_REQUEST_MESSAGES",
     "MAX_VALUE_BYTES",

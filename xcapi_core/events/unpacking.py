@@ -7,13 +7,19 @@ import msgspec
 from xcapi_core.events.decoding import BYTE_ORDER_MARK, DECODING_ERRORS, JSON_SPACE
 from xcapi_core.problems import Problem
 
-__all__ = ["MAX_UNPACKED_BYTES", "text_within", "unpack"]
+__all__ = ["MAX_UNPACKED_BYTES", "pack", "text_within", "unpack"]
 
 MAX_UNPACKED_BYTES = 16_000_000
 _GZIP = b"\x1f\x8b\x08"  # RFC 1952, section 2.3.1: its two bytes, and deflate, the only method
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
+_FASTEST = 1  # of zlib's levels
 
 _texts = msgspec.json.Decoder(str)
+
+
+def pack(data: bytes) -> bytes:
+    """Return data in gzip, as `unpack` reads it."""
+    return zlib.compress(data, _FASTEST, _GZIP_WINDOW)
 
 
 def unpack(data: bytes) -> bytes | Problem:
