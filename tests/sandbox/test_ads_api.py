@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import requests
-from requests_oauthlib import OAuth1Session
+from requests_oauthlib import OAuth1, OAuth1Session
 
 from tests.sandbox.client import OTHER_KEYS, PIXEL_TOKEN, conversion, post, signed_by
 from xcapi_core.sandbox.config import DEMO_OAUTH_KEYS, OAuthKeys, SandboxConfig
@@ -92,6 +92,26 @@ def test_tag_without_a_type_or_with_none_of_xs_is_refused(sandbox: SandboxServer
     answer = requests.post(url, params={"name": "Trial", "type": "TRIAL"}, auth=signed_by(), timeout=10)
     assert answer.status_code == 400
     assert {"click_window", "type"} <= {error["parameter"] for error in answer.json()["errors"]}
+
+
+def test_form_of_a_new_tag_is_signed_with_the_rest() -> None:
+    with SandboxServer(SandboxConfig()) as sandbox:
+        url = f"{sandbox.url}/12/accounts/{ACCOUNT}/web_event_tags"
+        form = {"name": "A tag & more", "type": "SIGN_UP", "click_window": "30"}
+        form |= {"view_through_window": "1", "retargeting_enabled": "false"}
+        assert requests.post(url, data=form, auth=signed_by(), timeout=10).status_code == 201
+        assert get(sandbox, f"/{ACCOUNT}/web_event_tags").json()["data"][-1]["name"] == "A tag & more"
+        signed = requests.Request("POST", url, data=form, auth=signed_by()).prepare()
+        signed.prepare_body(form | {"name": "Another"}, files=None)
+        assert requests.Session().send(signed, timeout=10).status_code == 401
+
+
+@pytest.mark.parametrize("place", ["params", "data"])
+def test_callback_may_stand_in_the_query_or_in_a_form(sandbox: SandboxServer, place: str) -> None:
+    url = f"{sandbox.url}/oauth/request_token"
+    app = OAuth1(DEMO_OAUTH_KEYS.consumer_key, DEMO_OAUTH_KEYS.consumer_secret)
+    options: dict[str, Any] = {place: {"oauth_callback": "oob"}}
+    assert "oauth_callback_confirmed=true" in requests.post(url, auth=app, timeout=10, **options).text
 
 
 def test_three_legs_give_keys_that_x_takes(sandbox: SandboxServer) -> None:

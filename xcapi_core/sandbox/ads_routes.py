@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from xcapi_core.sandbox.ads_api import AdsApi, AdsRequest
 from xcapi_core.sandbox.engine import Engine
-from xcapi_core.sandbox.http import as_response, signed_url
+from xcapi_core.sandbox.http import as_response, form_of, signed_url
 from xcapi_core.sandbox.three_legs import ThreeLegs
 
 __all__ = ["ads_routes"]
@@ -21,13 +21,13 @@ def ads_routes(engine: Engine, clock: Callable[[], float]) -> Sequence[Route]:
     api, legs = AdsApi(engine), ThreeLegs(engine, clock)
 
     async def accounts(request: Request) -> Response:
-        body = (await request.body()).decode("utf-8", "replace") if request.method == "POST" else ""
+        form = await form_of(request)
         path = str(request.path_params.get("path", ""))
-        parameters = dict(parse_qsl(request.url.query) + parse_qsl(body))
+        parameters = dict(parse_qsl(request.url.query) + parse_qsl(form.decode("utf-8", "replace")))
         answer = api.answer(
             AdsRequest(
                 method=request.method,
-                url=signed_url(request, engine.config.public_url),
+                url=signed_url(request, engine.config.public_url, form),
                 api_version=request.path_params["api_version"],
                 path=tuple(part for part in path.split("/") if part),
                 parameters=parameters,
@@ -39,7 +39,7 @@ def ads_routes(engine: Engine, clock: Callable[[], float]) -> Sequence[Route]:
 
     def step(name: Literal["request", "access"]) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
-            url = signed_url(request, engine.config.public_url)
+            url = signed_url(request, engine.config.public_url, await form_of(request))
             return as_response(legs.token(name, url, dict(request.headers)))
 
         return handle

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xcapi_core.sandbox.answers import Answer
 
-__all__ = ["DateHeader", "as_response", "signed_url"]
+__all__ = ["DateHeader", "as_response", "form_of", "signed_url"]
 
 
 class DateHeader:
@@ -31,13 +31,22 @@ class DateHeader:
         await self._app(scope, receive, dated)
 
 
-def signed_url(request: Request, public_url: str | None) -> str:
-    """Return the URL as the client signed it: its own spelling of the path, the host that it asked for."""
+def signed_url(request: Request, public_url: str | None, form: bytes = b"") -> str:
+    """Return the URL as the client signed it: its own spelling of the path, the host that it asked for.
+
+    A form in the body is signed as the query is (RFC 5849 section 3.4.1.3.1), and so stands there.
+    """
     scope = request.scope
     base = public_url or f"{scope['scheme']}://{request.headers.get('host', '')}"
-    query = scope["query_string"]
+    query = b"&".join(filter(None, (scope["query_string"], form)))
     url: bytes = scope["raw_path"] + (b"?" + query if query else b"")
     return base.rstrip("/") + url.decode("latin-1")
+
+
+async def form_of(request: Request) -> bytes:
+    """Return a body that is an HTML form's; empty where it is none."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return await request.body() if kind == "application/x-www-form-urlencoded" else b""
 
 
 def as_response(answer: Answer) -> Response:

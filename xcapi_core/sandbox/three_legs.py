@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode
 
 from oauthlib.common import Request, generate_token
 from oauthlib.oauth1 import AccessTokenEndpoint, RequestTokenEndpoint
@@ -46,7 +46,8 @@ class ThreeLegs:
     def token(self, step: Literal["request", "access"], url: str, headers: Mapping[str, str]) -> Answer:
         """Answer the first step with a request token, or the third with an access token."""
         validator = _StepValidator(self._engine, self._clock(), self._waiting)
-        signed = {"Authorization": headers.get("authorization", "")}
+        url, authorization = _gathered(url, headers.get("authorization", ""))
+        signed = {"Authorization": authorization}
         try:
             if step == "request":
                 first = RequestTokenEndpoint(validator, token_generator=_generate)
@@ -145,6 +146,15 @@ class _StepValidator(KeysValidator):
             owner, access_token=token["oauth_token"], access_token_secret=token["oauth_token_secret"], user_id=_USER_ID
         )
         self._engine.keys = replace(self._engine.keys, oauth=(*self._engine.keys.oauth, user))
+
+
+def _gathered(url: str, authorization: str) -> tuple[str, str]:
+    """Put the query's OAuth parameters into the header, where oauthlib wants all of them; the signature is the same."""
+    base, _, query = url.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    moved = [f'{quote(name)}="{quote(value, safe="")}"' for name, value in pairs if name.startswith("oauth_")]
+    rest = urlencode([pair for pair in pairs if not pair[0].startswith("oauth_")])
+    return f"{base}?{rest}" if rest else base, ", ".join([authorization, *moved])
 
 
 def _generate() -> str:
