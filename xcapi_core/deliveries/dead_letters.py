@@ -112,8 +112,10 @@ def _shared(
 
 def _format_to_state(message: PubsubMessage, event: RefusedEvent, data: bytes) -> str:
     """Return the format to state where data that begins with this event would be taken for another's; else ""."""
+    if not event.format or "format" in message.attributes:
+        return ""
     # Among its neighbours it was read in their format.
-    return "" if "format" in message.attributes or lone_format(data) == event.format else event.format
+    return "" if lone_format(data) == event.format else event.format
 
 
 def _packed(events: Sequence[RefusedEvent], room: int, most_runs: int) -> Iterator[list[RefusedEvent]]:
