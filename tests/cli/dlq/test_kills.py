@@ -35,7 +35,7 @@ def start(silence_s: float, rate: int) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 def test_nothing_is_lost_however_it_is_ended(queues: Queues) -> None:
     for number in range(COUNT):
         queues.dead_letter(purchase(number))
@@ -47,9 +47,10 @@ def test_nothing_is_lost_however_it_is_ended(queues: Queues) -> None:
         time.sleep(chance.uniform(1.0, 4.0))
         process.send_signal(number)
         process.wait(60)
-    assert start(14, 5_000).wait(120) == 0
-    sent = [json.loads(message.data)["order_id"] for message in queues.waiting("remainder")]
-    assert set(sent) == set(range(COUNT))
+    sent: list[int] = []
+    while set(sent) != set(range(COUNT)):  # what a killed one had asked for may be held for longer than its own leases
+        assert start(14, 5_000).wait(120) == 0
+        sent += [json.loads(message.data)["order_id"] for message in queues.waiting("remainder")]
     # One request a killed process and pull: `--rate` cuts them to a second's worth.
     assert len(sent) - COUNT <= 4 * rate * signals.count(signal.SIGKILL)
     assert queues.waiting("dead-letter") == []

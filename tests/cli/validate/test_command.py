@@ -4,11 +4,13 @@ import base64
 import gzip
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -274,21 +276,23 @@ def test_reader_that_goes_away_ends_it_quietly() -> None:
 
 
 def test_terminal_gets_colours() -> None:
-    script = pytest.importorskip("pty")
-    output: list[bytes] = []
-
-    def read(descriptor: int) -> bytes:
-        import os  # noqa: PLC0415
-
-        data = os.read(descriptor, 1024)
-        output.append(data)
-        return data
-
     file = str(Path(write("a.jsonl", GOOD, {"event": "purchase"})).resolve())
-    command = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "xcapi_core", "validate", file]
-    status = script.spawn(command, read)
-    text = b"".join(output).decode()
-    assert status >> 8 == 1
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "xcapi_core", "validate", file],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        output = b""
+        with suppress(OSError):  # the terminal's end is an error on Linux
+            while read := os.read(ours, 1024):
+                output += read
+    os.close(ours)
+    text = output.decode()
+    assert process.returncode == 1
     assert "\x1b[32mconversion" in text
     assert "2 events, 1 that cannot be sent." in text
 
