@@ -15,7 +15,7 @@ __all__ = [
     "read_delivery",
 ]
 
-# Pub/Sub's are digits; the emulator's, and a test's, have letters too.
+# Pub/Sub's are digits; the emulator's, and a test's, may be any word.
 _MESSAGE_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 

@@ -43,7 +43,7 @@ _LONGEST_KEPT: Final = 40
 
 
 def squeezed(name: str) -> str:
-    """Return a name as it is compared: without case (of ASCII letters), `_`, `-`, white space, invisible characters."""
+    """Return a name as it is compared: without ASCII case, `_`, `-`, white space, invisible characters."""
     return _squeezed_short(name) if len(name) <= _LONGEST_KEPT else _squeezed(name)
 
 
@@ -175,7 +175,7 @@ def _any_no_wins(said: Sequence[Consent]) -> Consent:
 
 
 _GCS_SAYS: Final = {"0": Consent.NO, "1": Consent.YES}
-# The letters of a denial count in capitals too: no refusal should hang on its spelling.
+# The characters of a denial count in capitals too: no refusal should hang on its spelling.
 _GCD_SAYS: Final = {
     **dict.fromkeys("nrtv", Consent.YES),
     **dict.fromkeys("mpquMPQU", Consent.NO),
@@ -191,9 +191,9 @@ def read_gcs(value: object) -> Consent:
 
 def read_gcd(value: object) -> Consent:
     """Read Google's consent defaults: `ad_storage` at index 2, `ad_user_data` at index 6."""
-    letters = [text[index : index + 1] for text in _texts_in(value) for index in (2, 6)]
-    said = _any_no_wins([_GCD_SAYS.get(letter, Consent.UNSAID) for letter in letters])
-    return said if said is Consent.NO or _GCD_SAYS.keys() >= set(letters) else Consent.UNSAID
+    codes = [text[index : index + 1] for text in _texts_in(value) for index in (2, 6)]
+    said = _any_no_wins([_GCD_SAYS.get(code, Consent.UNSAID) for code in codes])
+    return said if said is Consent.NO or _GCD_SAYS.keys() >= set(codes) else Consent.UNSAID
 
 
 def read_us_privacy(value: object) -> Consent:

@@ -11,8 +11,8 @@ from xcapi_core.events.phones import e164_of, is_e164
 
 __all__ = ["hash_email", "hash_phone", "is_digest", "read_digest", "read_twclid"]
 
-# Pragmatic: one "@", none of the characters that only quoting allows, and a dotted domain of letters, digits and
-# hyphens, in any script. U+FFFD is what is left of broken text.
+# Pragmatic: one "@", none of the characters that only quoting allows, and a dotted domain of alphanumerics
+# and hyphens, in any script. U+FFFD is what is left of broken text.
 _NO_ATOM: Final = r"\s@<>()\[\]\\,;:\"\ufffd"
 _LETTERS: Final = (
     r"[0-9a-z\u00c0-\u1fff\u2c00-\u2dff\u3005-\u3007\u3041-\ufdff\uff10-\uff19\uff41-\uff5a\uff66-\uffdc"

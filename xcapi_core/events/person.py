@@ -191,7 +191,7 @@ def _values(value: object, name: str) -> object:
 
 
 def _as_hex(value: object) -> object:
-    """Return digests in hex; Base64 comes with URL-safe letters or plain ones, with and without its padding."""
+    """Return digests in hex; Base64 comes in the URL-safe alphabet or the plain one, with and without its padding."""
     if isinstance(value, list):
         return [_as_hex(item) for item in value]
     if not isinstance(value, str) or len(text := value.strip()) not in _BASE64_LENGTHS:

@@ -155,7 +155,7 @@ def _read_pixels(document: Section) -> dict[str, PixelSettings]:
 
 def _read_pixel(pixels: Section, pixel_id: str) -> PixelSettings:
     if not rules.is_pixel_id(pixel_id):
-        pixels.wrong(pixel_id, "a key that is no pixel id", "a pixel id: digits and small letters, as o8z6j")
+        pixels.wrong(pixel_id, "a key that is no pixel id", "a pixel id: digits and a to z, as o8z6j")
     pixel = pixels.section(pixel_id, required="an object with credentials and, for events by name, event_ids")
     credentials = pixel.require("credentials", rules.CREDENTIALS_FORM)
     fault = None if credentials is None else rules.credentials_fault(credentials)

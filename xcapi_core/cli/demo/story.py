@@ -48,7 +48,7 @@ def tell_story(now: datetime) -> tuple[Act, ...]:
         _bad_input(happened_at),
         Act(
             title=f"X answers 429, reset in {_RESET_IN_S} s",
-            messages=tuple(_crowd(f"limited-{letter}", 50, happened_at) for letter in "abc"),
+            messages=tuple(_crowd(f"limited-{name}", 50, happened_at) for name in "abc"),
             faults=({"status": 429, "reset_in_s": _RESET_IN_S, "times": 1},),
         ),
         Act(
@@ -63,7 +63,7 @@ def tell_story(now: datetime) -> tuple[Act, ...]:
         ),
         Act(
             title="X is well again",
-            messages=tuple(_crowd(f"well-{letter}", 100, happened_at) for letter in "abcde"),
+            messages=tuple(_crowd(f"well-{name}", 100, happened_at) for name in "abcde"),
         ),
         Act(
             title="The keys are rotated",

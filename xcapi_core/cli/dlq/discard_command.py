@@ -34,9 +34,9 @@ xcapi dlq discard --reason expired --older-than 30d
 xcapi dlq discard --email jane@example.com
 
 --email finds one person's dead letters for an erasure request,
-by the address or its SHA-256 anywhere in the event. Of a dead
-letter with several events the others are published again, to
-the same topic, before it is deleted. Not erased are, and the
+by the address or its SHA-256 anywhere in the event. Of a
+dead letter with several events the others are published again,
+to the same topic, before it is deleted. Not erased are, and the
 command says so: what waits in other subscriptions, the log,
 and what X already has.
 

@@ -15,7 +15,10 @@ _SEARCHED_BYTES: Final = 1_000_000
 # What stands where the parser stopped → what its author probably did.
 _STARTS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("'",), 'single quotes; JSON wants double ones (")'),
-    (("\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab"), "typographic quotes; JSON wants straight ones"),
+    (
+        ("\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab"),
+        "typographic quotes; JSON wants the plain ones of a keyboard",
+    ),
     (("None", "True", "False"), "Python's None, True or False; JSON has null, true and false"),
     (("undefined",), "undefined; JSON has null"),
     (("//", "/*", "#"), "a comment; JSON has none"),
