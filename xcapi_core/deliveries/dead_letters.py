@@ -16,8 +16,8 @@ from xcapi_core.deliveries.outgoing import (
     merged_attributes,
 )
 from xcapi_core.deliveries.refused import RefusedEvent
-from xcapi_core.events.envelopes import wrap_events
-from xcapi_core.events.splitting import lone_format
+from xcapi_core.events.envelopes import added_bytes, wrap_events
+from xcapi_core.events.splitting import format_to_state
 from xcapi_core.events.unpacking import pack
 from xcapi_core.origins import first_message_id, original_publish_time
 from xcapi_core.outcomes import DeadLetterReason
@@ -80,7 +80,7 @@ def _single(message: PubsubMessage, common: Mapping[str, str], event: RefusedEve
         "xcapi_pixel_id": event.pixel_id,
         "xcapi_conversion_id": event.conversion_id,
     }
-    ours["format"] = _format_to_state(message, event, data)
+    ours["format"] = format_to_state(message.attributes, event.format, data)
     indices = () if event.event_index is None else (event.event_index,)
     return _fitted(message, ours, data, indices)
 
@@ -96,6 +96,7 @@ def _shared(
         if len(share) == 1:
             yield _single(message, common, share[0])
             continue
+        first = wrap_events([(share[0].envelope, share[0].event_bytes)])
         named = [event.named_index for event in share if event.named_index is not None]
         ours = {
             **common,
@@ -103,19 +104,11 @@ def _shared(
             "xcapi_event_count": str(len(share)),
             # Derived conversion ids are made of them, and a replay must keep those.
             **index_attributes(named),
-            "format": _format_to_state(message, share[0], wrap_events([(share[0].envelope, share[0].event_bytes)])),
+            "format": format_to_state(message.attributes, share[0].format, first),
         }
         indices = tuple(event.event_index for event in share if event.event_index is not None)
         data = wrap_events([(event.envelope, event.event_bytes) for event in share])
         yield _fitted(message, ours, data, indices)
-
-
-def _format_to_state(message: PubsubMessage, event: RefusedEvent, data: bytes) -> str:
-    """Return the format to state where data that begins with this event would be taken for another's; else ""."""
-    if not event.format or "format" in message.attributes:
-        return ""
-    # Among its neighbours it was read in their format.
-    return "" if lone_format(data) == event.format else event.format
 
 
 def _packed(events: Sequence[RefusedEvent], room: int, most_runs: int) -> Iterator[list[RefusedEvent]]:
@@ -125,11 +118,14 @@ def _packed(events: Sequence[RefusedEvent], room: int, most_runs: int) -> Iterat
     for event in events:
         index = -1 if event.named_index is None else event.named_index
         begins_run = index != previous + 1
-        added = _size_of(event, share[-1] if share else None) + begins_run * _RUN_BYTES
+        added = (
+            added_bytes(event.envelope, event.event_bytes, share[-1].envelope if share else None)
+            + begins_run * _RUN_BYTES
+        )
         if share and (size + added > room or runs + begins_run > most_runs):
             yield share
             share, size, runs, begins_run = [], 2, 0, True
-            added = _size_of(event, None) + _RUN_BYTES
+            added = added_bytes(event.envelope, event.event_bytes, None) + _RUN_BYTES
         share.append(event)
         size += added
         runs += begins_run
@@ -145,15 +141,6 @@ def _repeated_bytes(events: Sequence[RefusedEvent]) -> int:
         if envelope is not None and envelope is previous.envelope:
             repeated += len(envelope.head) + len(envelope.tail)
     return repeated
-
-
-def _size_of(event: RefusedEvent, previous: RefusedEvent | None) -> int:
-    """Return what an event adds to an array; events of one envelope that follow each other share it."""
-    envelope = event.envelope
-    around = 0
-    if envelope is not None and (previous is None or previous.envelope is not envelope):
-        around = len(envelope.head) + len(envelope.tail) + len(envelope.lone)
-    return around + len(event.event_bytes) + 1
 
 
 def _fitted(

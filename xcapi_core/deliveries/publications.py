@@ -111,7 +111,7 @@ class Publications:
         note = partial(self._note_dead_letters, delivery, {event.event_index or 0: event for event in events})
         for batch in request_batches(messages):
             is_safe = await self._dead_letters.publish(batch, delivery.deadline, note)
-            if not (is_safe.done() and is_safe.result()):
+            if not _is_known_safe(is_safe):
                 delivery.come_back("dead_letters_unavailable")
                 break
             delivery.dead_lettered(_indices_of(batch))
@@ -131,7 +131,7 @@ class Publications:
             return
         for batch in request_batches(messages):
             is_safe = await self._remainder.publish(batch, delivery.deadline, partial(self._note_handed_over, delivery))
-            if not (is_safe.done() and is_safe.result()):
+            if not _is_known_safe(is_safe):
                 delivery.come_back("remainder_unavailable")
                 return
         delivery.hand_over()
@@ -150,6 +150,10 @@ class Publications:
 
     def _note_handed_over(self, delivery: Delivery, batch: Sequence[OutgoingMessage]) -> None:
         self._memory.note(delivery.key, _indices_of(batch), self._clock())
+
+
+def _is_known_safe(publishing: "asyncio.Future[bool]") -> bool:
+    return publishing.done() and publishing.result()
 
 
 def _indices_of(batch: Sequence[OutgoingMessage]) -> list[int]:

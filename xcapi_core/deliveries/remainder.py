@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from xcapi_core.deliveries.outgoing import OutgoingMessage, index_attributes, merged_attributes
-from xcapi_core.events.envelopes import Envelope, wrap_events
-from xcapi_core.events.splitting import lone_format
+from xcapi_core.events.envelopes import Envelope, added_bytes, wrap_events
+from xcapi_core.events.splitting import format_to_state
 from xcapi_core.origins import first_message_id, is_replay, original_publish_time
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.records import Record
@@ -74,9 +74,9 @@ def compose_remainder(
         ours = common | index_attributes([event.first_index for event in share])
         if share[0].is_suspect:
             ours["xcapi_suspect"] = "true"
-        if "format" not in originals and lone_format(_first_of(share)) != share[0].format:
-            # In the message they were read in their neighbours' format; by themselves they would be taken for another.
-            ours["format"] = share[0].format
+        first = wrap_events([(share[0].envelope, share[0].event_bytes)])
+        if form := format_to_state(originals, share[0].format, first):
+            ours["format"] = form
         remainder = OutgoingMessage(
             data=data,
             attributes=merged_attributes(originals, ours),
@@ -88,24 +88,17 @@ def compose_remainder(
     return remainders
 
 
-def _first_of(share: Sequence[DeferredEvent]) -> bytes:
-    return wrap_events([(share[0].envelope, share[0].event_bytes)])
-
-
 def _shared_out(events: Sequence[DeferredEvent], manageable: int | None, room: int) -> Iterator[list[DeferredEvent]]:
     """Share events out: suspects and dialects apart, so many events and bytes each, at least one."""
     share: list[DeferredEvent] = []
     size = 0
     for event in events:
-        around = 0
-        if event.envelope is not None and not (share and share[-1].envelope is event.envelope):
-            around = len(event.envelope.head) + len(event.envelope.tail) + len(event.envelope.lone)
-        added = around + len(event.event_bytes) + 1
+        added = added_bytes(event.envelope, event.event_bytes, share[-1].envelope if share else None)
         alike = not share or (share[0].is_suspect, share[0].format) == (event.is_suspect, event.format)
         if share and (not alike or len(share) == _most(share, manageable) or size + added > room):
             yield share
             share, size = [], 0
-            added += len(event.envelope.head) + len(event.envelope.tail) if event.envelope and not around else 0
+            added = added_bytes(event.envelope, event.event_bytes, None)
         share.append(event)
         size += added
     if share:

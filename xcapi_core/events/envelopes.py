@@ -19,6 +19,7 @@ __all__ = [
     "Around",
     "Envelope",
     "RawEvent",
+    "added_bytes",
     "make_envelope",
     "open_cloud_event",
     "put_around",
@@ -70,6 +71,14 @@ def wrap_events(events: Sequence[RawEvent]) -> bytes:
     if len(parts) == 1 and (events[0][0] is not None or len(events) == 1):
         return parts[0]
     return b"[%b]" % b",".join(parts)
+
+
+def added_bytes(envelope: Envelope | None, event_bytes: bytes, previous: Envelope | None) -> int:
+    """Return what an event adds to `wrap_events`, after one in the envelope `previous`, which it may share."""
+    around = 0
+    if envelope is not None and previous is not envelope:
+        around = len(envelope.head) + len(envelope.tail) + len(envelope.lone)
+    return around + len(event_bytes) + 1
 
 
 class Around(Record, frozen=True, kw_only=True, gc=False):

@@ -108,6 +108,16 @@ def lone_format(data: bytes) -> Format | None:
     return split.format if isinstance(split, RawMessage) else None
 
 
+def format_to_state(attributes: Mapping[str, str], form: str, data: bytes) -> str:
+    """Return the format that a message with this data must state for its first event to be read as `form`; "" for none.
+
+    Among its neighbours an event is read in their format; by itself it may be taken for another.
+    """
+    if not form or "format" in attributes:
+        return ""
+    return "" if lone_format(data) == form else form
+
+
 class _UnsplittableBodyError(UnsplittableError):
     """Why a body stays whole, and what stands around its events."""
 

@@ -197,8 +197,9 @@ class Batcher:
             unsettled.clear()
         finally:
             self._in_flight.discard(flight)
-            queue = self._suspect if flight.is_suspect else self._fresh
-            queue.put_back([waiting for waiting in flight.batch if waiting in unsettled] if unsettled else [])
+            if unsettled:
+                queue = self._suspect if flight.is_suspect else self._fresh
+                queue.put_back([waiting for waiting in flight.batch if waiting in unsettled])
             self._wake()
 
     async def _send(self, flight: Flight, batch: Sequence[Waiting]) -> BatchAnswer | None:
