@@ -1,7 +1,7 @@
 """A handler with everything that belongs to it, over the fakes of tests/fakes.py; and messages to give it."""
 
+import asyncio
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -79,11 +79,12 @@ class HandlerRig:
         publisher: Publisher | None = None,
         remainder: Publisher | None = None,
         ledger: Ledger | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         wall_clock: Callable[[], datetime] = lambda: datetime(2026, 4, 20, 12, 35, tzinfo=UTC),
         **settings: object,
     ) -> None:
         self.x = x or FakeX()
+        self.clock = clock or asyncio.get_running_loop().time
         self.secrets = FakeSecrets()
         self.dead_letters = FakePublisher()
         self.remainder = remainder
@@ -107,7 +108,7 @@ class HandlerRig:
             dead_letters=publisher or self.dead_letters,
             remainder=remainder,
             ledger=self.ledger,
-            clock=clock,
+            clock=self.clock,
             wall_clock=wall_clock,
         )
 
@@ -118,7 +119,7 @@ class HandlerRig:
     def has(self, conversion_id: str, pixel_id: str = PIXEL) -> bool:
         """Tell whether the ledger holds this conversion."""
         key = self.ledger.digest(pixel_id, "o8z21", conversion_id)
-        return self.ledger.has(key, time.monotonic())
+        return self.ledger.has(key, self.clock())
 
     @property
     def sent(self) -> list[str]:

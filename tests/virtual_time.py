@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 
-__all__ = ["Gone", "Hanging", "VirtualLoop", "VirtualProcess"]
+__all__ = ["Gone", "Hanging", "VirtualLoop", "VirtualProcess", "virtual_loops"]
 
 _Result = TypeVar("_Result")
 _Handle = TypeVar("_Handle", bound=asyncio.Handle)
@@ -95,6 +95,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Run this at that time; a process's that is suspended then, once it goes on."""
         return _of_process(partial(super().call_at, when), callback, args, context)
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's
+        """Do nothing: there are no threads to wait for."""
+
     def run(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
         """Run to the end, with everything that was started on the way or is due right after."""
         self.unhandled.clear()
@@ -112,6 +115,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
         if self.unhandled:
             raise AssertionError(f"an exception that nobody took: {self.unhandled[0]}")
+
+
+def virtual_loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Return what pytest-asyncio's hook wants for tests that all run in virtual time."""
+
+    def loop() -> VirtualLoop:
+        loop = VirtualLoop()
+        loop.set_exception_handler(None)  # asyncio's log, which the whole suite watches
+        return loop
+
+    return {"virtual": loop}
 
 
 _PROCESS: contextvars.ContextVar["VirtualProcess | None"] = contextvars.ContextVar("process", default=None)

@@ -358,7 +358,7 @@ async def test_conversions_of_one_message_for_several_pixels_leave_in_full_batch
 
 
 async def test_a_conversion_waits_for_others_of_its_message_only_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "GATHER_S", 0.0)
+    monkeypatch.setattr(intake, "GATHER_S", -1.0)
     rig = HandlerRig(FakeX())
     events = [event(f"c{number}", pixel_id=(PIXEL, OTHER_PIXEL)[number % 2]) for number in range(1_000)]
     assert await rig.handle(*events) == ACK

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -28,16 +27,18 @@ class Rig:
         x: FakeX,
         secrets: FakeSecrets | None = None,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         **settings: object,
     ) -> None:
         self.x = x
-        self.clock = clock
+        self.clock = clock or asyncio.get_running_loop().time
         self.secrets = secrets or FakeSecrets()
         pixel = PixelSettings(pixel_id="o8z6j", credentials="projects/p/secrets/s/versions/latest", event_ids={})
         self.settings = Settings(dead_letter_topic="file:x", pixels={"o8z6j": pixel}, **settings)  # type: ignore[arg-type]
         self.ledger = Ledger()
-        batchers = build_batchers(self.settings, secrets=self.secrets, transport=x, ledger=self.ledger, clock=clock)
+        batchers = build_batchers(
+            self.settings, secrets=self.secrets, transport=x, ledger=self.ledger, clock=self.clock
+        )
         self.batcher = batchers["o8z6j"]
 
     def submit(self, item: Conversion, within_s: float = 30.0, *, suspect: bool = False) -> "asyncio.Future[Outcome]":
@@ -164,7 +165,7 @@ async def test_wrong_count_is_unconfirmed_and_is_not_taken_for_delivered() -> No
     rig = Rig(FakeX(lambda conversions: ok(len(conversions) - 1)))
     outcomes = await rig.outcomes(numbered(3))
     assert {outcome.reason for outcome in outcomes if isinstance(outcome, Rejected)} == {DeadLetterReason.UNCONFIRMED}
-    assert not rig.ledger.has(rig.ledger.digest("o8z6j", "o8z21", "c0"), time.monotonic())
+    assert not rig.ledger.has(rig.ledger.digest("o8z6j", "o8z21", "c0"), rig.clock())
 
 
 @pytest.mark.parametrize(
@@ -185,13 +186,13 @@ async def test_429_pauses_the_pixel_and_those_who_can_wait_are_sent_after_it() -
     answers: list[HttpResponse | TransportFailure] = [failed(429, retry_after="1")]
     rig = Rig(FakeX(lambda conversions: answers.pop() if answers else ok(len(conversions))))
     assert await rig.outcomes(numbered(1)) == [Deferred(nack_status=429, cause="rate_limited")]
-    started = time.monotonic()
+    started = rig.clock()
     waiting = rig.outcomes(numbered(5, start=1), within_s=20)
     hurried = rig.outcomes(numbered(5, start=10), within_s=0.5)
     outcomes = await asyncio.gather(waiting, hurried)
     assert outcomes[0] == [Delivered()] * 5
     assert outcomes[1] == [Deferred(nack_status=429, cause="rate_limited")] * 5
-    assert time.monotonic() - started >= 0.95
+    assert rig.clock() - started >= 0.95
     assert rig.x.sizes == [1, 5]
 
 
@@ -331,7 +332,7 @@ async def test_delivered_conversion_enters_the_ledger_even_when_nobody_waits_any
     await asyncio.sleep(0.01)
     future.cancel()
     await asyncio.sleep(0.1)
-    assert rig.ledger.has(rig.ledger.digest("o8z6j", "o8z21", "given-up"), time.monotonic())
+    assert rig.ledger.has(rig.ledger.digest("o8z6j", "o8z21", "given-up"), rig.clock())
 
 
 async def test_large_conversions_fill_a_request_by_bytes_before_they_do_by_number() -> None:
