@@ -120,7 +120,7 @@ def test_sandbox_in_a_test_works_as_shown(tmp_path: Path) -> None:
     def send_my_conversions(api_base_url: str) -> None:
         body = {"conversions": [conversion(conversion_id="order-1")]}
         url = f"{api_base_url}/12/measurement/conversions/o8z6j"
-        requests.post(url, json=body, headers={"X-Pixel-Token": PIXEL_TOKEN}, timeout=10)
+        requests.post(url, json=body, headers={"X-Pixel-Token": PIXEL_TOKEN}, timeout=60)
 
     file = tmp_path / "snippet.py"
     file.write_text(the_one("python", "send_my_conversions").text)

@@ -21,7 +21,7 @@ SECRET = "projects/p/secrets/x-ads-o8z6j"
 LATEST = f"{SECRET}/versions/latest"
 PAYLOAD = b'{"pixel_token":"hunter2"}'
 # A hang guard, no expectation.
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -125,11 +125,17 @@ async def test_read_outlasts_a_short_outage(service: LocalSecretManager, secrets
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_outage_that_lasts_ends_the_read(service: LocalSecretManager, secrets: Secrets) -> None:
+async def test_outage_that_lasts_ends_the_read(
+    service: LocalSecretManager, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service.put(SECRET, PAYLOAD)
     service.set_down(down=True)
-    assert await why_unavailable(secrets, LATEST) == "Secret Manager did not answer in time"
-    assert service.access_calls >= 2, "it tried more than once"
+    before = calls = 0
+    while calls - before < 2:  # it tries more than once, where the machine gives it the time
+        before = service.access_calls
+        assert await why_unavailable(secrets, LATEST) == "Secret Manager did not answer in time"
+        calls = service.access_calls
+        monkeypatch.setattr(adapter, "READ_TIMEOUT_S", 2 * adapter.READ_TIMEOUT_S)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.adapters.stub_x import Answer, Received, StubX, for_ever, http_answer, silence, writing
-from tests.adapters.x_posts import KEYS, LIMIT_S, PATIENCE_S, answer_to, post, request_to
+from tests.adapters.x_posts import KEYS, LIMIT_S, PATIENCE_S, answer_to, post, post_until_received, request_to
 from xcapi_core.adapters.abortable import Attempt, attempting
 from xcapi_core.adapters.x_session import XSession
 from xcapi_core.x_api.protocol import (
@@ -47,7 +47,7 @@ CHUNK_BYTES = 16_384
 )
 async def test_request_ends_at_its_limit_however_the_answer_drips(session: XSession, answer: Answer) -> None:
     async with StubX(answer) as x:
-        assert await post(session, x.url, timeout_s=LIMIT_S) == TransportFailure("timeout")
+        assert await post_until_received(session, x) == TransportFailure("timeout")
         # Not only given up: the connection is closed, and with it the thread that read from it is free again.
         await asyncio.wait_for(x.deserted.wait(), PATIENCE_S)
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,7 @@ class Queues:
             )
             if not answer.received_messages:
                 empty += 1
+                time.sleep(0.05)
                 continue
             empty = 0
             self.subscriber.acknowledge(

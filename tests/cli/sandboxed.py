@@ -49,5 +49,5 @@ def configuration(sandbox: SandboxServer, folder: Path, **changes: Any) -> Path:
 
 def pin_of(address: str) -> str:
     """Open the address as a user would, and return the PIN of the page."""
-    page = requests.get(address, timeout=10).text
+    page = requests.get(address, timeout=60).text
     return page.partition('<code id="pin">')[2].partition("</code>")[0]

@@ -33,7 +33,7 @@ def test_a_signal_at_any_point_of_another_one_does_no_harm() -> None:
 
     thread = threading.Thread(target=tell, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     assert len(again) > 2
     assert stop.is_told

@@ -49,7 +49,7 @@ class Stack:
         """The push endpoint."""
         return self.function.url
 
-    def dead_letters(self, count: int = 0, *, timeout_s: float = 5.0) -> list[DeadLetter]:
+    def dead_letters(self, count: int = 0, *, timeout_s: float = 60.0) -> list[DeadLetter]:
         """Return all dead letters that wait, after at least `count` came or the time is over."""
         found: list[DeadLetter] = []
         deadline = time.monotonic() + timeout_s
@@ -121,7 +121,7 @@ def running(
                 function.kill()
 
 
-def wait_for(condition: Callable[[], object], *, timeout_s: float = 5.0) -> None:
+def wait_for(condition: Callable[[], object], *, timeout_s: float = 60.0) -> None:
     """Wait until `condition` holds; TimeoutError when it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():

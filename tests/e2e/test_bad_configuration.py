@@ -67,7 +67,7 @@ def _start(venv: FunctionVenv, environment: Mapping[str, str]) -> subprocess.Com
         env={"PATH": os.environ["PATH"], "PORT": str(free_port()), **environment},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 

@@ -351,7 +351,7 @@ async def test_message_of_10_mb_with_20_000_events_is_judged_one_by_one(stack: S
     ends = {name: n for name, n in entry.items() if isinstance(n, int) and not name.startswith(_NO_ENDS)}
     assert sum(ends.values()) == len(parts)
     due = sum(ends.get(name, 0) for name in ("invalid_event", "rejected"))
-    dead_letters = stack.dead_letters(1, timeout_s=10)
+    dead_letters = stack.dead_letters(1)
     counted = sum(int(dead_letter.attributes.get("xcapi_event_count", "1")) for dead_letter in dead_letters)
     assert counted == due
     await _still_works(stack)
@@ -374,7 +374,7 @@ async def test_more_than_1000_refused_events_share_dead_letters(stack: Stack) ->
 async def test_a_bad_message_of_full_size_has_its_dead_letter(stack: Stack) -> None:
     data = b"x" * 9_990_000
     assert (await push(stack.url, data, attributes={"k" * 256: "v" * 1024})).status == 204
-    (dead_letter,) = stack.dead_letters(1, timeout_s=10)
+    (dead_letter,) = stack.dead_letters(1)
     assert len(dead_letter.data) == len(data)
 
 
@@ -382,7 +382,7 @@ async def test_a_bad_event_of_full_size_among_good_ones_has_its_dead_letter(stac
     good = event()
     big = {"junk": "y" * 9_500_000}
     assert (await push(stack.url, [big, good])).status == 204
-    (dead_letter,) = stack.dead_letters(1, timeout_s=10)
+    (dead_letter,) = stack.dead_letters(1)
     assert json.loads(dead_letter.data) == big
     assert stack.accepted_ids() == [good["conversion_id"]]
 

@@ -140,7 +140,7 @@ def test_good_events_end_it_well_and_the_command_shown_starts_the_same_function(
 
 def answer_of(url: str) -> Any:
     try:
-        return requests.get(url, timeout=5).json()
+        return requests.get(url, timeout=60).json()
     except requests.exceptions.RequestException:
         return None
 
@@ -174,7 +174,7 @@ def session(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     )
     yield process, f"http://127.0.0.1:{port}"
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
 
 
 def read_run(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
@@ -188,7 +188,7 @@ def read_run(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
 
 
 def shown_by(url: str) -> dict[str, Any]:
-    with requests.get(f"{url}/console/stream", stream=True, timeout=10) as answer:
+    with requests.get(f"{url}/console/stream", stream=True, timeout=60) as answer:
         data = next(line for line in answer.iter_lines(decode_unicode=True) if line.startswith("data: "))
     found: dict[str, Any] = json.loads(data.removeprefix("data: "))
     return found
@@ -208,11 +208,11 @@ def test_saved_file_is_sent_again_and_the_console_has_both_runs(
     assert shown["mode"] == "dev"
     assert shown["totals"]["verdicts"] == {"delivered": 5, "dead_lettered": 2, "skipped": 2}
     row = next(row for row in shown["rows"] if row["reason"] == "invalid_event")
-    details = requests.get(f"{url}/console/events/{row['id']}?reveal=1", timeout=10).json()
+    details = requests.get(f"{url}/console/events/{row['id']}?reveal=1", timeout=60).json()
     assert json.loads(details["message"])["emial"] == EMAIL
     assert details["unread"] == ["emial (did you mean email?)"]
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
     assert answer_of(url) is None
 
 
@@ -265,9 +265,9 @@ def test_events_that_meet_a_fault_end_once_each_in_terminal_and_console(
 ) -> None:
     process, url = session
     read_run(process)
-    requests.delete(f"{url}/console/events", timeout=10)
+    requests.delete(f"{url}/console/events", timeout=60)
     faults = [{"status": 503, "times": 1}, {"refuse": {"all": True}, "rate": 0.2}]
-    assert requests.put(f"{url}/sandbox/faults", json=faults, timeout=10).ok
+    assert requests.put(f"{url}/sandbox/faults", json=faults, timeout=60).ok
     write(folder, *[{**GOOD, "conversion_id": f"order-{number}"} for number in range(100, 150)])
     *events, last = read_run(process)
     assert len(events) == 50
@@ -279,13 +279,13 @@ def test_events_that_meet_a_fault_end_once_each_in_terminal_and_console(
 def test_what_others_publish_is_followed_too(session: tuple[subprocess.Popen[str], str]) -> None:
     process, url = session
     *_, last = read_run(process)
-    requests.delete(f"{url}/console/events", timeout=10)
+    requests.delete(f"{url}/console/events", timeout=60)
     address = str(last["summary"]["publish"]).partition(",")[0].partition("=")[2]
     others = [{**GOOD, "conversion_id": "order-9"}, {"event": "purchase"}, {**GOOD, "consent": False}]
     message = PubsubMessage(data=json.dumps(others).encode())
     with insecure_channel(address) as channel:
         publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
-        publisher.publish(topic="projects/local/topics/x-conversions", messages=[message], timeout=20)
+        publisher.publish(topic="projects/local/topics/x-conversions", messages=[message], timeout=60)
     assert process.stdout
     told = [json.loads(process.stdout.readline()) for _ in others]
     assert [event["verdict"] for event in told] == ["delivered", "dead_lettered", "skipped"]

@@ -87,7 +87,7 @@ def test_remainder_goes_through_google_s_emulator_and_is_delivered(  # noqa: PLR
     skipped = {**theirs(), "consent": False}
     events = [ours(), theirs(), theirs(), skipped, ours(), theirs()]
     message_id = emulator.publish(path.topic, json.dumps(events).encode(), {"shop": "7", "format": "x"})
-    wait_for(reader.read, timeout_s=20)
+    wait_for(reader.read, timeout_s=60)
     (remainder,) = reader.seen
     assert json.loads(remainder.data) == [events[1], events[2], events[5]]
     published_at = remainder.attributes["xcapi_publish_time"]
@@ -103,7 +103,7 @@ def test_remainder_goes_through_google_s_emulator_and_is_delivered(  # noqa: PLR
 
     sandbox.clear_faults()
     due = {str(one["conversion_id"]) for one in events if "consent" not in one}
-    wait_for(lambda: accepted(sandbox).keys() == due, timeout_s=20)
+    wait_for(lambda: accepted(sandbox).keys() == due, timeout_s=60)
     assert set(accepted(sandbox).values()) == {1}
     assert len(reader.read()) == 1, "what is settled whole leaves no further remainder"
     assert emulator.pull(names.dead_letter_subscription, timeout_s=0.2) == []

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from xcapi_core.sandbox.services.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 WHATS = (
@@ -88,9 +90,7 @@ async def speak(request):
 
 @contextmanager
 def framework(source: Path, *options: str, **environment: str) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "functions_framework", "--target=speak", f"--source={source}"),
@@ -117,7 +117,7 @@ def framework(source: Path, *options: str, **environment: str) -> Iterator[tuple
 def get(port: int, path: str) -> int:
     headers = {"X-Cloud-Trace-Context": f"{TRACE}/1;o=1", "User-Agent": "Mozilla/5.0"}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}?email=alice@example.com", headers=headers)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
@@ -146,7 +146,7 @@ def spoken(source: Path, *options: str, **environment: str) -> list[dict[str, An
     with framework(source, *options, **environment) as (port, process):
         statuses = {what: get(port, what) for what in WHATS}
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
     assert {what for what, status in statuses.items() if status != 200} <= {"raise", "chained", "bytes"}
     return entries(output)
 
@@ -222,7 +222,7 @@ def test_a_servers_error_says_where_it_came_from(source: Path) -> None:
         squatter.bind(("127.0.0.1", 0))
         squatter.listen()
         with framework(source, f"--port={squatter.getsockname()[1]}") as (_, process):
-            output, _ = process.communicate(timeout=30)
+            output, _ = process.communicate(timeout=60)
     errors = entries(output)
     assert {(entry["event"], entry["logger"], entry["severity"]) for entry in errors} == {
         ("server.log", "gunicorn.error", "ERROR")
@@ -238,7 +238,7 @@ def test_a_crash_at_start_is_one_line_without_the_exceptions_text(tmp_path: Path
     file = tmp_path / "main.py"
     file.write_text("from xcapi_core import logs\nlogs.install()\nraise ValueError('Wonderland alice@example.com')\n")
     with framework(file) as (_, process):
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
     (line,) = entries(output)
     assert process.returncode == 1
     assert (line["severity"], line["event"], line["error"]) == ("CRITICAL", "process.crashed", "ValueError")

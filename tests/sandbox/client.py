@@ -42,7 +42,7 @@ def post(
 ) -> requests.Response:
     """Send conversions with the demo's OAuth keys; `options` are those of requests.post and win."""
     options.setdefault("json", {"conversions": list(conversions)})
-    options.setdefault("timeout", 10)
+    options.setdefault("timeout", 60)
     url = f"{sandbox.url}/12/measurement/conversions/{pixel_id}"
     if "X-Pixel-Token" not in options.get("headers", {}):
         options["auth"] = auth or signed_by()

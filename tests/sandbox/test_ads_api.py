@@ -16,7 +16,7 @@ FOUR = ("consumer_key", "consumer_secret", "access_token", "access_token_secret"
 
 
 def get(sandbox: SandboxServer, path: str, keys: OAuthKeys = DEMO_OAUTH_KEYS, **options: Any) -> requests.Response:
-    return requests.get(f"{sandbox.url}/12/accounts{path}", auth=signed_by(keys), timeout=10, **options)
+    return requests.get(f"{sandbox.url}/12/accounts{path}", auth=signed_by(keys), timeout=60, **options)
 
 
 def four(keys: OAuthKeys, **more: object) -> dict[str, object]:
@@ -66,7 +66,7 @@ def test_what_x_refuses_is_refused_in_its_words(
 
 
 def test_a_pixel_token_reads_nothing(sandbox: SandboxServer) -> None:
-    answer = requests.get(f"{sandbox.url}/12/accounts", headers={"X-Pixel-Token": PIXEL_TOKEN}, timeout=10)
+    answer = requests.get(f"{sandbox.url}/12/accounts", headers={"X-Pixel-Token": PIXEL_TOKEN}, timeout=60)
     assert answer.status_code == 401
 
 
@@ -79,7 +79,7 @@ def test_new_tag_is_listed_and_accepted() -> None:
     form = {"name": "Trial", "type": "START_TRIAL", "click_window": "30", "view_through_window": "1"}
     with SandboxServer(SandboxConfig(random_seed=1)) as sandbox:
         url = f"{sandbox.url}/12/accounts/{ACCOUNT}/web_event_tags"
-        made = requests.post(url, params=form | {"retargeting_enabled": "false"}, auth=signed_by(), timeout=10)
+        made = requests.post(url, params=form | {"retargeting_enabled": "false"}, auth=signed_by(), timeout=60)
         assert made.status_code == 201
         tag = made.json()["data"]
         assert (tag["name"], tag["type"], tag["website_tag_id"]) == ("Trial", "START_TRIAL", "o8z6j")
@@ -89,7 +89,7 @@ def test_new_tag_is_listed_and_accepted() -> None:
 
 def test_tag_without_a_type_or_with_none_of_xs_is_refused(sandbox: SandboxServer) -> None:
     url = f"{sandbox.url}/12/accounts/{ACCOUNT}/web_event_tags"
-    answer = requests.post(url, params={"name": "Trial", "type": "TRIAL"}, auth=signed_by(), timeout=10)
+    answer = requests.post(url, params={"name": "Trial", "type": "TRIAL"}, auth=signed_by(), timeout=60)
     assert answer.status_code == 400
     assert {"click_window", "type"} <= {error["parameter"] for error in answer.json()["errors"]}
 
@@ -99,11 +99,11 @@ def test_form_of_a_new_tag_is_signed_with_the_rest() -> None:
         url = f"{sandbox.url}/12/accounts/{ACCOUNT}/web_event_tags"
         form = {"name": "A tag & more", "type": "SIGN_UP", "click_window": "30"}
         form |= {"view_through_window": "1", "retargeting_enabled": "false"}
-        assert requests.post(url, data=form, auth=signed_by(), timeout=10).status_code == 201
+        assert requests.post(url, data=form, auth=signed_by(), timeout=60).status_code == 201
         assert get(sandbox, f"/{ACCOUNT}/web_event_tags").json()["data"][-1]["name"] == "A tag & more"
         signed = requests.Request("POST", url, data=form, auth=signed_by()).prepare()
         signed.prepare_body(form | {"name": "Another"}, files=None)
-        assert requests.Session().send(signed, timeout=10).status_code == 401
+        assert requests.Session().send(signed, timeout=60).status_code == 401
 
 
 @pytest.mark.parametrize("place", ["params", "data"])
@@ -111,7 +111,7 @@ def test_callback_may_stand_in_the_query_or_in_a_form(sandbox: SandboxServer, pl
     url = f"{sandbox.url}/oauth/request_token"
     app = OAuth1(DEMO_OAUTH_KEYS.consumer_key, DEMO_OAUTH_KEYS.consumer_secret)
     options: dict[str, Any] = {place: {"oauth_callback": "oob"}}
-    assert "oauth_callback_confirmed=true" in requests.post(url, auth=app, timeout=10, **options).text
+    assert "oauth_callback_confirmed=true" in requests.post(url, auth=app, timeout=60, **options).text
 
 
 def test_three_legs_give_keys_that_x_takes(sandbox: SandboxServer) -> None:
@@ -129,7 +129,7 @@ def test_wrong_pin_gives_nothing_and_a_pin_serves_once(sandbox: SandboxServer) -
     assert sandbox.engine.keys == before
     pin = read_pin(sandbox, token["oauth_token"])
     session.fetch_access_token(f"{sandbox.url}/oauth/access_token", verifier=pin)
-    again = requests.get(f"{sandbox.url}/oauth/authorize?oauth_token={token['oauth_token']}", timeout=10)
+    again = requests.get(f"{sandbox.url}/oauth/authorize?oauth_token={token['oauth_token']}", timeout=60)
     assert again.status_code == 403
 
 
@@ -146,7 +146,7 @@ def app_session() -> OAuth1Session:
 
 
 def read_pin(sandbox: SandboxServer, token: str) -> str:
-    page = requests.get(f"{sandbox.url}/oauth/authorize", params={"oauth_token": token}, timeout=10)
+    page = requests.get(f"{sandbox.url}/oauth/authorize", params={"oauth_token": token}, timeout=60)
     found = re.search(r'<code id="pin">(\d{7})</code>', page.text)
     assert found, page.text
     return found[1]

@@ -22,7 +22,7 @@ def codes(answer: requests.Response) -> list[str]:
 
 
 def seen(sandbox: SandboxServer, **query: str | int) -> dict[str, Any]:
-    found: dict[str, Any] = requests.get(f"{sandbox.url}/sandbox/conversions", params=query, timeout=10).json()
+    found: dict[str, Any] = requests.get(f"{sandbox.url}/sandbox/conversions", params=query, timeout=60).json()
     return found
 
 
@@ -88,14 +88,14 @@ def test_wrong_keys_are_401(sandbox: SandboxServer) -> None:
 
 def test_no_keys_at_all_are_401(sandbox: SandboxServer) -> None:
     url = f"{sandbox.url}/12/measurement/conversions/o8z6j"
-    assert requests.post(url, json={"conversions": [conversion()]}, timeout=10).status_code == 401
+    assert requests.post(url, json={"conversions": [conversion()]}, timeout=60).status_code == 401
 
 
 def test_replayed_request_is_401(sandbox: SandboxServer) -> None:
     url = f"{sandbox.url}/12/measurement/conversions/o8z6j"
     signed = requests.Request("POST", url, json={"conversions": [conversion()]}, auth=signed_by()).prepare()
     with requests.Session() as session:
-        assert [session.send(signed, timeout=10).status_code for _ in range(2)] == [200, 401]
+        assert [session.send(signed, timeout=60).status_code for _ in range(2)] == [200, 401]
 
 
 def test_app_without_ads_api_access_is_403() -> None:
@@ -134,7 +134,7 @@ def test_pixel_of_an_account_that_the_user_cannot_see_is_404() -> None:
     ],
 )
 def test_every_other_route_is_404_in_x_s_form(sandbox: SandboxServer, method: str, path: str) -> None:
-    answer = requests.request(method, sandbox.url + path, headers=BY_TOKEN, allow_redirects=False, timeout=10)
+    answer = requests.request(method, sandbox.url + path, headers=BY_TOKEN, allow_redirects=False, timeout=60)
     assert answer.status_code == 404
     assert answer.json()["errors"] == [
         {"code": "ROUTE_NOT_FOUND", "message": "The requested resource could not be found"}
@@ -252,8 +252,8 @@ def test_shown_records_can_be_narrowed_and_forgotten(sandbox: SandboxServer) -> 
     post(sandbox, conversion(event_id="p9q31"), pixel_id="p9q7k")
     narrowed = seen(sandbox, pixel_id="o8z6j", limit=2)
     assert [r["conversion_id"] for r in narrowed["accepted"]] == ["1", "2"]
-    assert requests.get(f"{sandbox.url}/sandbox/conversions?limit=x", timeout=10).status_code == 400
-    assert requests.delete(f"{sandbox.url}/sandbox/conversions", timeout=10).status_code == 204
+    assert requests.get(f"{sandbox.url}/sandbox/conversions?limit=x", timeout=60).status_code == 400
+    assert requests.delete(f"{sandbox.url}/sandbox/conversions", timeout=60).status_code == 204
     assert seen(sandbox)["counts"]["requests"] == 0
     assert post(sandbox, conversion(conversion_id="0")).headers["x-account-rate-limit-remaining"] == "59999"
     assert seen(sandbox)["counts"]["duplicates"] == 0
@@ -264,7 +264,7 @@ def test_rotated_keys_are_taken_at_once_and_the_old_ones_refused(sandbox: Sandbo
         "oauth": [{name: getattr(OTHER_KEYS, name) for name in FOUR_NAMES}],
         "pixel_tokens": {"o8z6j": "new-token"},
     }
-    assert requests.put(f"{sandbox.url}/sandbox/keys", json=changed, timeout=10).status_code == 204
+    assert requests.put(f"{sandbox.url}/sandbox/keys", json=changed, timeout=60).status_code == 204
     assert post(sandbox, conversion()).status_code == 401
     assert post(sandbox, conversion(), headers=BY_TOKEN).status_code == 401
     assert post(sandbox, conversion(), auth=signed_by(OTHER_KEYS)).status_code == 200
@@ -274,7 +274,7 @@ def test_rotated_keys_are_taken_at_once_and_the_old_ones_refused(sandbox: Sandbo
 def test_bad_keys_and_faults_are_400_with_every_problem(sandbox: SandboxServer) -> None:
     for path in ("keys", "faults"):
         for body in ("{", '{"nope": 1}', "[[1]]", ""):
-            answer = requests.post(f"{sandbox.url}/sandbox/{path}", data=body, timeout=10)
+            answer = requests.post(f"{sandbox.url}/sandbox/{path}", data=body, timeout=60)
             assert answer.status_code == 400
             assert answer.json()["problems"]
 
@@ -289,7 +289,7 @@ def test_clients_that_sign_for_x_s_own_host_can_be_served() -> None:
     ).prepare()
     with SandboxServer(config) as sandbox, requests.Session() as session:
         signed.url = f"{sandbox.url}/12/measurement/conversions/o8z6j"
-        assert session.send(signed, timeout=10).status_code == 200
+        assert session.send(signed, timeout=60).status_code == 200
 
 
 def test_many_clients_at_once_lose_nothing(sandbox: SandboxServer) -> None:

@@ -23,14 +23,14 @@ def test_taken_port_is_told_apart_from_other_trouble() -> None:
 
 
 def test_stopped_sandbox_answers_nobody_and_leaves_no_thread() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with SandboxServer() as sandbox:
         url = sandbox.url
-        assert requests.get(f"{url}/sandbox/faults", timeout=10).status_code == 200
+        assert requests.get(f"{url}/sandbox/faults", timeout=60).status_code == 200
     assert sandbox.is_alive is False
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
     with pytest.raises(requests.exceptions.ConnectionError):
-        requests.get(f"{url}/sandbox/faults", timeout=10)
+        requests.get(f"{url}/sandbox/faults", timeout=60)
 
 
 def test_what_was_seen_can_be_read_after_the_end() -> None:
@@ -52,5 +52,5 @@ def test_listener_hears_of_each_request() -> None:
     with SandboxServer(on_request=lambda record: heard.append(record.status)) as sandbox:
         post(sandbox, conversion())
         post(sandbox, conversion(event_id="nope"))
-        requests.get(f"{sandbox.url}/sandbox/conversions", timeout=10)
+        requests.get(f"{sandbox.url}/sandbox/conversions", timeout=60)
     assert heard == [200, 404]

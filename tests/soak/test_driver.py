@@ -83,7 +83,7 @@ async def endpoint(answers: Answers) -> AsyncIterator[Endpoint]:
 
 async def drive(place: Endpoint, messages: Messages, rules: Redelivery = RULES) -> Driver:
     driver = Driver(messages, url=lambda: place.url, subscription=SUBSCRIPTION, rules=rules)
-    await asyncio.wait_for(driver.run(), 20)
+    await asyncio.wait_for(driver.run(), 60)
     return driver
 
 
@@ -167,5 +167,5 @@ async def test_publishers_wait_while_too_much_is_outstanding() -> None:
         while nacked > 10:
             await asyncio.sleep(0.01)
             assert len(driver.published) - len(driver.acked) <= 5
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 60)
     assert len(driver.acked) == 50

@@ -33,7 +33,9 @@ class Listening:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        wait_for(lambda: bool(self.subscriptions()), timeout_s=30)
+        assert self.process.stdout
+        self.stdout = self.process.stdout
+        wait_for(lambda: bool(self.subscriptions()))
 
     def subscriptions(self) -> list[str]:
         """Return the temporary ones that are there now, of this process."""
@@ -41,10 +43,11 @@ class Listening:
         return [one.name for one in found if "xcapi-listen-" in one.name and f"-{self.process.pid}-" in one.name]
 
     def end(self, number: signal.Signals = signal.SIGINT) -> list[str]:
-        """End the command; return what it printed."""
+        """End the command; return what it printed and nobody read."""
         self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=60)
-        return output.splitlines()
+        rest = self.stdout.read().splitlines()
+        self.process.wait(60)
+        return rest
 
     def publish(self, *events: object) -> None:
         self.queues.publish(json.dumps(list(events)).encode(), {}, "remainder")
@@ -53,8 +56,8 @@ class Listening:
 def test_events_are_shown_while_they_pass_and_nothing_is_taken_away(queues: Queues) -> None:
     listening = Listening(queues, "--json")
     listening.publish(purchase(1), {**purchase(2), **REFUSED}, {"event": "nope"})
-    time.sleep(6)
-    *lines, last = [json.loads(line) for line in listening.end()]
+    lines = [json.loads(listening.stdout.readline()) for _ in range(3)]
+    (last,) = [json.loads(line) for line in listening.end()]
     assert listening.process.returncode == 130
     assert [line["end"] for line in lines] == ["conversion", "skipped", "invalid"]
     assert last["summary"]["events"] == 3
@@ -69,7 +72,8 @@ def test_events_are_shown_while_they_pass_and_nothing_is_taken_away(queues: Queu
 def test_busy_topic_is_sampled_and_says_so(queues: Queues) -> None:
     listening = Listening(queues)
     listening.publish(*(purchase(number) for number in range(300)))
-    time.sleep(6)
+    assert listening.stdout.readline()
+    time.sleep(3)  # until all of the message is counted
     *shown, last = listening.end()
     assert "sample: " in last
     assert "300 events in 1 messages" in last

@@ -62,7 +62,7 @@ def test_what_goes_by_itself_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
     assert pubsub.calls == {"list": 3, "create": 3, "delete": 3}
 
 
-@pytest.mark.timeout(50)  # the clients' own retry goes on for 60 s, twice
+@pytest.mark.timeout(100)  # the clients' own retry goes on for 60 s, twice
 def test_pubsub_that_stays_away_is_a_sentence_soon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(errors, "_BRIEFLY_S", 0.5)
     config = tmp_path / "config.json"

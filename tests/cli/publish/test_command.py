@@ -203,7 +203,7 @@ def test_large_events_are_packed_by_bytes(queues: Queues) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_confirmed_line_is_where_to_go_on(queues: Queues, number: signal.Signals) -> None:
     """Nothing is lost, whatever ends the command; after Ctrl-C at most what was on its way is there twice."""
-    total = 600
+    total = 3_000
     file = write("events.jsonl", *(purchase(order) for order in range(1, total + 1)))
     Path("config.json").write_text(json.dumps(queues.configuration()))
     command = [sys.executable, "-m", "xcapi_core", "publish", file, "--topic", queues.topic(TOPIC), "--json"]

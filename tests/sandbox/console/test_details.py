@@ -26,7 +26,7 @@ def rows(sandbox: SandboxServer) -> list[dict[str, Any]]:
 
 
 def details(sandbox: SandboxServer, row: dict[str, Any], query: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = requests.get(f"{sandbox.url}/console/events/{row['id']}{query}", timeout=10).json()
+    found: dict[str, Any] = requests.get(f"{sandbox.url}/console/events/{row['id']}{query}", timeout=60).json()
     return found
 
 
@@ -131,7 +131,7 @@ def test_names_and_ids_that_are_addresses_do_not_stand_in_the_list(server: Sandb
 
 
 def test_event_that_is_not_kept_is_told_so(server: SandboxServer) -> None:
-    assert requests.get(f"{server.url}/console/events/99", timeout=10).status_code == 404
+    assert requests.get(f"{server.url}/console/events/99", timeout=60).status_code == 404
 
 
 def test_fields_that_nothing_reads_are_named_and_none_of_them_is_a_person_s(server: SandboxServer) -> None:

@@ -118,7 +118,7 @@ def test_request_that_came_before_the_end_is_no_row_of_its_own() -> None:
 def test_stream_tells_rows_totals_and_faults_and_goes_on_where_the_page_was(server: SandboxServer) -> None:
     post(server, conversion(conversion_id="a"))
     server.inject({"status": 503, "times": 1})
-    with requests.get(f"{server.url}/console/stream", stream=True, timeout=10) as answer:
+    with requests.get(f"{server.url}/console/stream", stream=True, timeout=60) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         told = event_of(answer.iter_lines(decode_unicode=True))
     assert [row["conversion_id"] for row in told["rows"]] == ["a"]
@@ -127,7 +127,7 @@ def test_stream_tells_rows_totals_and_faults_and_goes_on_where_the_page_was(serv
     server.clear_faults()
     post(server, conversion(conversion_id="b"))
     again = {"Last-Event-ID": told["id"]}
-    with requests.get(f"{server.url}/console/stream", stream=True, timeout=10, headers=again) as answer:
+    with requests.get(f"{server.url}/console/stream", stream=True, timeout=60, headers=again) as answer:
         assert [row["conversion_id"] for row in event_of(answer.iter_lines(decode_unicode=True))["rows"]] == ["b"]
 
 
@@ -135,7 +135,7 @@ def test_streams_take_turns_and_each_tells_before_it_ends(server: SandboxServer)
     post(server, conversion(conversion_id="a"))
     with ExitStack() as opened:
         streams = [
-            opened.enter_context(requests.get(f"{server.url}/console/stream", stream=True, timeout=10))
+            opened.enter_context(requests.get(f"{server.url}/console/stream", stream=True, timeout=60))
             for _ in range(6)
         ]
         told = [stream.iter_lines(decode_unicode=True) for stream in streams]

@@ -28,7 +28,7 @@ GUARDED = (
 
 def ask(sandbox: SandboxServer, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
     """Send exactly these headers, which requests would not let us."""
-    connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name, value)
@@ -130,7 +130,7 @@ def test_another_machine_is_refused_whatever_it_says(address: str, reached: bool
 
 def test_every_answer_forbids_what_is_foreign_and_what_is_inline(sandbox: SandboxServer) -> None:
     for path in ("/", "/console/console.css", "/sandbox/faults", "/console/events/1", "/console/nothing.js"):
-        answer = requests.get(sandbox.url + path, timeout=10)
+        answer = requests.get(sandbox.url + path, timeout=60)
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
@@ -146,7 +146,7 @@ def test_only_the_pages_own_files_are_served(sandbox: SandboxServer, path: str) 
 
 
 def test_page_names_nothing_of_the_network(sandbox: SandboxServer) -> None:
-    page = requests.get(sandbox.url, timeout=10)
+    page = requests.get(sandbox.url, timeout=60)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "http" not in page.text.replace("http-equiv", "")
     assert "<style" not in page.text

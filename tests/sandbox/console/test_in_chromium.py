@@ -58,7 +58,7 @@ class Page:
 
     def until(self, holds: Callable[[], Any]) -> None:
         passing = [StaleElementReferenceException]
-        WebDriverWait(self.driver, 20, 0.05, passing).until(lambda _: holds())
+        WebDriverWait(self.driver, 60, 0.05, passing).until(lambda _: holds())
 
     def open(self, row: int = 0) -> str:
         self.driver.find_elements(By.CSS_SELECTOR, "#list .row")[row].click()
@@ -347,7 +347,7 @@ def test_switches_set_the_sandboxs_faults_and_keep_those_of_others(page: Page) -
     page.find(".faults summary").click()
 
     def faults() -> list[dict[str, object]]:
-        found = requests.get(f"{page.server.url}/sandbox/faults", timeout=10).json()["faults"]
+        found = requests.get(f"{page.server.url}/sandbox/faults", timeout=60).json()["faults"]
         return [{name: value for name, value in fault.items() if name not in ("fired", "active")} for fault in found]
 
     other = {"status": 500, "times": 100, "pixel_id": "p9q7k"}

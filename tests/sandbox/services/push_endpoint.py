@@ -60,7 +60,7 @@ class PushEndpoint:
         self._server.shutdown()
         self._server.server_close()
 
-    def wait_for(self, pushes: int, *, timeout_s: float = 20.0) -> None:
+    def wait_for(self, pushes: int, *, timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
         while len(self.envelopes) < pushes:
             assert time.monotonic() < deadline, f"{len(self.envelopes)} of {pushes} pushes after {timeout_s} s"

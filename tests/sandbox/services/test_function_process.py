@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from xcapi_core.sandbox.services import function_process
 from xcapi_core.sandbox.services.errors import LocalServiceError
 from xcapi_core.sandbox.services.function_process import FunctionProcess
 from xcapi_core.sandbox.services.function_venv import FunctionVenv
@@ -26,7 +27,7 @@ VENV = FunctionVenv(folder=Path(sys.prefix))
 
 
 def asked(process: FunctionProcess) -> dict[str, Any]:
-    with urllib.request.urlopen(process.url, timeout=5) as answer:  # noqa: S310 - http on loopback
+    with urllib.request.urlopen(process.url, timeout=60) as answer:  # noqa: S310 - http on loopback
         document: dict[str, Any] = json.load(answer)
         return document
 
@@ -75,7 +76,7 @@ def test_sigterm_ends_the_process_and_gives_its_exit_code() -> None:
     process = FunctionProcess(VENV, {}, source=STUB)
     process.start()
     assert process.exit_code is None
-    assert process.stop(signal.SIGTERM) == 0
+    assert process.stop(signal.SIGTERM, grace_s=60) == 0
     assert process.exit_code == 0
 
 
@@ -93,20 +94,21 @@ def test_function_that_ends_at_start_is_reported_with_its_last_words() -> None:
         process.start()
 
 
-def test_function_that_is_interrupted_at_its_start_is_not_left_behind(tmp_path: Path) -> None:
+def test_function_that_is_interrupted_at_its_start_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started = tmp_path / "started"
     framework = tmp_path / "bin" / "functions-framework"
     framework.parent.mkdir()
     framework.write_text(f"#!/bin/sh\ntouch '{started}'\nexec sleep 99\n")
     framework.chmod(stat.S_IRWXU)
 
-    def press_ctrl_c() -> None:
-        while not started.exists():
-            time.sleep(0.01)
-        time.sleep(0.2)  # until we wait for its answer
-        os.kill(os.getpid(), signal.SIGINT)
+    def press_ctrl_c(_port: int) -> bool:
+        if started.exists():
+            os.kill(os.getpid(), signal.SIGINT)
+        return False
 
-    threading.Thread(target=press_ctrl_c, daemon=True).start()
+    monkeypatch.setattr(function_process, "answers_ok", press_ctrl_c)  # while its answer is waited for
     process = FunctionProcess(FunctionVenv(folder=tmp_path), {}, source=STUB)
     with pytest.raises(KeyboardInterrupt), process:
         pytest.fail("it answered, and should not have")

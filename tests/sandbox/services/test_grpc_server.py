@@ -17,7 +17,7 @@ def ask(address: str) -> Topic:
         call = channel.unary_unary(
             "/some.Service/Echo", request_serializer=Topic.serialize, response_deserializer=Topic.deserialize
         )
-        answer: Topic = call(Topic(name="anything"), timeout=10)
+        answer: Topic = call(Topic(name="anything"), timeout=60)
     return answer
 
 

@@ -48,13 +48,18 @@ def test_a_second_signal_does_not_interrupt_the_clean_up_that_the_first_began() 
     assert cleaned_up == ["all"]
 
 
-def test_nothing_is_left_behind_where_the_end_is_not_waited_for() -> None:
+def test_nothing_is_left_behind_where_the_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that does not care for SIGTERM, and somebody who presses Ctrl-C again."""
     command = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(1); time.sleep(99)"]
     process = ChildProcess(command, environment={"PYTHONUNBUFFERED": "1"})
-    assert process.wait_until(lambda: process.lines == ["1"], timeout_s=30)
-    again = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    again.start()
+    assert process.wait_until(lambda: process.lines == ["1"], timeout_s=60)
+    send = process.send
+
+    def press_again(number: signal.Signals) -> None:
+        send(number)
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    monkeypatch.setattr(process, "send", press_again)
     with pytest.raises(KeyboardInterrupt):
         process.stop(grace_s=60)
     assert process.wait() == -signal.SIGKILL

@@ -91,7 +91,7 @@ def test_dead_letters_published_by_googles_client_can_be_pulled_once(
     client_of(pubsub).publish(
         topic=path.dead_letter_topic,
         messages=[PubsubMessage(data=b"bad", attributes={"xcapi_reason": "rejected"})],
-        timeout=5,
+        timeout=60,
     )
     (dead_letter,) = wait_for_dead_letters(pubsub, path, 1)
     assert (dead_letter.data, dead_letter.attributes["xcapi_reason"]) == (b"bad", "rejected")
@@ -101,7 +101,7 @@ def test_dead_letters_published_by_googles_client_can_be_pulled_once(
 def test_unknown_topic_is_not_found(pubsub: LocalPubsub) -> None:
     with pytest.raises(exceptions.NotFound):
         client_of(pubsub).publish(
-            topic="projects/test-project/topics/nowhere", messages=[PubsubMessage(data=b"x")], timeout=5
+            topic="projects/test-project/topics/nowhere", messages=[PubsubMessage(data=b"x")], timeout=60
         )
 
 
@@ -184,7 +184,7 @@ def test_embedded_refuses_what_pubsub_refuses(
     path = new_path("http://127.0.0.1:9/")
     embedded.provision(path)
     with pytest.raises(exceptions.InvalidArgument):
-        client_of(embedded).publish(topic=path.dead_letter_topic, messages=[message], timeout=5)
+        client_of(embedded).publish(topic=path.dead_letter_topic, messages=[message], timeout=60)
     assert embedded.pull(path.dead_letter_subscription, timeout_s=0) == []
 
 
@@ -193,7 +193,7 @@ def test_embedded_takes_a_message_at_the_limits(embedded: EmbeddedPubsub, new_pa
     embedded.provision(path)
     attributes = {f"{number:03d}".ljust(256, "k"): "v" * 1_024 for number in range(100)}
     message = PubsubMessage(data=b"x" * 9_800_000, attributes=attributes)
-    client_of(embedded).publish(topic=path.dead_letter_topic, messages=[message], timeout=10)
+    client_of(embedded).publish(topic=path.dead_letter_topic, messages=[message], timeout=60)
     (dead_letter,) = wait_for_dead_letters(embedded, path, 1)
     assert len(dead_letter.attributes) == 100
 
@@ -204,5 +204,5 @@ def test_embedded_can_be_down_for_publishers(embedded: EmbeddedPubsub, new_path:
     embedded.set_down(down=True)
     with pytest.raises(exceptions.ServiceUnavailable):
         client_of(embedded).publish(
-            topic=path.dead_letter_topic, messages=[PubsubMessage(data=b"x")], retry=None, timeout=5
+            topic=path.dead_letter_topic, messages=[PubsubMessage(data=b"x")], retry=None, timeout=60
         )

@@ -34,7 +34,7 @@ def client(service: LocalSecretManager) -> SecretManagerServiceClient:
 
 
 def access(client: SecretManagerServiceClient, version: str) -> "AccessSecretVersionResponse":
-    return client.access_secret_version(name=f"{SECRET}/versions/{version}", retry=None, timeout=5)
+    return client.access_secret_version(name=f"{SECRET}/versions/{version}", retry=None, timeout=60)
 
 
 def test_latest_is_the_newest_version_and_the_answer_names_it(

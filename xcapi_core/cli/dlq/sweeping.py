@@ -20,6 +20,7 @@ __all__ = ["SILENCE_S", "Sweep"]
 # A pull may come back empty although there is something: Pub/Sub promises no more than that it tries.
 SILENCE_S = 10.0
 _PULLS_AT_ONCE: Final = 4
+_FRUITLESS_PULLS: Final = 2  # of each of them
 _MOST_A_PULL: Final = 1_000
 # Of large bodies, no more at a time than fit in memory four times.
 _PULL_BYTES: Final = 16_000_000
@@ -49,6 +50,7 @@ class Sweep:
         self._is_over = threading.Event()
         self._busy = 0
         self._last_new = 0.0
+        self._fruitless = 0
         self._average_bytes = 1.0
         self._error: BaseException | None = None
 
@@ -74,7 +76,9 @@ class Sweep:
             while not self._is_over.is_set() and not self._stop.wait(_TICK_S):
                 tick()
                 with self._lock:
-                    if not self._busy and time.monotonic() - self._last_new >= SILENCE_S:
+                    # A pull that hangs is no silence.
+                    asked = self._fruitless >= _FRUITLESS_PULLS * self._pulls_at_once
+                    if asked and not self._busy and time.monotonic() - self._last_new >= SILENCE_S:
                         break
         finally:
             # What is on its way is published and acked, or known to be neither, before anything is given back.
@@ -95,7 +99,9 @@ class Sweep:
                     is_news = bool(new) and handle(new)
                 if is_news:
                     pause_s = _TICK_S / 4
-                    with self._lock:
+                with self._lock:
+                    self._fruitless = 0 if is_news else self._fruitless + 1
+                    if is_news:
                         self._last_new = time.monotonic()
                 if not new:
                     self._is_over.wait(pause_s)

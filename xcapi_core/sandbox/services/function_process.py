@@ -20,7 +20,7 @@ __all__ = ["FunctionProcess"]
 
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 _MACHINE = (*_PASSED_ON, "PATH", "XDG_RUNTIME_DIR", "PYTHONUNBUFFERED")
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 90.0
 _POLL_INTERVAL_S = 0.02
 _PORT_ATTEMPTS = 3
 
@@ -150,7 +150,7 @@ class FunctionProcess:
         return self._running.kill()
 
     def wait_for_log(
-        self, wanted: Callable[[dict[str, object]], bool], *, timeout_s: float = 10.0
+        self, wanted: Callable[[dict[str, object]], bool], *, timeout_s: float = 60.0
     ) -> dict[str, object]:
         """Return the first log entry that `wanted` holds for; raise TimeoutError when there is none in time."""
         deadline = time.monotonic() + timeout_s

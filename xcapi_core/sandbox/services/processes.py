@@ -19,6 +19,8 @@ from typing import NoReturn
 __all__ = ["ChildProcess", "leaving_on_signals", "runtime_folder"]
 
 _POLL_INTERVAL_S = 0.02
+# They come at once, but for a busy machine, and for somebody else who holds the pipe.
+_LAST_LINES_S = 10.0
 # A shell that becomes the program, and leaves a watcher in its group. Its standard input ends with whoever started it,
 # even by SIGKILL: then the watcher kills the group, itself included. Double parentheses: it is nobody's child.
 _WATCHED = """exec 3<&0 </dev/null
@@ -78,7 +80,7 @@ class ChildProcess:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self.exit_code is not None:
-                self._reader.join(timeout=1)
+                self._reader.join(_LAST_LINES_S)
                 return False
             if ready():
                 return True
@@ -89,7 +91,7 @@ class ChildProcess:
         """Wait for the end, however long it takes, and return the exit code."""
         exit_code = self._process.wait()
         self._kill_group()  # the watcher
-        self._reader.join(timeout=1)
+        self._reader.join(_LAST_LINES_S)
         return exit_code
 
     def send(self, signal_number: signal.Signals) -> None:
