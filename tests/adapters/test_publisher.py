@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from xcapi_core.adapters import publisher as adapter
 from xcapi_core.adapters.publisher import FilePublisher, PubsubConnection, PubsubPublisher, open_publisher
 from xcapi_core.deliveries.outgoing import MAX_REQUEST_BYTES, MAX_REQUEST_MESSAGES, OutgoingMessage, request_batches
 from xcapi_core.sandbox.services.embedded_pubsub import EmbeddedPubsub
@@ -19,6 +20,11 @@ from xcapi_core.sandbox.services.pubsub import DeliveryPath
 PATH = DeliveryPath.named("test-project", "conversions", "http://127.0.0.1:9/")
 # A hang guard, no expectation.
 PATIENCE_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _no_attempt_is_cut_short_and_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "PUBLISH_ATTEMPT_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -144,9 +150,9 @@ async def test_messages_that_waited_for_a_thread_until_nobody_waited_for_them_ar
 ) -> None:
     pubsub.set_down(down=True)
     # Eight threads are busy until the outage ends; the ninth request's time is over before it has one.
-    busy = [asyncio.create_task(publish(publisher, outgoing(b"busy"))) for _ in range(8)]
-    await asyncio.sleep(0)
-    late = asyncio.create_task(publish(publisher, outgoing(b"late"), timeout_s=0.2))
+    busy = [asyncio.create_task(publisher.publish([outgoing(b"busy")], PATIENCE_S)) for _ in range(8)]
+    late = asyncio.create_task(publisher.publish([outgoing(b"late")], 0.2))
+    await asyncio.sleep(0)  # the time of each begins
     await asyncio.sleep(0.3)
     pubsub.set_down(down=False)
     assert await late == "DEADLINE_EXCEEDED"
