@@ -232,6 +232,7 @@ def test_without_google_credentials_it_says_what_to_do(words: Sequence[str], tmp
     )
     assert done.returncode == 1, done.stderr
     assert "gcloud auth application-default login" in done.stdout + done.stderr
+    assert "0 of 0" not in done.stdout  # nobody was asked, so nothing was counted
     assert "Traceback" not in done.stderr
 
 

@@ -65,6 +65,7 @@ class Session:
                     is_well = self._send(run, stage, seen) if self._wishes.files else True
                     if not self._wishes.stays:
                         return is_well
+                    self._output.step("Serving the console until Ctrl-C")
                     self._wait(run, stage, seen)
                 sandbox.reset()
                 self._output.step("Saved: sending again")

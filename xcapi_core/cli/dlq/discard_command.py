@@ -124,7 +124,8 @@ def discard(*, where: Where, filters: Filters, email: str | None, yes: bool, as_
         raise
     except click.ClickException as error:
         failure = error
-    _report(search, as_json=as_json, is_erasure=email is not None)
+    if failure is None or search.seen or as_json:  # "0 of 0 found" is no answer of a Pub/Sub that was not asked
+        _report(search, as_json=as_json, is_erasure=email is not None)
     if failure is not None:
         raise failure
     sys.exit(INTERRUPTED if was_stopped else 1 if search.unread or search.lost else 0)

@@ -134,7 +134,8 @@ def replay(
         raise
     except click.ClickException as error:
         failure = error
-    _report(tally, is_dry_run=dry_run, as_json=as_json, topic=target, last_line=last_line)
+    if failure is None or tally.seen or as_json:  # as in `discard`: nobody was asked, nothing was counted
+        _report(tally, is_dry_run=dry_run, as_json=as_json, topic=target, last_line=last_line)
     if failure is not None:
         raise failure
     sys.exit(INTERRUPTED if was_stopped else 1 if tally.kept else 0)

@@ -214,4 +214,4 @@ class ChecksAtGoogle:
         except _UNSEEN as error:
             return self._checks.skipped(check, sentence(error, what))
         except GOOGLE_ERRORS as error:
-            return self._checks.failed(check, sentence(error, what), "See above, then run this again.")
+            return self._checks.failed(check, sentence(error, what), "Do what it says, then run this again.")
