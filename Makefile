@@ -17,12 +17,12 @@ rollout_tools = $(if $(ARGS),:,if command -v terraform >/dev/null; then $(bin)/p
 side_by_side = $(if $(ARGS),,--numprocesses=4 --dist=loadfile --no-loadscope-reorder)
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-17s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'ARGS=… goes on to the command: make test ARGS="-k pause", make demo ARGS=--json'
 	@echo 'PYTHON=… names the Python to set up with: make test PYTHON=/path/to/python3.12'
 
-demo: setup  ## the whole path on this machine: sandbox X, the real function, events of every kind; under a minute
+demo: setup  ## the whole path on this machine: sandbox X, the real function, events of every kind; ten seconds, once set up
 	@$(bin)/xcapi demo $(ARGS)
 
 sandbox: setup  ## the local X Conversions API alone, to try any client against

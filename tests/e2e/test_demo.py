@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 import xcapi_core.cli.demo.command
 from tests.services import unavailable
+from tests.test_readme import shown
 from xcapi_core.cli.demo.command import demo
 from xcapi_core.cli.demo.performance import perform
 from xcapi_core.cli.demo.planned import Act, Delivered, PlannedEvent, PlannedMessage
@@ -72,6 +74,15 @@ def test_pipe_gets_plain_lines_a_table_and_the_verdict() -> None:
     assert "the signed request it became" in result.stdout
     assert "requests per event" in result.stdout
     assert lines[-1] == "Every event ended where it should."
+    assert ends_of(shown("demo")) == ends_of(result.stdout)
+
+
+def ends_of(output: str) -> list[str]:
+    """Return where the demo's events ended, without how many requests that took: with another timing it is another."""
+    table = output.partition("\nWhere every event ended, and why\n")[2]
+    lines = [line.rstrip() for line in table.splitlines()]
+    end = next(number for number, line in enumerate(lines) if re.match(" *[┌…]", line))
+    return [re.sub(r"   \d+ requests?, [\d.]+ per event$", "", line) for line in lines[:end]]
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for child processes in /proc")
