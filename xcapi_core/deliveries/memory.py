@@ -14,7 +14,7 @@ REMEMBERED_S = 3600.0
 # Some 100,000 messages. Beyond that the oldest goes.
 MAX_BYTES = 32 << 20
 _ENTRY_BYTES = 300
-# Of events, not of messages: as many dead letters as a day has seconds.
+# Of events, not of messages.
 _DEAD_LETTERS = 1 << 17
 
 
