@@ -5,6 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.events.serialised import EMPTY_BESIDE, OBJECTS, shaped
+
 __all__ = ["REFUSING_EVENTS"]
 
 _Object = dict[str, Any]
@@ -17,7 +19,9 @@ def _spelling(name: str) -> st.SearchStrategy[str]:
         ["_".join(words), "-".join(words), "".join(words), words[0] + "".join(map(str.title, words[1:]))]
     )
     return joined.flatmap(
-        lambda text: st.sampled_from([text, text.upper(), text.title(), text.swapcase(), f"_{text}", f"{text}-"])
+        lambda text: st.sampled_from(
+            [text, text.upper(), text.title(), text.swapcase(), f"_{text}", f"{text}-", f"x-ga-{text}", f"x-sst-{text}"]
+        )
     )
 
 
@@ -30,8 +34,15 @@ _YES = st.sampled_from(
 _NOS = st.sampled_from([False, "false", "no", "n", "f", 0, "0", "FALSE"])
 
 
+def _typed(value: object) -> st.SearchStrategy[object]:
+    """Return a value, some of them in a column of its type or in two."""
+    column = "string_value" if isinstance(value, str) else "int_value"
+    exported = {"string_value": None, "int_value": None, "double_value": None, column: value}
+    return st.sampled_from([value, value, {"value": value}, exported, {"value": exported}])
+
+
 def _field(name: str, values: st.SearchStrategy[object]) -> st.SearchStrategy[_Object]:
-    return st.builds(lambda spelled, value: {spelled: value}, _spelling(name), values)
+    return st.builds(lambda spelled, value: {spelled: value}, _spelling(name), values.flatmap(_typed))
 
 
 def _ids(ids: list[str]) -> st.SearchStrategy[object]:
@@ -41,29 +52,40 @@ def _ids(ids: list[str]) -> st.SearchStrategy[object]:
 
 
 _CONSENT_MODE = _field("ad_storage", _DENIALS) | _field("ad_user_data", _DENIALS)
-_REFUSALS = st.one_of(
+_FLAT_REFUSALS = st.one_of(
+    _CONSENT_MODE,
     _field("consent", _DENIALS),
     _field("consent_state", _DENIALS),
-    _field("consent", _CONSENT_MODE),
-    _field("consent_state", _CONSENT_MODE.map(lambda types: {"ad_storage": "granted"} | types)),
-    _field("consent", _CONSENT_MODE.map(lambda types: {"adStorage": "granted", "update": types})),
-    _CONSENT_MODE.map(lambda types: {f"consent.{name}": value for name, value in types.items()}),
-    _field("consent", _CONSENT_MODE.map(json.dumps)),
-    _CONSENT_MODE,
     *(
         _field(name, _YES)
         for name in ("opt_out", "limit_ad_tracking", "gpc", "non_personalized_ads", "is_limited_ad_tracking")
     ),
     _field("ad_tracking_enabled", _NOS),
     _field("gcs", st.sampled_from(["G100", "g101", " G100 ", "G10-"])),
-    _field("x-ga-gcs", st.just("G100")),
     _field("gcd", st.sampled_from(["11p1t1t1t5", "13t3t3q3t5", "13m3l3l3l1", "13t3t3u3t5"])),
     _field("us_privacy", st.sampled_from(["1YYN", "1nyn", "1-Y-"])),
+)
+_PREFERENCES = st.sampled_from([{"Advertising": False}, {"advertising": "denied"}, {"Advertising": {"boolean": False}}])
+_REFUSALS = st.one_of(
+    _FLAT_REFUSALS,
+    # As columns of a table have them that was made of objects.
+    st.builds(
+        lambda outer, flat: {f"{outer}.{name}": value for name, value in flat.items()},
+        st.sampled_from(["consent", "user", "context.consent"]),
+        _FLAT_REFUSALS,
+    ),
+    _field("consent", _CONSENT_MODE),
+    _field("consent_state", _CONSENT_MODE.map(lambda types: {"ad_storage": "granted"} | types)),
+    _field("consent", _CONSENT_MODE.map(lambda types: {"adStorage": "granted", "update": types})),
+    _field("consent", _CONSENT_MODE.map(json.dumps)),
     _field("privacy_info", st.sampled_from(["No", "no", False]).flatmap(lambda no: _field("ads_storage", st.just(no)))),
     _field(
         "consent",
         _field(
-            "category_preferences", st.sampled_from([{"Advertising": False}, {"advertising": "denied"}, "", [], {}])
+            "category_preferences",
+            st.one_of(
+                _PREFERENCES, _PREFERENCES.map(lambda given: {"0": [], "1": given}), st.sampled_from(["", [], {}])
+            ),
         ),
     ),
     _field(
@@ -94,11 +116,14 @@ _GRANTS = st.lists(
 _INNER = ["user", "user_data", "params", "properties", "traits", "context", "device", "userData", "page", "campaign"]
 
 
+@st.composite
+def _shaped(draw: st.DrawFn, part: object) -> object:
+    """Return a part in any shape in which something is read, or in two or three of them, one in the other."""
+    return shaped(part, {**EMPTY_BESIDE, **OBJECTS}, draw, times=3)
+
+
 def _placed(refusal: _Object) -> st.SearchStrategy[_Object]:
     """Return events that hold the refusal in the places and shapes that the contract names."""
-
-    def shapes(part: object) -> list[object]:
-        return [part, [part], {"0": part}, json.dumps(part), json.dumps([part]), json.dumps(json.dumps(part))]
 
     def rows(part: _Object, key_name: str, value_name: str, column: str) -> list[object]:
         typed = [
@@ -110,13 +135,13 @@ def _placed(refusal: _Object) -> st.SearchStrategy[_Object]:
 
     inner = st.sampled_from(_INNER)
     columns = [("key", "value", "string_value"), ("Key", "Value", "stringValue"), ("KEY ", "VALUE", "STRING_VALUE")]
-    one_deep = st.builds(lambda name, shape: {name: shape}, inner, st.sampled_from(shapes(refusal))) | st.sampled_from(
+    one_deep = st.builds(lambda name, shape: {name: shape}, inner, _shaped(refusal)) | st.sampled_from(
         [part for names in columns for part in rows(refusal, *names)]
-    ).map(lambda part: {"event_params": part})
+    ).flatmap(_shaped).map(lambda part: {"event_params": part})
     two_deep = st.builds(
         lambda name, event: {name: event},
         st.sampled_from(["context", "events", "batch", "conversions", "params"]),
-        one_deep.flatmap(lambda event: st.sampled_from(shapes(event))),
+        one_deep.flatmap(_shaped),
     )
     return st.just(refusal) | one_deep | two_deep
 

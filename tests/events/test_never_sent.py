@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.events.refusals import REFUSING_EVENTS
+from tests.events.serialised import BODIES, in_unions
 from tests.fakes import delivery
 from xcapi_core.conversions import Conversion
 from xcapi_core.events.reading import ReadEvent, read_events
@@ -31,6 +32,7 @@ _SETTINGS: Final = Settings(
     },
 )
 _NOW: Final = datetime(2026, 4, 20, 12, tzinfo=UTC)
+_ARRAYS: Final = {"x": "events", "ga4": "events", "segment": "batch"}
 _SALES: Final[dict[str, dict[str, Any]]] = {
     "x": {"event": "purchase", "order_id": "A1", "email": "jane@example.com"},
     "ga4": {"event_name": "purchase", "client_id": "1.2", "transaction_id": "A1", "email": "jane@example.com"},
@@ -45,13 +47,31 @@ def _read(data: object, format_: str) -> list[ReadEvent]:
     return [reading for reading in readings if isinstance(reading, ReadEvent)]
 
 
-@given(refusing=REFUSING_EVENTS, format_=st.sampled_from(sorted(_SALES)))
-def test_event_with_a_refusal_is_never_sent_or_kept(refusing: dict[str, Any], format_: str) -> None:
+@given(
+    refusing=REFUSING_EVENTS,
+    format_=st.sampled_from(sorted(_SALES)),
+    body=st.sampled_from(sorted(BODIES)),
+    in_avro=st.booleans(),
+    data=st.data(),
+)
+@settings(deadline=None, max_examples=500)
+def test_event_with_a_refusal_is_never_sent_or_kept(
+    refusing: dict[str, Any],
+    format_: str,
+    body: str,
+    in_avro: bool,  # noqa: FBT001 - drawn
+    data: st.DataObject,
+) -> None:
     sale = {**refusing, **{name: value for name, value in _SALES[format_].items() if name not in refusing}}
-    for message in (sale, [sale], {"events": [sale]}, {"conversions": [sale, sale]}):
-        for read in _read(message, format_):
-            assert isinstance(read.result, Skipped)
-            assert read.result.reason is SkipReason.NO_CONSENT
+    attributes = {"format": format_} | ({"googclient_schemaencoding": "JSON"} if in_avro else {})
+    written = BODIES[body](in_unions(sale, data.draw) if in_avro else sale, _ARRAYS[format_])
+    readings = list(read_events(delivery(written, attributes), _SETTINGS, received_at=_NOW, settled=()))
+    assert readings
+    for read in readings:
+        assert isinstance(read, ReadEvent)
+        # An empty object beside the refusal, in an array of events, is an event that says nothing.
+        is_refused = isinstance(read.result, Skipped) and read.result.reason is SkipReason.NO_CONSENT
+        assert is_refused or read.event_bytes in (b"[]", b"{}"), written
 
 
 # One name twice in an object, which JSON allows and decoders answer with the last value (RFC 8259, section 4).
@@ -108,6 +128,68 @@ def test_refusal_whose_name_comes_again_is_never_sent_or_kept(format_: str, said
             assert isinstance(reading, ReadEvent)
             assert isinstance(reading.result, Skipped), data
             assert reading.result.reason is SkipReason.NO_CONSENT
+
+
+# The same where Avro's JSON encoding names the type of a value: it may be the name that comes again.
+_SAID_TWICE_IN_UNIONS: Final = (
+    '"opt_out": {"boolean": true, "boolean": false}',
+    '"user": {"com.example.User": {"opt_out": true}, "com.example.User": {"opt_out": false}}',
+    '"user": {"com.example.User": {"opt_out": {"boolean": true}, "opt_out": null}}',
+    '"user": {"string": "{\\"opt_out\\": true, \\"opt_out\\": false}"}',
+    '"user": {"map": {"consent.ad_storage": "denied"}}',
+    '"user": {"map": {"consent.ad_storage": {"string": "denied"}}}',
+    '"consent": {"com.example.opt_out": true}',
+)
+
+
+@pytest.mark.parametrize("said", _SAID_TWICE_IN_UNIONS)
+@pytest.mark.parametrize("format_", sorted(_SALES))
+def test_refusal_in_a_union_is_heard_whatever_it_is_called(format_: str, said: str) -> None:
+    sale, array = json.dumps(_SALES[format_]), _ARRAYS[format_]
+    event = f"{{{said}, {sale[1:]}"
+    unions = f'{{"com.example.Sale": {event}, "com.example.Sale": {sale}}}'
+    around = f'{{{said}, "{array}": {{"array": [{sale}]}}}}'
+    for data in (event, f"[{event}]", f'{{"{array}": [{event}]}}', unions, f"[{unions}]", around):
+        message = delivery(data.encode(), {"format": format_, "googclient_schemaencoding": "JSON"})
+        (read,) = read_events(message, _SETTINGS, received_at=_NOW, settled=())
+        assert isinstance(read, ReadEvent)
+        assert isinstance(read.result, Skipped), data
+
+
+@pytest.mark.parametrize("consent", ["Consent", "ConsentState", "consent", "Answer"])
+@pytest.mark.parametrize("said", ['{"ad_storage": {"com.example.ad_storage": "granted"}}', '"granted"'])
+def test_grant_whose_type_is_called_like_a_signal_is_heard(consent: str, said: str) -> None:
+    if (consent, said) == ("ConsentState", '"granted"'):
+        return  # {"consent.opt_out": 1} looks like that
+    event = f'{{"consent": {{"com.example.{consent}": {said}}}, {json.dumps(_SALES["x"])[1:]}'
+    settings = msgspec.structs.replace(_SETTINGS, consent="require")
+    message = delivery(event.encode(), {"googclient_schemaencoding": "JSON"})
+    (read,) = read_events(message, settings, received_at=_NOW, settled=())
+    assert isinstance(read, ReadEvent)
+    assert isinstance(read.result, Conversion)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"events": [{event}], "conversions": [{sale}]}',
+        '{"events": [{sale}], "conversions": {"0": "[{event}]"}}',
+        '{"events": [{event}], "events": []}',
+        '{"events": [{sale}, {event}], "conversions": []}',
+        '{"specversion": "1.0", "type": "t", "source": "s", "data": {"events": [{event}], "conversions": []}}',
+        '{"specversion": "1", "type": "t", "source": "s", "user": {event}, "data": {"events": [], "conversions": []}}',
+    ],
+)
+@pytest.mark.parametrize("refusal", [{"opt_out": True}, {"user": {"consent": "denied"}}])
+def test_body_of_two_arrays_with_a_refusal_in_them_is_not_kept(body: str, refusal: dict[str, Any]) -> None:
+    sale = _SALES["x"]
+    for event in (sale | refusal, sale):
+        text = json.dumps(event)
+        data = body.replace("{event}", text if '"[' not in body else text.replace('"', '\\"'))
+        data = data.replace("{sale}", json.dumps(sale))
+        (read,) = read_events(delivery(data.encode()), _SETTINGS, received_at=_NOW, settled=())
+        assert isinstance(read, ReadEvent)
+        assert isinstance(read.result, Unreadable if event is sale else Skipped)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fakes import delivery
 from xcapi_core.events.decoding import decode_event
 from xcapi_core.events.elements import MAX_EVENTS
-from xcapi_core.events.splitting import RawMessage, Unreadable, split_message
+from xcapi_core.events.splitting import RawMessage, Unreadable, format_to_state, split_message
 from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
 
@@ -99,6 +99,20 @@ def test_of_two_arrays_neither_is_dropped_in_silence() -> None:
 )
 def test_of_an_array_that_comes_twice_neither_is_dropped_in_silence(data: bytes) -> None:
     assert refused(data).found == "events twice"
+
+
+def test_format_that_an_event_is_taken_for_by_itself_is_told_through_unions() -> None:
+    call = b'{"type": {"string": "track"}, "event": {"string": "Order Completed"}}'
+    unions = {"googclient_schemaencoding": "JSON"}
+    assert [format_to_state(unions, form, call) for form in ("x", "segment")] == ["x", ""]
+    assert [format_to_state({}, form, call) for form in ("x", "segment")] == ["", "segment"]
+
+
+def test_of_a_union_that_holds_two_arrays_neither_is_dropped_in_silence() -> None:
+    body = b'{"events": {"array": [1], "array": [2]}}'
+    split = split_message(delivery(body, {"googclient_schemaencoding": "JSON"}))
+    assert isinstance(split, Unreadable)
+    assert split.problem.found == "a union that holds two arrays"
 
 
 def test_of_a_key_that_comes_twice_the_last_value_counts() -> None:

@@ -5,10 +5,12 @@ from typing import Final, Literal
 
 import msgspec
 
+from xcapi_core.events.consent_objects import UNREADABLE
 from xcapi_core.events.consent_signals import Signals
-from xcapi_core.events.consent_values import Consent, quoted
-from xcapi_core.events.decoding import colons_in
+from xcapi_core.events.consent_values import Consent
+from xcapi_core.events.decoding import DECODING_ERRORS, colons_in, decode_event, decode_every_value
 from xcapi_core.events.fields import is_object
+from xcapi_core.events.unions import without_unions
 from xcapi_core.events.unpacking import text_within, unpack
 from xcapi_core.problems import Problem
 
@@ -29,15 +31,13 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 
 
 UNSAID: Final = Judgement(Consent.UNSAID)
-# Of more names it is cheaper to look at the whole event once than for each of them.
-_MOST_NAMES_SOUGHT: Final = 50
 
 
-def judge(*places: object, categories: Sequence[str], event_bytes: bytes = b"") -> Judgement:
+def judge(*places: object, categories: Sequence[str], event_bytes: bytes = b"", unions: bool = False) -> Judgement:
     """Judge an event, and what stands around it, by all their signals: any no wins over any yes.
 
     Of what an object names twice a JSON decoder keeps the last value: where `event_bytes` may do so with a signal or a
-    place of signals, the others are judged as well.
+    place of signals, the others are judged as well. With `unions` the bytes are in Avro's JSON encoding.
 
     The places are what a JSON decoder gives; nothing is raised for any value. `categories` are the pixel's
     `consent_categories`, by which Segment's and RudderStack's preferences are read. A null says nothing: exports fill
@@ -53,10 +53,10 @@ def judge(*places: object, categories: Sequence[str], event_bytes: bytes = b"") 
         elif isinstance(place, list):  # no event, but what is kept of it holds nobody's refusal
             signals.doubt(place)
             said += signals.read()
-    if Consent.NO not in said and signals.names:
+    if event_bytes and Consent.NO not in said and (signals.were_met or unions):
         written = _as_json(event_bytes)
-        if _may_stand_twice(signals, written, places[0]):
-            said += [signals.add_all_of(written), *signals.read()]
+        if _may_name_twice(written, decode_event(written) if unions else places[0]):
+            said += [_all_of(signals, written, unions=unions), *signals.read()]
     says = Consent.NO if Consent.NO in said else Consent.YES if Consent.YES in said else Consent.UNSAID
     if says is Consent.UNSAID and not signals.codes:
         return UNSAID
@@ -71,22 +71,19 @@ def _as_json(event_bytes: bytes) -> bytes:
     return b"" if isinstance(unpacked, Problem) else text_within(unpacked)
 
 
-def _may_stand_twice(signals: Signals, event_bytes: bytes, event: object) -> bool:
-    names, rows = signals.names, signals.rows
-    # One byte is found in a hundredth of the time of two, and most events have none.
-    if b"\\" in event_bytes and b"\\u" in event_bytes:
-        return True
-    # In less time than it takes to look for some names.
-    if is_object(event) and event_bytes.count(b":") == colons_in(event):
-        return False
-    if len(names) > _MOST_NAMES_SOUGHT:
-        return True
-    if any(event_bytes.count(quoted(name)) > 1 for name in names):
-        return True
-    # A row that names its key twice has one more than there are rows; what was JSON in text is not among the bytes.
-    return bool(rows) and (
-        signals.opened_text or any(event_bytes.count(quoted(name)) > met for name, met in rows.items())
-    )
+def _all_of(signals: Signals, event_bytes: bytes, *, unions: bool) -> Consent:
+    """Add the places of an event with every value of what it names twice."""
+    try:
+        event = decode_every_value(event_bytes.decode("utf-8", "replace"))
+    except DECODING_ERRORS:
+        return signals.refuse(UNREADABLE)
+    return signals.add_places_in(without_unions(event) if unions else event)
+
+
+def _may_name_twice(event_bytes: bytes, event: object) -> bool:
+    """Tell whether an object in an event may name something twice: of that there is one colon more than is left."""
+    # Of what a text has escaped, a colon alone makes up for another.
+    return event_bytes.count(b":") != colons_in(event) or b"\\u003" in event_bytes
 
 
 def allows(judgement: Judgement, policy: Policy) -> bool:

@@ -30,11 +30,10 @@ _UNREAD: Final = Drop.UNREAD_CONSENT.value
 class SignalReading(Protocol):
     """The reading of one event's signals, of which this one is a part.
 
-    `categories` are the pixel's, and `names` collects the names that matter.
+    `categories` are the pixel's.
     """
 
     categories: frozenset[str]
-    names: set[str]
 
     def add_place(self, place: Mapping[str, object]) -> None:
         """Add an object whose fields may be signals."""
@@ -79,13 +78,15 @@ def _category_preferences(reading: SignalReading, value: object) -> Consent:
     value = opened_json(value)
     if not is_object(value) or not value:
         return reading.refuse(UNREADABLE)
-    reading.names.update(value)
     asked = reading.categories
     said: dict[str, list[Consent]] = {}
     for category, preference in value.items():
+        values = typed_values(preference)
+        if any(value and isinstance(opened_json(value), list | dict) for value in values):
+            return reading.refuse(UNREADABLE)  # a list of preferences, or something else that holds some
         if preference is not None and (not asked or squeezed(category) in asked):
             answers = said.setdefault(squeezed(category), [])
-            answers += [_answer(reading, typed) for typed in typed_values(preference)]
+            answers += [_answer(reading, value) for value in values]
     if any(Consent.NO in answers for answers in said.values()):
         return Consent.NO if asked else reading.refuse(_CATEGORIES_MISSING)
     return Consent.YES if asked and all(said.get(category) for category in asked) else Consent.UNSAID

@@ -8,12 +8,12 @@ from xcapi_core.events.consent_objects import SIGNALS, UNREADABLE
 from xcapi_core.events.consent_values import (
     TYPED_COLUMNS,
     Consent,
+    are_columns,
     opened_json,
     quoted,
     squeezed,
     typed_values,
 )
-from xcapi_core.events.decoding import DECODING_ERRORS, decode_every_value
 from xcapi_core.events.fields import is_object
 
 __all__ = ["Signals", "is_signal", "is_silent"]
@@ -27,16 +27,13 @@ def _all_squeezed(names: tuple[str, ...]) -> frozenset[str]:
 class Signals:
     """One event's signals, gathered from every place that may hold some."""
 
-    __slots__ = ("_doubtful", "_places", "categories", "codes", "names", "opened_text", "rows")
+    __slots__ = ("_doubtful", "_places", "categories", "codes", "were_met")
 
     def __init__(self, categories: Sequence[str]) -> None:
         self.categories = _all_squeezed(tuple(categories)) if categories else frozenset()
         self.codes: dict[str, None] = {}
-        # The names that matter, as they were met: an object may have said something else of one before.
-        self.names: set[str] = set()
-        # How many rows of keys and values were met in the last reading, by what they call their key.
-        self.rows: dict[str, int] = {}
-        self.opened_text = False
+        # Whether there was any name that matters: an object may have said something else of it before.
+        self.were_met = False
         self._places: list[tuple[Mapping[str, object], _Plan]] = []
         self._doubtful: list[object] = []
 
@@ -47,6 +44,7 @@ class Signals:
         if plan is None:
             plan = _plan_of(names)
         if plan:
+            self.were_met = True
             self._places.append((place, plan))
 
     def doubt(self, value: object) -> Consent:
@@ -61,7 +59,6 @@ class Signals:
 
     def read(self) -> list[Consent]:
         """Return all that the places say, and the places inside of them."""
-        self.rows.clear()
         said = self._read_places() if self._places else []
         while self._doubtful:
             said.append(_places_in(self, self._doubtful.pop()))
@@ -76,11 +73,9 @@ class Signals:
             for name, read, _ in plan:
                 value = place[name]
                 if read is _key_of_row:
-                    self.rows[name] = self.rows.get(name, 0) + 1
                     if not isinstance(value, str) or _plan_of((value,)):
                         self._add_row(value, place)
                     continue
-                self.names.add(name)
                 if value is None:
                     continue
                 if read is _places_in:
@@ -89,7 +84,6 @@ class Signals:
                     else:
                         said.append(_places_in(self, value))
                 elif is_object(value):
-                    self.names.update(value)
                     said += [read(self, typed) for typed in typed_values(value)]
                 else:
                     said.append(read(self, value))
@@ -105,18 +99,14 @@ class Signals:
         found = {_compared(name): name for one in keys for name in typed_values(one) if isinstance(name, str)}
         names = [name for name in found.values() if _plan_of((name,))]
         for column, value in row.items() if names else ():
-            self.names.add(column)
             if squeezed(column) == "value":
                 for name in names:
                     for one in value if isinstance(key, list) and isinstance(value, list) else (value,):
                         self.add_place({name: one})
 
-    def add_all_of(self, event: bytes) -> Consent:
-        """Add the places of an event with every value of what it names twice."""
-        try:
-            return _places_in(self, decode_every_value(event.decode("utf-8", "replace")))
-        except DECODING_ERRORS:
-            return self.refuse(UNREADABLE)
+    def add_places_in(self, value: object) -> Consent:
+        """Add the objects in a field, whatever its shape."""
+        return _places_in(self, value)
 
     def refuse(self, code: str) -> Consent:
         """Take something for a no, and count why."""
@@ -142,7 +132,6 @@ def _places_in(signals: Signals, value: object) -> Consent:
         elif isinstance(part, str):
             opened = opened_json(part)
             if not isinstance(opened, str):
-                signals.opened_text = True
                 unopened.append(opened)
             elif opened.startswith(("{", "[", '"')) and any(name in squeezed(opened) for name in SIGNALS):
                 return signals.refuse(UNREADABLE)  # broken JSON in which a signal is named
@@ -224,7 +213,10 @@ def _plan_of(names: tuple[str, ...]) -> _Plan:
     """Return the names that are signals or places."""
     plan = _plans.get(names)
     if plan is None:
-        plan = tuple([(name, read, quoted(name)) for name in names if (read := _reader_of(name)) is not None])
+        # What stands in columns of types, and in nothing else, is what stands around them.
+        wrapped = _places_in if are_columns(names) else None
+        read_by = {name: wrapped or _reader_of(name) for name in names}
+        plan = tuple([(name, read, quoted(name)) for name, read in read_by.items() if read is not None])
         if sum(map(len, names)) + len(names) <= _MOST_NAME_CHARACTERS:
             if len(_plans) >= _MOST_SIGNAL_PLANS:
                 _plans.clear()

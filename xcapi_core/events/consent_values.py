@@ -1,6 +1,6 @@
 """Single values of consent signals: words for yes and no, lists of ids, and coded strings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -13,6 +13,7 @@ from xcapi_core.events.shapes import as_list
 __all__ = [
     "TYPED_COLUMNS",
     "Consent",
+    "are_columns",
     "ids_in",
     "opened_json",
     "quoted",
@@ -71,18 +72,32 @@ _SET_AT: Final = "settimestampmicros"
 
 
 def typed_values(value: object) -> Sequence[object]:
-    """Return what a value says that is wrapped with its type, else the value itself."""
-    if not is_object(value) or len(value) > len(TYPED_COLUMNS) + 1 or not value:
+    """Return what a value says that is wrapped with its type, once or more, else the value itself."""
+    if not is_object(value):
         return (value,)
     typed: list[object] = []
-    for name, inner in value.items():
-        column = squeezed(name)
-        if column in TYPED_COLUMNS:
-            if inner is not None:
-                typed.append(inner)
-        elif column != _SET_AT:
-            return (value,)
+    wrapped: list[object] = [value]
+    for outer in wrapped:
+        columns = _columns(outer)
+        if columns is None:
+            typed.append(outer)
+        else:
+            wrapped += columns
     return typed
+
+
+def are_columns(names: Collection[str]) -> bool:
+    """Tell whether an object of these names has columns of types and nothing else."""
+    return 0 < len(names) <= len(TYPED_COLUMNS) + 1 and all(
+        column in TYPED_COLUMNS or column == _SET_AT for column in map(squeezed, names)
+    )
+
+
+def _columns(value: object) -> list[object] | None:
+    """Return the values of an object of typed columns, None for everything else."""
+    if not is_object(value) or not are_columns(value):
+        return None
+    return [inner for name, inner in value.items() if inner is not None and squeezed(name) != _SET_AT]
 
 
 def opened_json(value: object) -> object:
@@ -161,11 +176,15 @@ def ids_in(value: object, *, of_grant: bool) -> set[str] | None:
 
 def _texts_in(value: object) -> Iterable[str]:
     """Return the text of a coded signal as it is compared, from a list in whatever shape and from JSON as text, too."""
-    opened = as_list(value)
-    for item in opened if isinstance(opened, list) else (opened,):
-        for typed in typed_values(item):
-            if isinstance(typed, str):
-                yield cut_invisible(typed).strip().strip("\"'").strip()
+    parts: list[object] = [value]
+    for part in parts:
+        opened = as_list(part)
+        if isinstance(opened, list):
+            parts += opened
+        elif isinstance(opened, str):
+            yield cut_invisible(opened).strip().strip("\"'\\").strip()
+        elif _columns(opened) is not None:
+            parts += typed_values(opened)
 
 
 def _any_no_wins(said: Sequence[Consent]) -> Consent:

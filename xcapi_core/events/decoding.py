@@ -10,7 +10,15 @@ import msgspec
 
 from xcapi_core.problems import Problem
 
-__all__ = ["BYTE_ORDER_MARK", "DECODING_ERRORS", "JSON_SPACE", "colons_in", "decode_event", "decode_every_value"]
+__all__ = [
+    "BYTE_ORDER_MARK",
+    "DECODING_ERRORS",
+    "JSON_SPACE",
+    "colons_in",
+    "decode_event",
+    "decode_every_value",
+    "decode_text",
+]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 JSON_SPACE = b" \t\r\n"
@@ -24,7 +32,7 @@ _UNREADABLE_NUMBER = Decimal("Infinity")
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError)
 
 _encode_again: Final = msgspec.json.Encoder().encode
-_strict: Final[Callable[[bytes], object]] = msgspec.json.Decoder(float_hook=Decimal).decode
+_strict: Final[Callable[[bytes | str], object]] = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def decode_event(event_bytes: bytes) -> object | Problem:
@@ -62,6 +70,18 @@ def colons_in(value: object) -> int:
         return _encode_again(value).count(b":")
     except (*DECODING_ERRORS, TypeError):  # a number of many digits; what no decoder gives
         return -1
+
+
+def decode_text(text: str) -> object:
+    """Return the JSON value of a text, in which lone surrogates and control characters may stand.
+
+    Raises one of DECODING_ERRORS.
+    """
+    try:
+        return _strict(text)
+    except DECODING_ERRORS:
+        value: object = _last_values.decode(text)
+        return value
 
 
 def decode_every_value(text: str) -> object:
@@ -133,10 +153,15 @@ def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if escape[1] else escape[0]
 
 
-_every_value: Final = json.JSONDecoder(
-    strict=False,
-    parse_int=_readable_integer,
-    parse_float=_fraction,
-    parse_constant=_refuse_constant,
-    object_pairs_hook=_with_lost_values,
-)
+def _decoder_of_text(pairs: Callable[[list[tuple[str, object]]], object]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        strict=False,
+        parse_int=_readable_integer,
+        parse_float=_fraction,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=pairs,
+    )
+
+
+_last_values: Final = _decoder_of_text(dict)
+_every_value: Final = _decoder_of_text(_with_lost_values)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, decode_event
-from xcapi_core.events.shapes import is_union_type
+from xcapi_core.events.unions import is_union_type
 from xcapi_core.events.unpacking import text_within
 
 __all__ = [
@@ -111,6 +111,8 @@ def list_within(value: bytes, *, unions: bool) -> list[bytes] | None:
     if not value.startswith(b"{"):
         return None
     if unions and (inner := object_members(value)).keys() == {"array"}:
+        if lost_members(value, inner):
+            raise UnsplittableError("a union that holds two arrays")
         return list_within(inner["array"], unions=unions)
     if not is_indexed(value):
         return None

@@ -10,7 +10,7 @@ import msgspec
 from xcapi_core.events.decoding import DECODING_ERRORS, JSON_SPACE, colons_in, decode_event, decode_every_value
 from xcapi_core.events.elements import UnsplittableError, lost_members, object_members
 from xcapi_core.events.fields import is_object
-from xcapi_core.events.shapes import without_unions
+from xcapi_core.events.unions import without_unions
 from xcapi_core.events.unpacking import text_within
 from xcapi_core.problems import Problem
 from xcapi_core.records import Record
@@ -133,7 +133,7 @@ def make_envelope(
         head=b"%b%b:[" % (_opened(around), msgspec.json.encode(array)),
         tail=b"]}",
         fields=around.fields(unions=unions),
-        outer={} if lost is None else _said_besides(around.members, lost),
+        outer={} if lost is None else _said_besides(around.members, lost, unions=unions),
         array=array,
     )
 
@@ -198,13 +198,15 @@ def open_cloud_event(data: bytes, *, unions: bool) -> tuple[Envelope, bytes] | N
     envelope = Envelope(
         head=b'%b"data":' % _opened(around),
         tail=b"}",
-        outer={**around.fields(unions=unions), **_said_besides(members, lost)},
+        outer={**around.fields(unions=unions), **_said_besides(members, lost, unions=unions)},
         lone=data,
     )
     return envelope, text_within(inner.strip(JSON_SPACE))
 
 
-def _said_besides(members: Mapping[str, bytes], lost: Mapping[str, Sequence[bytes]]) -> dict[str, object]:
+def _said_besides(
+    members: Mapping[str, bytes], lost: Mapping[str, Sequence[bytes]], *, unions: bool
+) -> dict[str, object]:
     """Return what the object, or an object in it, says of a name that comes again later."""
     said: dict[str, object] = {name: [decode_event(value) for value in values] for name, values in lost.items()}
     for name, value in members.items():
@@ -219,7 +221,7 @@ def _said_besides(members: Mapping[str, bytes], lost: Mapping[str, Sequence[byte
             continue
         if every != last:
             said[name] = every
-    return said
+    return {name: without_unions(value, name) for name, value in said.items()} if unions else said
 
 
 def _opened(around: Around) -> bytes:

@@ -1,6 +1,5 @@
 """Single JSON values: what is text, an id, nothing, and how a problem names a kind without quoting it."""
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -8,7 +7,7 @@ from decimal import Decimal
 from typing import Final, TypeGuard
 from urllib.parse import unquote_plus
 
-import msgspec
+from xcapi_core.events.decoding import DECODING_ERRORS, decode_text
 
 __all__ = [
     "WORDS_FOR_NOTHING",
@@ -73,8 +72,6 @@ _ORDINARY_ID: Final = re.compile(r"(?!__)[0A-Za-z.:#_-]*+[1-9][0-9A-Za-z.:#_-]*+
 # Beyond it a number is no id of anything, and CPython refuses to print integers of more than 4,300 digits.
 _ID_DIGITS: Final = 64
 _INTEGER_LIMIT: Final = 10**_ID_DIGITS
-
-_json: Final = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def _pattern_of(kind: str) -> re.Pattern[str]:
@@ -144,15 +141,15 @@ def cut_invisible(text: str) -> str:
     return "".join([character for character in text if unicodedata.category(character) not in {"Cc", "Cf"}])
 
 
-def json_in_text(value: object, decode: Callable[[str], object] | None = None) -> object:
+def json_in_text(value: object, decode: Callable[[str], object] = decode_text) -> object:
     """Return the object or list that `value` is JSON text of, itself encoded as text or not; else `value`."""
     inner = value
     while isinstance(inner, str):
         if not inner.lstrip().startswith(("{", "[", '"')):
             return value
         try:
-            inner = (decode or _decode_text)(inner)
-        except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+            inner = decode(inner)
+        except DECODING_ERRORS:
             return value
     return inner if isinstance(inner, list | dict) else value
 
@@ -219,10 +216,3 @@ def _integer_as_text(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and -_INTEGER_LIMIT < value < _INTEGER_LIMIT:
         return str(value)
     return None
-
-
-def _decode_text(text: str) -> object:
-    try:
-        return _json.decode(text)
-    except (msgspec.MsgspecError, ValueError, ArithmeticError):
-        return json.loads(text, strict=False, parse_float=Decimal)  # lone surrogates, integers of many digits

@@ -65,6 +65,7 @@ _LONE: Final[tuple[tuple[str, str, Callable[..., str | Drop]], ...]] = (
 _GOOGLES: Final = frozenset({"sha256_email_address", "sha256_phone_number"})
 _DIGEST_BYTES: Final = 32
 _BASE64_LENGTHS: Final = frozenset({43, 44})
+_JSON_BEGINS: Final = frozenset('[{"')
 
 _MOST_CODES_LISTED: Final = 5
 # What nobody could ever be matched by: it counts as nothing where most of a stream is anonymous.
@@ -185,7 +186,7 @@ def no_identifier(dropped: Collection[Drop]) -> Problem:
 
 
 def _values(value: object, name: str) -> object:
-    if value.__class__ is dict or (isinstance(value, str) and value[:1] == "["):
+    if value.__class__ is dict or (isinstance(value, str) and value[:1] in _JSON_BEGINS):
         value = as_list(value)
     return _as_hex(value) if name in _GOOGLES else value
 

@@ -59,7 +59,7 @@ def read_for_pixel(
     own = opened.pixel_id if isinstance(opened, Opened) else first_pixel_id(*([event] if is_object(event) else []))
     pixel = choose_pixel(own, source.message_pixel_id, settings)
     told = pixel if isinstance(pixel, PixelSettings) else None
-    silent = envelope is None and is_silent(event, source.event_bytes)
+    silent = envelope is None and not source.has_unions and is_silent(event, source.event_bytes)
     judgement = UNSAID if silent else _judge(event, source, settings, told)
     if not (silent and settings.consent == "respect") and not allows(judgement, settings.consent):
         return Skipped(SkipReason.NO_CONSENT, judgement.codes), told
@@ -92,6 +92,5 @@ def _judge(event: object, source: EventSource, settings: Settings, pixel: PixelS
         return UNSAID
     # If the pixel is ambiguous, apply every pixel's consent categories.
     categories = settings.consent_categories_of(pixel)
-    if envelope is None:
-        return judge(event, categories=categories, event_bytes=source.event_bytes)
-    return judge(event, envelope.fields, envelope.outer, categories=categories, event_bytes=source.event_bytes)
+    around = () if envelope is None else (envelope.fields, envelope.outer)
+    return judge(event, *around, categories=categories, event_bytes=source.event_bytes, unions=source.has_unions)

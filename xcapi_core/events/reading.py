@@ -11,9 +11,9 @@ from xcapi_core.events.consent import may_send
 from xcapi_core.events.decoding import decode_event
 from xcapi_core.events.envelopes import Envelope
 from xcapi_core.events.reader import Reading, read_for_pixel
-from xcapi_core.events.shapes import has_unions, without_unions
 from xcapi_core.events.source import EventSource
 from xcapi_core.events.splitting import RawMessage, Unreadable, split_message
+from xcapi_core.events.unions import has_unions, without_unions
 from xcapi_core.origins import original_event_indices, original_publish_time, parse_publish_time, replayed_conversion_id
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
@@ -156,6 +156,7 @@ class EventReadings:
                     conversion_id=replayed,
                     format_is_stated=format_is_stated,
                     envelope=envelope,
+                    has_unions=unions,
                 )
                 result, pixel = read_for_pixel(event, source, settings, form)
             read_pixel_id = conversion_id = ""

@@ -17,7 +17,7 @@ class EventSource(Record, frozen=True, kw_only=True, gc=False):
     conversion id is made. `event_bytes` is the event as it was received. `conversion_id` is set where the message
     names it (`xcapi_conversion_id`) and wins over what would be derived. `format_is_stated` is True where the
     message's `format` attribute named the dialect: then no event is ambiguous. `envelope` is what stands around the
-    event.
+    event. `has_unions` is True where the event came in Avro's JSON encoding.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("event_index", "message_pixel_id", "publish_time")
@@ -31,3 +31,4 @@ class EventSource(Record, frozen=True, kw_only=True, gc=False):
     conversion_id: str | None = None
     format_is_stated: bool = False
     envelope: Envelope | None = None
+    has_unions: bool = False

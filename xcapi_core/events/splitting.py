@@ -27,8 +27,8 @@ from xcapi_core.events.elements import (
 )
 from xcapi_core.events.envelopes import RawEvent, make_envelope, open_cloud_event, put_around, read_around
 from xcapi_core.events.fields import is_object
-from xcapi_core.events.shapes import has_unions, without_unions
-from xcapi_core.events.unpacking import text_within, unpack
+from xcapi_core.events.unions import has_unions, without_unions
+from xcapi_core.events.unpacking import unpack
 from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.records import Record
@@ -63,7 +63,7 @@ class RawMessage(Record, frozen=True, kw_only=True, gc=False):
 class Unreadable(Record, frozen=True, gc=False):
     """No event can be told from another in this message: it is dead-lettered as a whole (`invalid_message`).
 
-    `envelope` holds the members of the object around its events: they may say no for all of them.
+    `envelope` holds what may say no for all of them: the members of the object around the events, or the whole.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("problem",)
@@ -89,20 +89,17 @@ def split_message(message: PubsubMessage) -> RawMessage | Unreadable:
     unions = has_unions(message.attributes)
     try:
         return _split(value_within(data, unions=unions), message.data, form, unions=unions)
-    except _UnsplittableBodyError as error:
-        problem = Problem(path="data", found=error.found, expected=error.expected)
-        return Unreadable(problem, read_around(error.members).fields(unions=unions))
     except UnsplittableError as error:
         return _unreadable(error.found, "a JSON object or array")
 
 
-def lone_format(data: bytes) -> Format | None:
+def lone_format(data: bytes, *, unions: bool = False) -> Format | None:
     """Return the format that a message with this data is taken for; None if it cannot be read."""
     unpacked = unpack(data)
     if isinstance(unpacked, Problem) or not unpacked:
         return None
     try:
-        split = _split(text_within(unpacked), data, None, unions=False)
+        split = _split(value_within(unpacked, unions=unions), data, None, unions=unions)
     except UnsplittableError:
         return None
     return split.format if isinstance(split, RawMessage) else None
@@ -115,20 +112,11 @@ def format_to_state(attributes: Mapping[str, str], form: str, data: bytes) -> st
     """
     if not form or "format" in attributes:
         return ""
-    return "" if lone_format(data) == form else form
+    return "" if lone_format(data, unions=has_unions(attributes)) == form else form
 
 
-class _UnsplittableBodyError(UnsplittableError):
-    """Why a body stays whole, and what stands around its events."""
-
-    def __init__(self, found: str, expected: str, members: Mapping[str, bytes]) -> None:
-        super().__init__(found)
-        self.expected = expected
-        self.members = members
-
-
-def _unreadable(found: str, expected: str) -> Unreadable:
-    return Unreadable(Problem(path="data", found=found, expected=expected))
+def _unreadable(found: str, expected: str, said: Mapping[str, object] | None = None) -> Unreadable:
+    return Unreadable(Problem(path="data", found=found, expected=expected), said or {})
 
 
 def _said_for_all(message: PubsubMessage) -> Mapping[str, object]:
@@ -164,14 +152,16 @@ def _split(data: bytes, whole: bytes, form: Format | None, *, unions: bool, dept
         cloud_event, inner = wrapped[0], value_within(wrapped[1], unions=unions)
         split = _split(inner, inner, form, unions=unions, depth=depth + 1)
         if isinstance(split, Unreadable):
-            return msgspec.structs.replace(split, envelope={**cloud_event.outer, **split.envelope})
+            return msgspec.structs.replace(split, envelope={"context": [cloud_event.outer, split.envelope]})
         lone = whole if len(split.events) == 1 else b""
         events = put_around(split.events, cloud_event, lone, is_list=inner.startswith(b"["))
         return msgspec.structs.replace(split, events=events)
     members = object_members(data)
     form = form or format_of_body(members, unions=unions)
     held = _events_of_body(members, data, whole, form, unions=unions, depth=depth)
-    return _lone(data, whole, form, unions=unions) if held is None else RawMessage(format=form, events=held)
+    if held is None:
+        return _lone(data, whole, form, unions=unions)
+    return held if isinstance(held, Unreadable) else RawMessage(format=form, events=held)
 
 
 def _split_array(elements: list[bytes], data: bytes, form: Format | None, *, unions: bool, depth: int) -> RawMessage:
@@ -227,7 +217,7 @@ def _not_an_object() -> Problem:
 
 def _events_of_body(
     members: Mapping[str, bytes], data: bytes, whole: bytes, form: Format, *, unions: bool, depth: int
-) -> tuple[RawEvent, ...] | None:
+) -> tuple[RawEvent, ...] | Unreadable | None:
     """Return a body's events, None where the object is an event itself."""
     if not _EVENT_NAMES[form].isdisjoint(members):
         return None
@@ -238,10 +228,13 @@ def _events_of_body(
     around = read_around({name: value for name, value in members.items() if name not in arrays})
     lost = None if around.says_each_once(data, members[found[0][0]]) else lost_members(data, members)
     twice = [name for name, _ in found if name in (lost or ())]
-    if twice:
-        raise _UnsplittableBodyError(f"{twice[0]} twice", "one array", around.members)
-    if len(found) > 1:
-        raise _UnsplittableBodyError(f"both {found[0][0]} and {found[1][0]}", "one of the two arrays", around.members)
+    if twice or len(found) > 1:
+        # They stay together in one dead letter, so a refusal in one of the events holds for all.
+        body = make_envelope(read_around(members), "", lost=lost, unions=unions)
+        said = {"context": [body.fields, body.outer]}
+        if twice:
+            return _unreadable(f"{twice[0]} twice", "one array", said)
+        return _unreadable(f"both {found[0][0]} and {found[1][0]}", "one of the two arrays", said)
     ((array, elements),) = found
     marks = _MARKS_IN_LIST.finditer(data)
     if next(marks, None) and next(marks, None):

@@ -33,14 +33,14 @@ def unpack(data: bytes) -> bytes | Problem:
 
 
 def text_within(data: bytes) -> bytes:
-    """Return the object or array that a JSON string holds as text; everything else as it is."""
-    if not data.startswith(b'"'):
-        return data
+    """Return the object or array that a JSON string holds as text, encoded as text or not; everything else as it is."""
+    inner = data
     try:
-        text = _texts.decode(data).strip()
+        while inner.startswith(b'"'):
+            inner = _texts.decode(inner).strip().encode()
     except DECODING_ERRORS:
         return data
-    return text.encode() if text.startswith(("{", "[")) else data
+    return inner if inner.startswith((b"{", b"[")) else data
 
 
 def _gunzip(data: bytes) -> bytes | Problem:

@@ -18,8 +18,8 @@ from xcapi_core.events.money import read_amount, read_micros
 from xcapi_core.events.opened import Opened
 from xcapi_core.events.reader import open_event
 from xcapi_core.events.reading import ReadEvent, read_events
-from xcapi_core.events.shapes import has_unions, without_unions
 from xcapi_core.events.splitting import Unreadable
+from xcapi_core.events.unions import has_unions, without_unions
 from xcapi_core.events.unpacking import unpack
 from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
