@@ -160,6 +160,7 @@ def test_document_comes_from_the_variable_or_from_the_file_that_the_other_names(
         ({}, ("XCAPI_CONFIG", "nothing")),
         ({"XCAPI_CONFIG": " ", "XCAPI_CONFIG_FILE": ""}, ("XCAPI_CONFIG", "nothing")),
         ({"XCAPI_CONFIG": "{}", "XCAPI_CONFIG_FILE": "a"}, ("XCAPI_CONFIG", "this and XCAPI_CONFIG_FILE")),
+        ({"XCAPI_CONFIG": "my/config.json"}, ("XCAPI_CONFIG", "a file's name")),
         ({"XCAPI_CONFIG_FILE": "/no/such/file"}, ("XCAPI_CONFIG_FILE", "No such file or directory")),
         ({"XCAPI_CONFIG_FILE": "/"}, ("XCAPI_CONFIG_FILE", "Is a directory")),
         ({"XCAPI_CONFIG_FILE": "a\0b"}, ("XCAPI_CONFIG_FILE", "no file name")),

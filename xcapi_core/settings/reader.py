@@ -36,6 +36,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     document, file = environ.get("XCAPI_CONFIG", ""), environ.get("XCAPI_CONFIG_FILE", "")
     if document.strip() and file.strip():
         raise _refusal("XCAPI_CONFIG", "this and XCAPI_CONFIG_FILE", "one of the two")
+    if document.strip().endswith(".json"):  # no JSON does
+        raise _refusal("XCAPI_CONFIG", "a file's name", "the configuration itself, or that name in XCAPI_CONFIG_FILE")
     if document.strip():
         return read_settings(document)
     if not file.strip():
