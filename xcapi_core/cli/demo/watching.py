@@ -127,7 +127,6 @@ class TerminalOutput(SilentOutput):
         self._live = Live(Group(self._acts, self._total), console=console, refresh_per_second=10)
         self._status = console.status("Starting")
         self._task: TaskID | None = None
-        self._install_task: TaskID | None = None
         self._all: TaskID | None = None
         self._settled_before = 0
 
