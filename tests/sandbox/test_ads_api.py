@@ -30,6 +30,24 @@ def test_accounts_of_the_user_are_listed(sandbox: SandboxServer) -> None:
     assert get(sandbox, f"/{ACCOUNT}").json()["data"]["id"] == ACCOUNT
 
 
+@pytest.mark.parametrize("path", ["", f"/{ACCOUNT}/web_event_tags"])
+def test_listing_is_read_page_by_page(sandbox: SandboxServer, path: str) -> None:
+    whole = get(sandbox, path).json()["data"]
+    first = get(sandbox, path, params={"count": "1"}).json()
+    second = get(sandbox, path, params={"count": "1", "cursor": first["next_cursor"]}).json()
+    assert first["data"] + second["data"] == whole
+    assert (len(whole), second["next_cursor"]) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("count", "0"), ("count", "1001"), ("count", "many"), ("count", "²"), ("cursor", "last")]
+)
+def test_page_that_there_cannot_be_is_refused(sandbox: SandboxServer, parameter: str, value: str) -> None:
+    answer = get(sandbox, f"/{ACCOUNT}/web_event_tags", params={parameter: value})
+    assert answer.status_code == 400
+    assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+
+
 def test_tags_have_name_type_and_status_and_turn_to_tracking_when_seen(sandbox: SandboxServer) -> None:
     def purchase() -> dict[str, Any]:
         return next(tag for tag in get(sandbox, f"/{ACCOUNT}/web_event_tags").json()["data"] if tag["id"] == "o8z21")

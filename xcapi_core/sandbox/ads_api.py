@@ -1,6 +1,6 @@
 """X's read endpoints that a set-up check needs, and the one that makes an event tag.
 
-Sources: X Ads API reference, "Accounts", "Authenticated User Access", "Web Event Tags".
+Sources: X Ads API reference, "Accounts", "Authenticated User Access", "Web Event Tags", "Pagination".
 """
 
 import json
@@ -21,6 +21,7 @@ from xcapi_core.sandbox.answers import (
 )
 from xcapi_core.sandbox.config import OAuthKeys, SandboxPixel
 from xcapi_core.sandbox.engine import Engine
+from xcapi_core.sandbox.wording import Words
 
 __all__ = ["TAG_TYPES", "AdsApi", "AdsRequest"]
 
@@ -32,6 +33,9 @@ TAG_TYPES: Final = frozenset(
     }
 )
 _SYNONYMS: Final[Mapping[str, str]] = MappingProxyType({"LEAD": "SIGN_UP"})  # Events Manager's name for it
+# X: how many a page of a listing has, without `count` and at most.
+_USUAL_COUNT: Final = "200"
+_LARGEST_COUNT: Final = 1_000
 _BASE_36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -65,7 +69,8 @@ class AdsApi:
             return error_answer(403, [NO_ADS_API_ACCESS])
         match (request.method, *request.path):
             case ("GET",):
-                return _list_answer({}, [_account(account_id) for account_id in self._accounts(sender.keys)])
+                accounts = [_account(account_id) for account_id in self._accounts(sender.keys)]
+                return self._page({}, accounts, request.parameters)
             case (_, account_id, *rest):
                 if account_id not in self._accounts(sender.keys):
                     return error_answer(404, [no_account_access(sender.keys.user_id, account_id)])
@@ -80,10 +85,24 @@ class AdsApi:
             case ("GET", "authenticated_user_access"):
                 return _answer(params, {"user_id": keys.user_id, "permissions": list(keys.permissions)})
             case ("GET", "web_event_tags"):
-                return _list_answer(params, self._tags(account_id))
+                return self._page(params, self._tags(account_id), request.parameters)
             case ("POST", "web_event_tags"):
                 return self._create_tag(account_id, request.parameters)
         return error_answer(404, [ROUTE_NOT_FOUND])
+
+    def _page(self, params: Mapping[str, str], data: list[dict[str, object]], parameters: Mapping[str, str]) -> Answer:
+        """Return one page of a listing; `next_cursor` of an answer is the `cursor` of the next request."""
+        words = Words(named=self._engine.config.name_offending_values)
+        count, cursor = parameters.get("count", _USUAL_COUNT), parameters.get("cursor", "0")
+        errors = []
+        if not _is_number(count) or not 1 <= int(count) <= _LARGEST_COUNT:
+            errors.append(words.expected(f"Long from 1 to {_LARGEST_COUNT}", count, "count"))
+        if not _is_number(cursor):
+            errors.append(words.invalid("cursor", cursor, "is not valid"))
+        if errors:
+            return error_answer(400, errors, account_id=params.get("account_id"))
+        end = int(cursor) + int(count)
+        return _answer(params, data[int(cursor) : end], next_cursor=str(end) if end < len(data) else None)
 
     def _accounts(self, keys: OAuthKeys) -> list[str]:
         return list(dict.fromkeys(pixel.account_id for pixel in self._pixels(keys)))
@@ -165,5 +184,5 @@ def _answer(params: Mapping[str, str], data: object, *, status: int = 200, **mor
     return Answer(status=status, body=json.dumps(body, separators=(",", ":")).encode())
 
 
-def _list_answer(params: Mapping[str, str], data: list[dict[str, object]]) -> Answer:
-    return _answer(params, data, next_cursor=None)
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10  # noqa: PLR2004  below what int() refuses to read
