@@ -99,18 +99,18 @@ def test_output_has_colour_on_a_terminal() -> None:
         while b"http://127.0.0.1:" not in seen:
             seen += os.read(controller, 1024)
         process.send_signal(signal.SIGINT)
-        assert process.wait(START_S) == 0
+        assert process.wait(START_S) == 130
     os.close(controller)
     assert b"\x1b[" in seen
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stops_quietly_when_told(start: Start, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_stops_quietly_when_told(start: Start, number: signal.Signals, exit_code: int) -> None:
     process = start("--port", "0", "--quiet")
     send(url_of(process))
     process.send_signal(number)
     out, err = process.communicate(timeout=START_S)
-    assert (process.returncode, out, err) == (0, "", "")
+    assert (process.returncode, out, err) == (exit_code, "", "")
 
 
 def test_stops_quietly_while_a_client_waits(start: Start) -> None:
@@ -121,7 +121,7 @@ def test_stops_quietly_while_a_client_waits(start: Start) -> None:
         requests.post(f"{url}/12/measurement/conversions/o8z6j", json={}, timeout=0.3)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=START_S)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, err) == (130, "")
 
 
 def test_taken_port_is_one_clear_sentence(start: Start) -> None:

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from xcapi_core.cli.sandbox_output import JsonOutput, Output, PeopleOutput, QuietOutput
 from xcapi_core.cli.standard_output import discard_output
-from xcapi_core.cli.stop import Stop
+from xcapi_core.cli.stop import INTERRUPTED, Stop
 from xcapi_core.sandbox.config import SandboxConfig
 from xcapi_core.sandbox.config_reader import read_config
 from xcapi_core.sandbox.recorder import RequestRecord
@@ -65,7 +66,7 @@ curl -sX PUT http://127.0.0.1:8089/sandbox/keys \\
     "pixel_tokens": {"o8z6j": "…"}},
  "events_per_window": 60000, "window_s": 900}
 
-Exits with 0 when stopped (Ctrl-C), 1 where it cannot start, 2 for wrong usage.
+Exits with 0 after SIGTERM, 130 after Ctrl-C, 1 where it cannot start, 2 for wrong usage.
 """
 
 
@@ -86,9 +87,14 @@ def sandbox(
     *, port: int, host: str, config_file: Path | None, any_tag: bool, any_pixel: bool, quiet: bool, as_json: bool
 ) -> None:
     """Run the sandbox until it is told to stop."""
-    stop = Stop()
+    stop, signals = Stop(), set[int]()
+
+    def tell(number: int, _frame: object) -> None:
+        signals.add(number)
+        stop.tell()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.tell())
+        signal.signal(number, tell)
     config = _config(config_file, any_tag=any_tag, any_pixel=any_pixel)
     output: Output = JsonOutput() if as_json else QuietOutput() if quiet else PeopleOutput()
     failures: list[OSError] = []
@@ -122,6 +128,8 @@ def sandbox(
         if not isinstance(failures[0], BrokenPipeError):
             raise failures[0]
         discard_output()
+    if signal.SIGINT in signals:
+        sys.exit(INTERRUPTED)
 
 
 def _config(config_file: Path | None, *, any_tag: bool, any_pixel: bool) -> SandboxConfig:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.services import emulator
 from xcapi_core import logs
 from xcapi_core.cli.log.lines import LogFile, parse_time
 from xcapi_core.cli.trace.command import trace
+from xcapi_core.cli.trace.findings import Finding, Wanted
 
 __all__ = ["emulator"]
 
@@ -192,6 +195,29 @@ def test_dead_letters_are_searched_also_those_that_name_no_conversion(
     }
     assert found["1"]["time"] == "2026-04-20T12:00:00+00:00"
     assert len(queues.waiting("dead-letter")) == 4
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_ctrl_c_says_what_was_found_and_of_nothing_that_it_is_not_there(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    queues.dead_letter(purchase(1), "rejected", conversion_id="1")
+    look = Wanted.in_dead_letter
+
+    def interrupted(*arguments: Any) -> Finding | None:
+        os.kill(os.getpid(), signal.SIGINT)
+        return look(*arguments)
+
+    monkeypatch.setattr(Wanted, "in_dead_letter", interrupted)
+    with LocalLogging() as service:
+        monkeypatch.setenv("CLOUD_LOGGING_EMULATOR_HOST", service.address)
+        result = queues.run("trace", "1", "2", "--project", PROJECT, *more)
+    assert result.exit_code == 130
+    assert "rejected" in result.stdout
+    assert "Not found" not in result.stderr
+    if more:
+        assert json.loads(result.stdout.splitlines()[-1]) == {"summary": {"findings": 1, "complete": False}}
 
 
 def test_lines_are_those_that_the_function_writes(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ def in_cloud_log(
 def in_dead_letters(
     wanted: Wanted, settings: Settings | None, project: str | None, subscription: str | None
 ) -> Iterator[Finding]:
-    """Yield what waits among the dead letters; what is looked at is given back."""
+    """Yield what waits among the dead letters; what is looked at is given back.
+
+    Raises KeyboardInterrupt, after what was found, where Ctrl-C left some unseen.
+    """
     found: list[Finding] = []
 
     def look(dead_letter: DeadLetter) -> None:
@@ -48,7 +51,10 @@ def in_dead_letters(
     where = Where(subscription=subscription, project=project, config_file=None, in_spite_of_policies=False)
     with open_session(where, settings) as session:
         session.sweep(looking.handle)
+        was_stopped = session.stop.is_told
     yield from found
+    if was_stopped:
+        raise KeyboardInterrupt
 
 
 def _conversions_of(dead_letter: DeadLetter, settings: Settings | None) -> Iterator[tuple[str, str]]:

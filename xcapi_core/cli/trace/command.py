@@ -15,6 +15,7 @@ from xcapi_core.cli.configuration import config_option, load_configuration
 from xcapi_core.cli.console import new_console
 from xcapi_core.cli.durations import DURATION
 from xcapi_core.cli.log.lines import LogFile
+from xcapi_core.cli.stop import INTERRUPTED
 from xcapi_core.cli.trace.findings import End, Finding, Wanted
 from xcapi_core.logs.conversion_ids import may_be_personal
 from xcapi_core.settings import Settings
@@ -41,7 +42,7 @@ xcapi trace 10001 10002 --config config.json --since 3d
 xcapi trace 10001 --pixel o8z6j --log function.log
 xcapi trace 10001 --config config.json --filter
 
-Exits with 0 if every id was found, 1 if any was not, 2 for wrong usage.
+Exits with 0 if every id was found, 1 if any was not, 2 for wrong usage, 130 after Ctrl-C.
 """
 
 
@@ -85,15 +86,24 @@ def trace(
         click.echo(wanted.cloud_filter(earliest if since else None))
         return
     findings: list[Finding] = []
-    for finding in _search(wanted, settings, earliest, project, subscription, log_files):
-        findings.append(finding)
-        if as_json:
-            click.echo(json.dumps(finding.as_json(), ensure_ascii=False))
+    was_stopped = False
+    try:
+        for finding in _search(wanted, settings, earliest, project, subscription, log_files):
+            findings.append(finding)
+            if as_json:
+                click.echo(json.dumps(finding.as_json(), ensure_ascii=False))
+    except KeyboardInterrupt:
+        was_stopped = True
     missing = wanted.missing(findings)
     if as_json:
-        click.echo(json.dumps({"summary": {"findings": len(findings), "not_found": missing}}, ensure_ascii=False))
+        # Of what was searched in part nobody can say that it is not there.
+        rest = {"complete": False} if was_stopped else {"not_found": missing}
+        click.echo(json.dumps({"summary": {"findings": len(findings), **rest}}, ensure_ascii=False))
     else:
         _show(findings)
+    if was_stopped:
+        click.echo("Stopped before everything was searched.", err=True)
+        sys.exit(INTERRUPTED)
     if missing:
         click.echo(_not_found(missing, settings, log_files, since or _DEFAULT_SINCE), err=True)
         sys.exit(1)
