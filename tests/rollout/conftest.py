@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.rollout)
             item.add_marker(pytest.mark.e2e)  # so that `-m "not e2e"` leaves these out as well
-            item.add_marker(pytest.mark.timeout(400))
+            item.add_marker(pytest.mark.timeout(900))
 
 
 def prepared(*names: str) -> Mapping[str, str]:

@@ -35,7 +35,7 @@ def start(silence_s: float, rate: int) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_however_it_is_ended(queues: Queues) -> None:
     for number in range(COUNT):
         queues.dead_letter(purchase(number))
