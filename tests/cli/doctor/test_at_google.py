@@ -4,14 +4,16 @@ import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
 from tests.cli.doctor.test_at_x import checks_of
 from tests.cli.google_services import LocalMonitoring
 from tests.cli.sandboxed import configuration
 from tests.services import emulator
+from xcapi_core.cli.doctor import at_google
 from xcapi_core.cli.google.clients import new_publisher, new_subscriber
 from xcapi_core.cli.google.monitoring import WAITING
 from xcapi_core.sandbox.server import SandboxServer
@@ -142,6 +144,17 @@ def test_backlog_of_dead_letters_is_told(
     (check,) = [check for check in found if check["check"] == "dead_letter_subscription"]
     assert (check["status"], f"{waiting} waiting" in check["found"]) == (status, True)
     assert ("xcapi dlq list" in check["fix"]) is (waiting > 0)
+
+
+def test_each_check_has_its_name_where_nobody_is_signed_in(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> NoReturn:
+        raise DefaultCredentialsError
+
+    monkeypatch.setattr(at_google, "new_publisher", nobody)
+    code, found = cloud.found()
+    assert code == 1
+    failed = [check["check"] for check in found if check["status"] == "failed"]
+    assert failed == ["topic", "topic", "subscription", "dead_letter_subscription"]
 
 
 def test_dead_letters_that_nobody_collects_are_told(cloud: Cloud) -> None:

@@ -103,7 +103,7 @@ class ChecksAtGoogle:
         if topic is None or topic.startswith("file:"):
             yield self._checks.skipped("subscription", f"the remainders' subscription: {_NOT_TOLD} (remainder_topic)")
             return
-        names = self._subscriptions_of(topic)
+        names = self._subscriptions_of(topic, "subscription")
         if isinstance(names, Check):
             yield names
         elif len(names) == 1:
@@ -117,7 +117,7 @@ class ChecksAtGoogle:
         if topic.startswith("file:"):
             yield self._checks.skipped(check, "dead letters go to a file")
             return
-        names = self._subscriptions_of(topic)
+        names = self._subscriptions_of(topic, check)
         if isinstance(names, Check):
             yield names
             return
@@ -196,7 +196,7 @@ class ChecksAtGoogle:
 
         return self._look(check, what, subscription)
 
-    def _subscriptions_of(self, topic: str) -> list[str] | Check:
+    def _subscriptions_of(self, topic: str, check: str) -> list[str] | Check:
         def names() -> list[str]:
             return list(
                 new_publisher().list_topic_subscriptions(
@@ -204,7 +204,7 @@ class ChecksAtGoogle:
                 )
             )
 
-        return self._look("subscription", f"the subscriptions of {topic}", names)
+        return self._look(check, f"the subscriptions of {topic}", names)
 
     def _look(self, check: str, what: str, ask: Callable[[], _Found]) -> _Found | Check:
         try:
