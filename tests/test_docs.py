@@ -30,6 +30,9 @@ def deployed_calls() -> Iterator[ast.Call]:
         yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
+OUTBOXES = ("dead_letters", "remainder")  # whose names begin their log events
+
+
 def emitted_events() -> set[str]:
     """Return every event name that stands in a call of `emit` or is written by the log capture."""
     found: set[str] = set()
@@ -37,6 +40,8 @@ def emitted_events() -> set[str]:
         if ast.unparse(call.func).rpartition(".")[2].startswith("emit"):
             texts = [node.value for node in ast.walk(call) if isinstance(node, ast.Constant)]
             found.update(text for text in texts if isinstance(text, str) and _EVENT_NAME.fullmatch(text))
+            ends = [text for text in texts if isinstance(text, str) and re.fullmatch(r"\.[a-z]+", text)]
+            found.update(name + end for name in OUTBOXES for end in ends)
     return found
 
 

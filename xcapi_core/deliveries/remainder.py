@@ -1,6 +1,6 @@
 """The remainder of a message: its events that must wait, published to a topic of their own so that the message is done.
 
-Source of the attributes: the contract's "Progress is kept in Pub/Sub", which docs/operations.md explains.
+Its attributes: docs/operations.md, "Dead letters"; the reasons: docs/adr/0016-progress-in-pubsub.md.
 """
 
 from collections.abc import Iterator, Sequence
