@@ -14,7 +14,7 @@ class Ledger:
     """Remembers what was done by compact digests, in bounded memory.
 
     Kept are digests of 64 bits, never an id: Python's hashes (SipHash), whose key is the process's own, so nobody can
-    aim for a collision (chance: 1 in 10^13 for a new conversion beside a quarter of a million old ones). They stand in
+    aim for a collision (1 in 7 × 10^13 for a new conversion beside a quarter of a million old ones). They stand in
     two generations: a full one becomes the older, and the older falls out, which costs nothing an entry.
     """
 

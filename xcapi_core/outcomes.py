@@ -47,7 +47,7 @@ class Delivered(msgspec.Struct, frozen=True, gc=False):
 
 
 class AlreadyDelivered(msgspec.Struct, frozen=True, gc=False):
-    """X has this conversion from an earlier request, or its dead letter is out: nothing is left to do."""
+    """X has this conversion from an earlier request: nothing is left to do."""
 
 
 class Skipped(msgspec.Struct, frozen=True, gc=False):

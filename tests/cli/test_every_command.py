@@ -46,7 +46,7 @@ LEAVES = [
     for path, command in commands()
     if not isinstance(command, click.Group)
 ]
-# Contract section 8, "--json".
+# What scripts may rely on.
 WITH_JSON = {
     *(("validate",), ("listen",), ("dev",), ("trace",), ("doctor",), ("publish",), ("status",)),
     *(("dlq", name) for name in ("list", "show", "replay", "discard")),

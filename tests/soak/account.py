@@ -182,7 +182,7 @@ def _lost_answer(request: SeenRequest, line: LoggedRequest | None, timeout_s: fl
 
 
 def _restart(evidence: Evidence, key: EventKey, before: float, after: float) -> str:
-    """Name the cause where another instance saw the event again; what the contract does not name is none."""
+    """Name the cause where another instance saw the event again; what the README's Limits do not name is none."""
     at = instance_at(evidence.instances, before)
     if at < 0 or at == instance_at(evidence.instances, after):
         return ""

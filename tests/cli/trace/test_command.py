@@ -27,7 +27,7 @@ NOW = datetime(2026, 4, 20, 12, 0, tzinfo=UTC)
 
 
 def digest(conversion_id: str, pixel_id: str = "o8z6j") -> str:
-    """Name a conversion as the contract says: the first 16 hex digits of SHA-256 over `pixel_id|conversion_id`."""
+    """Name a conversion as docs/privacy.md says: the first 16 hex digits of SHA-256 over `pixel_id|conversion_id`."""
     return hashlib.sha256(f"{pixel_id}|{conversion_id}".encode()).hexdigest()[:16]
 
 

@@ -8,7 +8,7 @@ from xcapi_core.cli.google.publishing import MAX_ATTRIBUTES, attribute_problem
 
 __all__ = ["kept_attributes", "replayed_attributes"]
 
-# Pub/Sub's own names, which nobody may publish, and those that say the same in a dead letter (contract section 6).
+# Pub/Sub's own names, which nobody may publish, and those that say the same in a dead letter.
 _RENAMED: Final = {"googclient_schemaencoding": "xcapi_schema_encoding"}
 # What a derived dedup key and a missing time are made of; one of them is there in all but the oddest dead letters.
 _ORIGINAL_PUBLISH_TIME: Final = ("xcapi_publish_time", "CloudPubSubDeadLetterSourceTopicPublishTime")

@@ -16,7 +16,7 @@ __all__ = ["LEASE_S", "Leases"]
 
 # The longest that Pub/Sub grants; after a crash it is also how long nobody sees what was held.
 LEASE_S = 600
-# Pub/Sub, "Quotas and limits": a request for acks or leases has 524,288 bytes at most; and the contract's 1,000 ids.
+# Pub/Sub, "Quotas and limits": a request for acks or leases has 524,288 bytes at most. How many ids it holds is ours.
 _IDS_A_REQUEST: Final = 1_000
 _ID_BYTES_A_REQUEST: Final = 500_000
 _CALL_TIMEOUT_S: Final = 20.0
