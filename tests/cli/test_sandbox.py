@@ -158,11 +158,12 @@ def test_json_lines_for_scripts(start: Start) -> None:
 
 def test_configuration_file_sets_pixels_and_keys_and_its_keys_stay_there(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "sandbox.json"
-    tokens = {"pixel_tokens": {"abc12": "file-token-1", "o8z6j": [], "p9q7k": []}, "oauth": []}
+    tokens = {"pixel_tokens": {"abc12": "file-token-1"}, "oauth": []}
     file.write_text(json.dumps({"pixels": {"abc12": {"event_tags": {"t1": "purchase"}}}, "keys": tokens}))
     process = start("--port", "0", "--config", str(file))
     url = url_of(process)
     banner = line_with("token", process.stdout) + line_with("X-Pixel-Token", process.stdout)
+    assert "pixel token abc12" in banner
     assert "$PIXEL_TOKEN" in banner
     assert "file-token-1" not in banner
     answer = requests.post(

@@ -98,7 +98,7 @@ def _tags(event_tags: Mapping[str, str]) -> str:
 
 
 def _keys(config: SandboxConfig, config_file: Path | None) -> list[str]:
-    """Show the demo's keys, which are public; real ones from a file stay there."""
+    """Show the demo's keys, which are public, of pixels that there are; real ones from a file stay there."""
     lines = []
     for keys in config.keys.oauth:
         if keys == DEMO_OAUTH_KEYS:
@@ -107,6 +107,8 @@ def _keys(config: SandboxConfig, config_file: Path | None) -> list[str]:
         else:
             lines.append(f"  OAuth keys           as in {config_file}")
     for pixel_id, tokens in config.keys.pixel_tokens.items():
+        if config.pixel(pixel_id) is None:
+            continue
         public = tokens == DEMO_PIXEL_TOKENS.get(pixel_id)
         shown = ", ".join(tokens) if public else f"as in {config_file}"
         lines.append(f"  {'pixel token ' + pixel_id:<20} {shown}")
