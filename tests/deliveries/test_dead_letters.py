@@ -88,6 +88,12 @@ def test_what_an_earlier_dead_letter_said_is_gone_from_a_replayed_one_but_its_pu
     assert dead_letter.attributes["shop"] == "nl"
 
 
+def test_publisher_s_attribute_whose_name_only_begins_like_ours_is_kept() -> None:
+    (dead_letter,) = compose(message(xcapi_source="till 4", xcapi_suspect="true"), refused())
+    assert dead_letter.attributes["xcapi_source"] == "till 4"
+    assert "xcapi_suspect" not in dead_letter.attributes
+
+
 def test_x_s_words_are_cut_to_1024_bytes_between_two_characters() -> None:
     (dead_letter,) = compose(message(), refused(error_message="ü€" * 1000))
     words = dead_letter.attributes["xcapi_error_message"]

@@ -1,7 +1,9 @@
 """What never reaches X, whatever else an event says: somebody who refused, and an id that says nothing."""
 
 import gzip
+import hashlib
 import json
+import unicodedata
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.events.refusals import REFUSING_EVENTS
+from tests.events.samples import SHAPES
 from tests.events.serialised import BODIES, in_unions
 from tests.fakes import delivery
 from xcapi_core.conversions import Conversion
@@ -359,6 +362,73 @@ def test_id_that_says_nothing_never_reaches_the_wire(nothing: str) -> None:
         assert read.result.conversion_id.startswith("xcapi-")
         assert [list(identifier) for identifier in sent["identifiers"]] == [["hashed_email"]]
         assert sent["contents"] == [{"content_name": "Boots"}]
+
+
+# X's own names, which every dialect reads, for what its sample has no name of.
+_EXTRAS: Final[dict[str, Any]] = {
+    "conversion_id": "C7",
+    "price_currency": "EUR",
+    "contents": [{"content_id": "SKU-7", "content_group_id": "G7", "content_name": "Boots"}],
+    "event_source_url": "https://shop.example/thanks",
+    "hashed_email": "a" * 64,
+    "hashed_phone_number": "b" * 64,
+    "phone": "+31612345678",
+    "twclid": "23opevjt88psuo13lu8d020qkn",
+    "ip_address": "203.0.113.8",
+}
+# Without these there is no conversion that anything could be in.
+_KEPT: Final = frozenset({"event", "event_name", "type", "key", "time", "timestamp"})
+
+
+def _leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if not isinstance(value, dict | list) or not value:
+        return [path] if value is not None else []
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    # Google's times, in microseconds, are numbers or text of digits.
+    return [
+        leaf
+        for name, inner in items
+        if name not in _KEPT and str(inner) != "1776688496123000"
+        for leaf in _leaves(inner, (*path, name))
+    ]
+
+
+def _visible(text: str) -> str:
+    return "".join(character for character in text if unicodedata.category(character) not in {"Cc", "Cf"}).strip()
+
+
+@given(shape=st.sampled_from(sorted(SHAPES)), nothing=_SAYS_NOTHING, has_extras=st.booleans(), data=st.data())
+@settings(deadline=None, max_examples=400)
+def test_nothing_in_place_of_any_value_never_reaches_the_wire(
+    shape: str,
+    nothing: str,
+    has_extras: bool,  # noqa: FBT001 - drawn
+    data: st.DataObject,
+) -> None:
+    format_, make = SHAPES[shape]
+    event = json.loads(json.dumps(make(7) | (_EXTRAS if has_extras else {})))
+    leaves = [leaf for leaf in _leaves(event) if leaf != ("events", 0, "name")]
+    for *path, name in data.draw(st.lists(st.sampled_from(leaves), min_size=1, unique=True)):
+        within = event
+        for step in path:
+            within = within[step]
+        within[name] = nothing
+    message = delivery(json.dumps(event).encode(), {"format": format_}, publish_time="2026-04-20T12:35:00Z")
+    (read,) = read_events(message, _SETTINGS, received_at=_NOW, settled=())
+    assert isinstance(read, ReadEvent)
+    if not isinstance(read.result, Conversion):
+        return
+    sent = msgspec.json.decode(read.result.wire)
+    plain = _visible(nothing)
+    digests = {hashlib.sha256(form.encode()).hexdigest() for form in (nothing, plain, plain.lower())}
+    assert sent["event_id"] == "tw-o8z6j-o8z21"
+    assert sent.get("event_source_url", "https://").startswith("https://")
+    assert sent.get("price_currency", "EUR") == "EUR"
+    for part in (sent, *sent["identifiers"], *sent.get("contents", [])):
+        for field in ("conversion_id", "content_id", "content_group_id", "twclid", "ip_address"):
+            assert _visible(part.get(field, "something")) not in ("", plain)
+        assert _visible(part.get("user_agent", "something"))
+        assert all(value not in digests for value in part.values() if isinstance(value, str))
 
 
 @given(nothing=_SAYS_NOTHING)

@@ -14,6 +14,7 @@ from xcapi_core.deliveries.outgoing import (
     cut,
     index_attributes,
     merged_attributes,
+    original_attributes,
 )
 from xcapi_core.deliveries.refused import RefusedEvent
 from xcapi_core.events.envelopes import added_bytes, wrap_events
@@ -35,9 +36,6 @@ _RUN_BYTES = 16
 # What else of ours a shared dead letter may have.
 _OTHER_ATTRIBUTES = 10
 _LEAST = frozenset({"xcapi_reason", "xcapi_publish_time", "xcapi_conversion_id"})
-_OURS = "xcapi_"
-# Of an incoming message's own, these say how its data is to be read; what else starts with xcapi_ is written anew.
-_KEPT_OF_OURS = frozenset({"xcapi_schema_encoding", "xcapi_schema_name", "xcapi_schema_revision_id"})
 
 
 def compose_dead_letters(
@@ -90,7 +88,7 @@ def _shared(
 ) -> Iterator[OutgoingMessage]:
     room = MAX_REQUEST_BYTES - REQUEST_OVERHEAD_BYTES - attributes_size({**message.attributes, **common}) - 256
     # Those that name indices leave the originals their place.
-    index_room = max(1, MAX_ATTRIBUTES - len(_originals(message)) - _OTHER_ATTRIBUTES)
+    index_room = max(1, MAX_ATTRIBUTES - len(original_attributes(message)) - _OTHER_ATTRIBUTES)
     in_order = sorted(events, key=lambda event: event.named_index or 0)  # X refuses in an order of its own
     for share in _packed(in_order, room, index_room * _RUNS_AN_ATTRIBUTE):
         if len(share) == 1:
@@ -152,7 +150,7 @@ def _fitted(
     """
     written = {key: cut(value) for key, value in ours.items() if value}
     least = {key: value for key, value in written.items() if key in _LEAST}
-    for attributes in (merged_attributes(_originals(message), written), written, least):
+    for attributes in (merged_attributes(original_attributes(message), written), written, least):
         dead_letter = OutgoingMessage(data=data, attributes=attributes, event_indices=event_indices)
         if dead_letter.fits:
             return dead_letter
@@ -160,12 +158,6 @@ def _fitted(
     if len(packed) < len(data):
         return _fitted(message, ours, packed, event_indices)
     return OutgoingMessage(data=data, attributes={}, event_indices=event_indices)
-
-
-def _originals(message: PubsubMessage) -> dict[str, str]:
-    return {
-        key: value for key, value in message.attributes.items() if key in _KEPT_OF_OURS or not key.startswith(_OURS)
-    }
 
 
 def _dead_letter_attributes(message: PubsubMessage, failed_at: datetime) -> dict[str, str]:

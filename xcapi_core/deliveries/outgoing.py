@@ -8,6 +8,7 @@ messages a request, and no key that starts with "goog".
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
+from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.records import Record
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "index_attributes",
     "index_runs",
     "merged_attributes",
+    "original_attributes",
     "request_batches",
 ]
 
@@ -40,6 +42,25 @@ _RENAMED = {
     "googclient_schemaname": "xcapi_schema_name",
     "googclient_schemarevisionid": "xcapi_schema_revision_id",
 }
+
+# What an earlier life or delivery said of a message as a whole; what the function publishes says its own.
+_WRITTEN_ANEW = (
+    "xcapi_message_id",
+    "xcapi_publish_time",
+    "xcapi_event_ind",
+    "xcapi_event_count",
+    "xcapi_suspect",
+    "xcapi_replay",
+    "xcapi_reason",
+    "xcapi_http_status",
+    "xcapi_error_",
+    "xcapi_pixel_id",
+    "xcapi_conversion_id",  # of the one event of a message; what waits of several has ids of its own
+    "xcapi_failed_at",
+    "xcapi_delivery_attempt",
+    "xcapi_version",
+    "xcapi_attributes_dropped",
+)
 
 
 class OutgoingMessage(Record, frozen=True, kw_only=True, gc=False):
@@ -75,6 +96,11 @@ def request_batches(messages: Iterable[OutgoingMessage]) -> Iterator[list[Outgoi
         size += room
     if batch:
         yield batch
+
+
+def original_attributes(message: PubsubMessage) -> dict[str, str]:
+    """Return the attributes that a message's publisher gave it, and those that say how its data is to be read."""
+    return {key: value for key, value in message.attributes.items() if not key.startswith(_WRITTEN_ANEW)}
 
 
 def merged_attributes(originals: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:

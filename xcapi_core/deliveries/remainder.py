@@ -6,7 +6,7 @@ Its attributes: docs/operations.md, "Dead letters"; the reasons: docs/adr/0016-p
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from xcapi_core.deliveries.outgoing import OutgoingMessage, index_attributes, merged_attributes
+from xcapi_core.deliveries.outgoing import OutgoingMessage, index_attributes, merged_attributes, original_attributes
 from xcapi_core.events.envelopes import Envelope, added_bytes, wrap_events
 from xcapi_core.events.splitting import format_to_state
 from xcapi_core.origins import first_message_id, is_replay, original_publish_time
@@ -24,24 +24,6 @@ _LEAST_EVENTS = 50
 _LEAST_SUSPECTS = 10
 # Room for our attributes and for the brackets of the data.
 _ATTRIBUTES_BYTES = 8_192
-# What an earlier life or delivery said of a message as a whole; the remainder's own are written anew.
-_WRITTEN_ANEW = (
-    "xcapi_message_id",
-    "xcapi_publish_time",
-    "xcapi_event_ind",
-    "xcapi_event_count",
-    "xcapi_suspect",
-    "xcapi_replay",
-    "xcapi_reason",
-    "xcapi_http_status",
-    "xcapi_error_",
-    "xcapi_pixel_id",
-    "xcapi_conversion_id",  # of the one event of a message; what waits of several has ids of its own
-    "xcapi_failed_at",
-    "xcapi_delivery_attempt",
-    "xcapi_version",
-    "xcapi_attributes_dropped",
-)
 
 
 class DeferredEvent(Record, frozen=True, kw_only=True, gc=False):
@@ -64,7 +46,7 @@ def compose_remainder(
 
     `manageable` is how many events one delivery settles, where time or budget ran out.
     """
-    originals = {key: value for key, value in message.attributes.items() if not key.startswith(_WRITTEN_ANEW)}
+    originals = original_attributes(message)
     common = _remainder_attributes(message)
     room = MAX_REMAINDER_BYTES - _ATTRIBUTES_BYTES - sum(len(key) + len(text) for key, text in originals.items())
     in_order = sorted(events, key=lambda event: (event.is_suspect, event.format, event.first_index))

@@ -93,27 +93,25 @@ def member_list(members: Mapping[str, bytes], name: str, *, unions: bool) -> lis
     value = members.get(name)
     if value is None:
         return None
-    if not value.startswith(b'"'):
-        return list_within(value, unions=unions)
     try:
-        return list_within(text_within(value), unions=unions)
+        return list_within(value_within(value, unions=unions), unions=unions)
     except UnsplittableError:
-        return None  # a text that only begins like a list
+        if value.startswith(b'"'):
+            return None  # a text that only begins like a list
+        raise
 
 
 def list_within(value: bytes, *, unions: bool) -> list[bytes] | None:
-    """Return the elements of what stands for a list, None where nothing does.
+    """Return the elements of an array, or of an object with digits for keys; None where nothing stands for a list.
 
-    That is an array, an object with digits for keys, or with `unions` Avro's union. Raises UnsplittableError.
+    With `unions`, a union that names its type twice is refused. Raises UnsplittableError.
     """
     if value.startswith(b"["):
         return array_elements(value)
     if not value.startswith(b"{"):
         return None
-    if unions and (inner := object_members(value)).keys() == {"array"}:
-        if lost_members(value, inner):
-            raise UnsplittableError("a union that holds two arrays")
-        return list_within(inner["array"], unions=unions)
+    if unions and object_members(value).keys() == {"array"}:
+        raise UnsplittableError("a union that holds two arrays")
     if not is_indexed(value):
         return None
     indexed = object_members(value)

@@ -42,8 +42,8 @@ _EVENT_NAMES: Final[Mapping[Format, frozenset[str]]] = {
     "segment": frozenset({"event", "properties", "traits"}),
 }
 _MARKS: Final = re.compile(rb'"(?:events|conversions|batch|specversion)"')
-# The same in a list, whose elements may be JSON text.
-_MARKS_IN_LIST: Final = re.compile(rb'"(?:events|conversions|batch|specversion)\\?"')
+# The same in a list, whose elements may be JSON text, or that in JSON text.
+_MARKS_IN_LIST: Final = re.compile(rb'"(?:events|conversions|batch|specversion)\\*"')
 _DEEPEST = 5  # bodies and CloudEvents in one another, in an array
 
 
