@@ -118,8 +118,8 @@ variable "delivery" {
   }
   validation {
     # In bytes: of four characters in base64, three bytes, less one for each "=".
-    condition     = var.delivery.filter == null ? true : length(var.delivery.filter) >= 1 && length(base64encode(var.delivery.filter)) / 4 * 3 - length(regexall("=", base64encode(var.delivery.filter))) <= 256
-    error_message = "delivery.filter must have between 1 and 256 bytes, the length Pub/Sub accepts; leave it out for no filter."
+    condition     = var.delivery.filter == null ? true : trimspace(var.delivery.filter) != "" && length(base64encode(var.delivery.filter)) / 4 * 3 - length(regexall("=", base64encode(var.delivery.filter))) <= 256
+    error_message = "delivery.filter must have between 1 and 256 bytes, the length Pub/Sub accepts, and not be blank; leave it out for no filter."
   }
   validation {
     condition     = var.delivery.max_delivery_attempts >= 5 && var.delivery.max_delivery_attempts <= 100 && floor(var.delivery.max_delivery_attempts) == var.delivery.max_delivery_attempts
@@ -302,6 +302,14 @@ variable "network" {
   validation {
     condition     = var.network.direct_vpc == null ? true : can(coalesce(var.network.direct_vpc.network, var.network.direct_vpc.subnetwork))
     error_message = "network.direct_vpc must name a network, a subnetwork or both."
+  }
+  validation {
+    condition     = var.network.direct_vpc == null ? true : alltrue([for name in [var.network.direct_vpc.network, var.network.direct_vpc.subnetwork] : name == null ? true : can(regex("^\\S*$", name))])
+    error_message = "network.direct_vpc.network and subnetwork must be names or full ids, without space."
+  }
+  validation {
+    condition     = var.network.direct_vpc == null ? true : alltrue([for tag in var.network.direct_vpc.tags : can(regex("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", tag))])
+    error_message = "network.direct_vpc.tags must be network tags: 1 to 63 small letters, digits and hyphens, beginning with a letter and not ending in a hyphen."
   }
   validation {
     condition     = var.network.egress == null ? true : contains(["PRIVATE_RANGES_ONLY", "ALL_TRAFFIC"], var.network.egress)

@@ -168,6 +168,15 @@ BORDERS: Mapping[str, Mapping[str, Any]] = {
     "Google's own account, and a topic of that name elsewhere": {
         "existing": {"run_service_account": ACCOUNT, "topic": "projects/data-project/topics/x-conversions-dead-letter"}
     },
+    "a network by its address, and tags": {
+        "network": {
+            "direct_vpc": {
+                "network": "https://www.googleapis.com/compute/v1/projects/host-project/global/networks/shared",
+                "subnetwork": "projects/host-project/regions/europe-west1/subnetworks/run",
+                "tags": ["a", "egress-1", "b" * 63],
+            }
+        }
+    },
     "the module's own account by its name": {
         "existing": {"run_service_account": "x-conversions-run@my-project.iam.gserviceaccount.com"}
     },
