@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
     compile_ = [
         *(str(home / "bin" / "uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes"),
         *("--python-version", OLDEST_PYTHON, "--custom-compile-command", "make lock"),
+        "--system-certs",  # as pip does: a proxy that inspects TLS is known to the machine's store alone
         # Nothing of the machine that compiled them may stand in the files.
         *("--no-emit-index-url", "--no-emit-find-links"),
         *arguments,
