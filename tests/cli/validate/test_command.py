@@ -377,3 +377,12 @@ def test_name_of_an_unwanted_event_is_shown_only_if_it_is_one(name: object) -> N
     result = run("--json", "--format", "segment", write("a.jsonl", {"type": "track", "event": name}))
     assert "jane" not in result.output
     assert lines_of(result)[0]["why"] in ("unwanted", "event: nothing", "unwanted: 7")
+
+
+@pytest.mark.parametrize("field", ["event", "event_name"])
+def test_nearly_the_name_of_an_event_is_told_the_name(field: str) -> None:
+    result = run("--json", write("a.jsonl", {field: "Pruchase"}, {field: "jane@example.com"}))
+    slip, other, _ = (line.get("detail", "") for line in lines_of(result))
+    assert 'event_ids: purchase (did you mean "purchase"?); identifiers: ' in slip
+    assert "did you mean" not in other
+    assert "jane" not in result.output

@@ -25,12 +25,13 @@ from xcapi_core.outcomes import Expired, Invalid, Skipped, SkipReason
 from xcapi_core.problems import Problem
 from xcapi_core.pubsub import PubsubMessage
 from xcapi_core.settings import PixelSettings, Settings
+from xcapi_core.settings.document import did_you_mean
 
 __all__ = ["DROPPED", "End", "Verdict", "judge"]
 
 End = Literal["conversion", "skipped", "invalid", "expired", "unreadable"]
 
-# In the words of docs/events.md.
+# In short; docs/event-format-x.md, "What is dropped", has the whole of it.
 DROPPED: Final[Mapping[Drop, str]] = {
     Drop.DIGEST_OF_NOTHING: "a hash of nothing: of empty text, null, undefined, …",
     Drop.EXTRA_IP_ADDRESS: "a second, different IP address",
@@ -148,7 +149,8 @@ def _verdict(event: ReadEvent, opened: Opened | None, file: str, chunk: Chunk, s
             end, why = "skipped", f"{reason.value.replace('_', ' ')}{': ' if name else ''}{name}"
             detail = "; ".join([_SKIPPED[reason], *(_NO_BECAUSE[code] for code in codes if code in _NO_BECAUSE)])
         case Invalid(problem, others):
-            end, why, detail = "invalid", _countable(problem), "; ".join(map(str, (problem, *others)))
+            hint = _name_that_was_meant(problem, opened, settings.pixels.get(event.pixel_id))
+            end, why, detail = "invalid", _countable(problem), "; ".join([f"{problem}{hint}", *map(str, others)])
         case Expired(problem):
             end, why, detail = "expired", "older than max_event_age_hours", str(problem)
         case Unreadable(problem):
@@ -203,6 +205,14 @@ def _warnings(conversion: Conversion | None, opened: Opened | None, pixel: Pixel
 def _countable(problem: Problem) -> str:
     """Return a problem without the place within a body, which is never another one."""
     return f"{problem.path.rpartition('].')[2]}: {problem.found}"
+
+
+def _name_that_was_meant(problem: Problem, opened: Opened | None, pixel: PixelSettings | None) -> str:
+    """Return a hint where the name that an event of `x` gives itself is nearly one of the pixel's, else ""."""
+    if opened is None or pixel is None or problem.path not in {"event", "event_name"}:
+        return ""
+    name = opened.places[0].get(problem.path)
+    return did_you_mean(name, pixel.event_ids) if isinstance(name, str) else ""
 
 
 def _opened(event: ReadEvent, *, unions: bool) -> Opened | None:
