@@ -48,6 +48,16 @@ def test_show_masks_and_says_what_validate_says_now(queues: Queues) -> None:
     assert len(queues.waiting("dead-letter")) == 2
 
 
+def test_show_names_what_nothing_reads_and_what_was_dropped(queues: Queues) -> None:
+    queues.dead_letter({**purchase(1), "emial": "x", "ip": "10.0.0.1", "ip_address": "10.0.0.1"}, "rejected")
+    (row,) = rows(queues.run("dlq", "show", "--json"))
+    assert {"field": "emial", "did_you_mean": "email"} in row["unread"]
+    assert row["dropped"] == ["private_ip_address"]
+    shown = queues.run("dlq", "show").stdout
+    assert "nothing reads emial (did you mean email?)" in shown
+    assert "dropped private_ip_address: an IP address that is not public" in shown
+
+
 def test_nothing_of_a_dead_letter_steers_the_terminal(queues: Queues) -> None:
     steering = "\x1b[31m\x9b2J\u202e"
     queues.dead_letter(purchase(1, description=steering), f"rejected{steering}", error_message=f"no{steering}")

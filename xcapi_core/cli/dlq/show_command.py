@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -21,6 +21,7 @@ from xcapi_core.cli.dlq.masking import shown_event, shown_words
 from xcapi_core.cli.dlq.session import Where, open_session, where_options
 from xcapi_core.cli.files import Chunk
 from xcapi_core.cli.stop import INTERRUPTED
+from xcapi_core.cli.validate.output import remarks, verdict_as_json
 from xcapi_core.cli.validate.verdicts import judge
 from xcapi_core.settings import Settings
 
@@ -51,12 +52,12 @@ class _Shower:
     events: int = 0
 
     def show(self, dead_letter: DeadLetter) -> None:
-        for row in _rows(dead_letter, self.settings, datetime.now(UTC), reveal=self.reveal):
+        for row, more in _rows(dead_letter, self.settings, datetime.now(UTC), reveal=self.reveal):
             self.events += 1
             if self.as_json:
                 click.echo(json.dumps(row, ensure_ascii=False))
             else:
-                _print(self.console, row)
+                _print(self.console, row, more)
 
 
 @click.command(help=_HELP, context_settings={"max_content_width": 100})
@@ -83,7 +84,8 @@ def show(*, where: Where, filters: Filters, reveal: bool, as_json: bool) -> None
 
 def _rows(
     dead_letter: DeadLetter, settings: Settings | None, now: datetime, *, reveal: bool
-) -> Iterator[Mapping[str, object]]:
+) -> Iterator[tuple[Mapping[str, object], Sequence[str]]]:
+    """Yield each event, and what else `validate` remarks on it."""
     about = {
         "message_id": dead_letter.message_id,
         "reason": dead_letter.reason,
@@ -98,7 +100,7 @@ def _rows(
     events = events_of(dead_letter.data)
     if settings is None:
         for index, event in enumerate(events or [dead_letter.data]):
-            yield {**about, "event_index": index, "end": None, "event": shown_event(event, reveal=reveal)}
+            yield {**about, "event_index": index, "end": None, "event": shown_event(event, reveal=reveal)}, ()
         return
     chunk = Chunk(
         1,
@@ -110,7 +112,7 @@ def _rows(
     verdicts = list(judge(chunk, "", settings, {}, now))
     shown = [dead_letter.data] if events is None or len(events) != len(verdicts) else events
     for index, verdict in enumerate(verdicts):
-        yield {
+        row = {
             **about,
             "event_index": index,
             "end": verdict.end,
@@ -119,9 +121,12 @@ def _rows(
             "conversion": verdict.conversion,
             "event": shown_event(shown[min(index, len(shown) - 1)], reveal=reveal),
         }
+        says = verdict_as_json(verdict)
+        row |= {name: says[name] for name in ("dropped", "unread", "warnings") if says.get(name)}
+        yield row, tuple(remarks(verdict))
 
 
-def _print(console: OutputConsole, row: Mapping[str, object]) -> None:
+def _print(console: OutputConsole, row: Mapping[str, object], more: Sequence[str]) -> None:
     pixel = f"  pixel {row['pixel_id']}" if row["pixel_id"] else ""
     head = Text.assemble((f"message {row['message_id']}", "dim"), "  ", (str(row["reason"]), "bold red"), pixel)
     console.print_line(head)
@@ -134,3 +139,5 @@ def _print(console: OutputConsole, row: Mapping[str, object]) -> None:
         detail = f": {row['detail']}" if row["detail"] else ""
         colour = "green" if row["end"] in ("conversion", "skipped") else "bold red"
         console.print_line(Text.assemble("  now: ", (str(row["end"]), colour), f", {row['why']}{detail}"))
+    for remark in more:
+        console.print_line(Text(f"  {remark}"))

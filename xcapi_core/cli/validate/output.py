@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -16,7 +17,7 @@ from xcapi_core.cli.validate.unread import in_words, worth_a_look
 from xcapi_core.cli.validate.verdicts import DROPPED, End, Verdict
 from xcapi_core.events.drops import Drop
 
-__all__ = ["Bar", "JsonOutput", "Output", "PeopleOutput", "verdict_as_json"]
+__all__ = ["Bar", "JsonOutput", "Output", "PeopleOutput", "remarks", "verdict_as_json"]
 
 _STYLES: Final[dict[End, str]] = {
     "conversion": "green",
@@ -152,13 +153,17 @@ def _more(verdict: Verdict) -> str:
         lines += f"  {json.dumps(verdict.conversion, ensure_ascii=False)}\n"
     elif verdict.detail:
         lines += f"  {verdict.detail}\n"
+    return lines + "".join(f"  {remark}\n" for remark in remarks(verdict))
+
+
+def remarks(verdict: Verdict) -> Iterator[str]:
+    """Yield a line for people on whatever of an event goes nowhere, or may be a slip."""
     for code in dict.fromkeys(verdict.dropped):
-        lines += f"  dropped {code}: {DROPPED[Drop(code)]}\n"
+        yield f"dropped {code}: {DROPPED[Drop(code)]}"
     for warning in verdict.warnings:
-        lines += f"  warning: {warning}\n"
+        yield f"warning: {warning}"
     if unread := worth_a_look(verdict.unread, verdict.format):
-        lines += f"  nothing reads {in_words(unread)}\n"
-    return lines
+        yield f"nothing reads {in_words(unread)}"
 
 
 class Bar:
