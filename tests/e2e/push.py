@@ -101,7 +101,7 @@ async def post(url: str, body: object, headers: Mapping[str, str] | None = None)
 
 
 async def request(
-    url: str, method: str, body: bytes = b"", headers: Mapping[str, str] | None = None, *, timeout_s: float = 60.0
+    url: str, method: str, body: bytes = b"", headers: Mapping[str, str] | None = None, *, timeout_s: float = 100.0
 ) -> Answer:
     """Send one request over a connection of its own, and read the whole answer."""
     parts = urlsplit(url)

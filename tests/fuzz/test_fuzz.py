@@ -29,7 +29,7 @@ def log() -> Iterator[LogTap]:
 def test_nothing_is_found_among_the_kept_inputs_and_a_thousand_new_ones(target: str, log: LogTap) -> None:
     session = Session(TARGETS[target](), log)
     kept = len(session.target.seeds()) + len(load_corpus(target))
-    run_plain(session, inputs=kept + INPUTS, seconds=60.0, seed=1)
+    run_plain(session, inputs=kept + INPUTS, seconds=240.0, seed=1)
     found = "\n".join(f"{finding.data!r}\n{finding.trace}" for finding in session.findings.values())
     assert not found, found
     assert session.inputs > kept
@@ -90,13 +90,13 @@ def _loop() -> None:
         pytest.param(_write(f'{{"message": "for {PERSONAL["email"]}"}}'), "a log line shows 'zq7k'", id="leak"),
         pytest.param(_write('{"stack_trace": "somewhere"}'), "a crash was logged", id="crash that was caught"),
         pytest.param(_write("plain text"), "JSONDecodeError", id="line that is no JSON"),
-        pytest.param(_loop, "more than 0.05 s of processor time", id="endless loop"),
+        pytest.param(_loop, "more than 0.5 s of processor time", id="endless loop"),
     ],
 )
 def test_mistake_is_found_once_with_its_shortest_input(
     behaviour: Callable[[], object], words: str, log: LogTap
 ) -> None:
-    session = Session(_EntryPoint(behaviour), log, hanging_s=0.05)
+    session = Session(_EntryPoint(behaviour), log, hanging_s=0.5)
     session.watch()
     run_plain(session, inputs=2, seconds=60.0, seed=1)
     (finding,) = session.findings.values()

@@ -10,7 +10,7 @@ from tests.soak.evidence import Instance, LoggedRequest, Pause, SeenRequest
 __all__ = ["Early", "Peak", "early_requests", "instance_at", "peaks"]
 
 # An instance that dies takes its last lines with it; then this is how long an answer, or a request, may be on its way.
-_ON_ITS_WAY_S = 0.25
+_ON_ITS_WAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

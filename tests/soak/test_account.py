@@ -123,7 +123,7 @@ IMBALANCES = {
         "twice without a cause: (1, 2)",
     ),
     "a request is sent during a pause": (
-        replace(GOOD, pauses=(Pause("o8z6j", 11.0, 12.5, FIRST.request_id),)),
+        replace(GOOD, pauses=(Pause("o8z6j", 9.5, 12.5, FIRST.request_id),)),
         "1 requests were sent during a pause, up to 0.50 s",
     ),
     "a request is sent during a pause, as its sender could know": (
@@ -193,8 +193,8 @@ def test_an_instance_is_not_blamed_for_what_the_one_before_it_was_told() -> None
     "pause",
     [
         Pause("o8z6j", 11.8, 12.5, FIRST.request_id),
-        Pause("o8z6j", 11.0, 12.0, FIRST.request_id),
-        Pause("p9q7k", 11.0, 12.5, FIRST.request_id),
+        Pause("o8z6j", 9.5, 12.0, FIRST.request_id),
+        Pause("p9q7k", 9.5, 12.5, FIRST.request_id),
     ],
     ids=["it was on its way", "the time is over", "another pixel's"],
 )

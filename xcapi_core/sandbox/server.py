@@ -23,7 +23,7 @@ from xcapi_core.sandbox.recorder import RequestRecord
 
 __all__ = ["PortTakenError", "SandboxServer"]
 
-_START_TIMEOUT_S = 15.0
+_START_TIMEOUT_S = 60.0
 
 
 class PortTakenError(OSError):

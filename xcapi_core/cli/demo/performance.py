@@ -14,7 +14,7 @@ from xcapi_core.sandbox.services.pubsub import DeadLetter
 
 __all__ = ["ActReport", "Audience", "Example", "Report", "perform"]
 
-_ACT_TIMEOUT_S: Final = 30.0
+_ACT_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.05
 # Long enough for a duplicate or a stray dead letter to arrive.
 _AFTERMATH_S: Final = 0.5
