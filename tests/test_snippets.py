@@ -83,7 +83,7 @@ class Topic:
         """Run Python in a process of its own, which publishes to this topic, and return its exit code."""
         environment = {**os.environ, "PUBSUB_EMULATOR_HOST": self._pubsub.address}
         command = [sys.executable, "-c", script]
-        return subprocess.run(command, cwd=folder, env=environment, check=False, timeout=60).returncode
+        return subprocess.run(command, cwd=folder, env=environment, check=False, timeout=200).returncode
 
     def messages(self) -> list[DeadLetter]:
         """Return what has been published."""
@@ -157,7 +157,7 @@ def test_tag_of_a_server_container_tells_success_from_failure(emulator: PubsubEm
 
     def run() -> str:
         command = [node, "--eval", CONTAINER, f"http://{emulator.address}", snippet]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=200).stdout
 
     assert run() == "failure\n"  # there is no such topic yet
     emulator.provision(path)
@@ -178,7 +178,7 @@ def test_calls_of_curl_work_on_a_sandbox() -> None:
     with SandboxServer() as sandbox:
         for block in blocks:
             script = block.text.replace("http://127.0.0.1:8089", sandbox.url).replace("curl -s", "curl --fail -sS")
-            done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=False, timeout=60)
+            done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=False, timeout=200)
             assert (done.returncode, done.stderr) == (0, ""), block
 
 

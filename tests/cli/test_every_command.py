@@ -174,7 +174,7 @@ def in_a_terminal(words: Sequence[str], world: Mapping[str, str]) -> tuple[int, 
             break
         shown += part
     os.close(ours)
-    return process.wait(60), shown.decode()
+    return process.wait(200), shown.decode()
 
 
 @pytest.mark.e2e
@@ -182,7 +182,7 @@ def in_a_terminal(words: Sequence[str], world: Mapping[str, str]) -> tuple[int, 
 def test_in_a_pipe_there_are_plain_lines_and_json_ends_with_the_summary(row: Row, world: Mapping[str, str]) -> None:
     for more in ((), ("--json",)):
         process = started([*row.words, *more], world, subprocess.PIPE)
-        output = process.communicate(timeout=60)[0].decode()
+        output = process.communicate(timeout=200)[0].decode()
         assert process.returncode == row.exit_code, output
         assert not {"\x1b", "\r"} & set(output)
     *objects, last = [json.loads(line) for line in output.splitlines()]
@@ -228,7 +228,7 @@ def test_without_google_credentials_it_says_what_to_do(words: Sequence[str], tmp
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     assert done.returncode == 1, done.stderr
     assert "gcloud auth application-default login" in done.stdout + done.stderr

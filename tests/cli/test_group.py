@@ -25,13 +25,13 @@ main()
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "xcapi_core", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, cwd=ROOT)
 
 
 def run_without(hidden: set[str], *arguments: str) -> subprocess.CompletedProcess[str]:
     code = _WITHOUT.format(hidden=hidden, arguments=list(arguments))
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False, cwd=ROOT
     )
 
 
@@ -70,7 +70,7 @@ def test_shell_completes_commands_and_options() -> None:
             [sys.executable, "-c", code],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=True,
             cwd=ROOT,
             env={**os.environ, **environment},

@@ -139,7 +139,7 @@ def test_stopping_takes_the_address_away_and_resuming_brings_it_back(folder: Pat
             "PUSH": "push@runbook.iam.gserviceaccount.com",
         }
         done = subprocess.run(
-            ["sh", "-euc", block], env=environment, capture_output=True, text=True, check=False, timeout=90
+            ["sh", "-euc", block], env=environment, capture_output=True, text=True, check=False, timeout=200
         )
         assert done.returncode == 0, done.stderr
 

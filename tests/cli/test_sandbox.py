@@ -74,7 +74,7 @@ def test_curl_example_works_as_pasted(start: Start) -> None:
     process = start("--port", "0")
     assert process.stdout is not None
     lines = [line_with("curl -s", process.stdout), next(process.stdout), next(process.stdout)]
-    answer = subprocess.run(["sh", "-c", "".join(lines)], capture_output=True, text=True, check=True, timeout=60)
+    answer = subprocess.run(["sh", "-c", "".join(lines)], capture_output=True, text=True, check=True, timeout=200)
     assert json.loads(answer.stdout)["data"]["conversions_processed"] == 1
 
 
@@ -170,7 +170,7 @@ def test_configuration_file_sets_pixels_and_keys_and_its_keys_stay_there(start: 
         f"{url}/12/measurement/conversions/abc12",
         json={"conversions": [conversion(event_id="t1")]},
         headers={"X-Pixel-Token": "file-token-1"},
-        timeout=60,
+        timeout=200,
     )
     assert answer.status_code == 200
 

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str], folder: Path, stdout: int, **environment: str)
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     return process.returncode, process.stderr
 
@@ -84,7 +84,7 @@ def run_with(closed: str, arguments: Sequence[str], folder: Path) -> "subprocess
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
 
 

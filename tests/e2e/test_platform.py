@@ -54,7 +54,7 @@ async def test_body_that_never_arrives_is_408_and_keeps_nobody_out(stack: Stack,
 async def test_rubbish_by_the_hundred_thousand_stays_in_memory_and_others_are_served(
     function_venv: FunctionVenv,
 ) -> None:
-    with running(function_venv, settle_timeout_s=50, request_timeout_s=5) as stack:
+    with running(function_venv, settle_timeout_s=90, request_timeout_s=20) as stack:
         data = b"[" + b"1," * 349_999 + b"1]"
         rubbish = [asyncio.create_task(push(stack.url, data)) for _ in range(8)]
         while not all(task.done() for task in rubbish):
@@ -70,7 +70,7 @@ async def test_valid_events_while_x_hangs_stay_in_memory(function_venv: Function
     async def hang(_: Received, __: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)
 
-    with NastyX() as x, running(function_venv, x_url=x.url, request_timeout_s=5, settle_timeout_s=12) as stack:
+    with NastyX() as x, running(function_venv, x_url=x.url, request_timeout_s=15, settle_timeout_s=25) as stack:
         x.behave = hang
         messages = [
             json.dumps([{"event": "purchase", "twclid": f"t{n}x{i}"} for i in range(4_000)]).encode()

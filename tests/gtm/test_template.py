@@ -26,7 +26,7 @@ def on_node(template: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     if node is None:
         unavailable("Node is not installed")
     command = [node, str(STAND_IN), str(template), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
 
 
 def section(name: str) -> str:

@@ -56,7 +56,7 @@ def authorize(
         if "/oauth/authorize" in line:
             process.stdin.write(f"{pin or pin_of(line.split()[-1])}\n")
             process.stdin.close()
-    return process.wait(60), seen
+    return process.wait(200), seen
 
 
 def test_keys_land_in_a_file_that_only_its_owner_reads(sandbox: SandboxServer, app_file: Path, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_question_that_nobody_answers_ends_with_what_to_do(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     assert done.returncode == 2
     what_to_do = "run this in a terminal" if with_app else "give --app FILE"

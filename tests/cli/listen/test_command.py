@@ -46,7 +46,7 @@ class Listening:
         """End the command; return what it printed and nobody read."""
         self.process.send_signal(number)
         rest = self.stdout.read().splitlines()
-        self.process.wait(60)
+        self.process.wait(200)
         return rest
 
     def publish(self, *events: object) -> None:

@@ -217,7 +217,7 @@ def test_confirmed_line_is_where_to_go_on(queues: Queues, number: signal.Signals
     while not arrived:  # the suite's time-out ends this, where nothing comes
         arrived |= {event["order_id"] for event in events_of(queues.waiting(TOPIC))}
     process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=200)
     arrived |= {event["order_id"] for event in events_of(queues.waiting(TOPIC))}
     assert len(arrived) < total
     if number is signal.SIGKILL:

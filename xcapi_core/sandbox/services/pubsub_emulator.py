@@ -36,7 +36,7 @@ from xcapi_core.sandbox.services.pubsub import DeadLetter, DeliveryPath
 
 __all__ = ["PubsubEmulator"]
 
-_START_TIMEOUT_S = 60.0  # 1 to 8 s when gcloud's files are warm; a cold disk takes longer
+_START_TIMEOUT_S = 180.0  # 1 to 8 s when gcloud's files are warm; a cold disk or a busy machine takes longer
 _CALL_TIMEOUT_S = 60.0
 _POLL_INTERVAL_S = 0.05
 _MAX_PULL = 1000  # Pub/Sub's own limit
