@@ -36,7 +36,8 @@ pytestmark = pytest.mark.usefixtures("function_venv")  # the set-up is not what 
 
 
 def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*DEMO, *options], cwd=repository_root(), capture_output=True, text=True, check=False)
+    command = [*DEMO, "--timeout", "250", *options]
+    return subprocess.run(command, cwd=repository_root(), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("pubsub", ["embedded", "emulator"])
@@ -132,7 +133,7 @@ def stage() -> Iterator[Stage]:
 
 def test_functions_log_is_json_lines_and_holds_nothing_personal() -> None:
     with stage() as opened:
-        report = perform(opened, tell_story(datetime.now(UTC)), SilentOutput(), timeout_s=60)
+        report = perform(opened, tell_story(datetime.now(UTC)), SilentOutput(), timeout_s=250)
     assert report.problems == ()
     assert opened.function.exit_code == 0
     lines = opened.function.lines
