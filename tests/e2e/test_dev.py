@@ -199,6 +199,9 @@ def test_saved_file_is_sent_again_and_the_console_has_both_runs(
 ) -> None:
     process, url = session
     assert len(read_run(process)) == 8
+    (folder / "events.jsonl").unlink()
+    gone, _ = read_run(process)
+    assert gone == {"file": "events.jsonl", "problem": "No such file or directory"}
     write(folder, GOOD, {**GOOD, "conversion_id": "order-5"})
     first, second, last = read_run(process)
     # The same conversion again: the function of this run does not know it yet.

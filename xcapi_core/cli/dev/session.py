@@ -118,6 +118,12 @@ class Session:
             except InputError as error:
                 tally.files_unread += 1
                 self._output.trouble(file, str(error))
+            except OSError as error:
+                if error.filename is None:  # the output's
+                    raise
+                # In the middle of a save, or moved away: it is sent when it is there again.
+                tally.files_unread += 1
+                self._output.trouble(file, error.strerror or "unreadable")
         deadline = time.monotonic() + self._wishes.timeout_s
         while (
             not run.is_over
