@@ -124,6 +124,8 @@ _ORDINARY = '{"event": "purchase", "user": {"email": "jane@example.com"}, "prope
         (_ORDINARY.replace('"purchase", ', '"purchase", "user": {"opt_out": true}, '), False),
         ('{"user": [{"opt_out": true}]}', False),
         ('{"user": null}', False),
+        (json.dumps({str(number): {} for number in range(49)}), True),
+        (json.dumps({str(number): {} for number in range(50)}), False),  # each costs a look through all bytes
         (f" {_ORDINARY}", False),
         ("[]", False),
         ('"purchase"', False),

@@ -184,6 +184,8 @@ def is_signal(name: str) -> bool:
 # these limits it is worked out anew each time, so that nobody can fill the memory with keys.
 _MOST_SIGNAL_PLANS: Final = 512
 _MOST_NAME_CHARACTERS: Final = 4_000
+# Each place's name is looked for in the whole event.
+_MOST_PLACES: Final = 50
 _plans: Final[dict[tuple[str, ...], _Plan]] = {}
 
 
@@ -199,6 +201,8 @@ def is_silent(event: object, event_bytes: bytes) -> bool:
         return True
     places: list[tuple[dict[str, object], _Plan]] = [(event, plan)]
     for place, plan in places:
+        if len(places) + len(plan) > _MOST_PLACES:
+            return False
         for name, read, as_json in plan:
             inner = place[name]
             if read is not _places_in or not isinstance(inner, dict) or event_bytes.count(as_json) != 1:
