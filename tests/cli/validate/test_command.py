@@ -297,6 +297,29 @@ def test_terminal_gets_colours() -> None:
     assert "2 events, 1 that cannot be sent." in text
 
 
+def test_events_that_somebody_types_are_asked_for_and_no_bar_writes_over_them() -> None:
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "xcapi_core", "validate", "-"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        output = b""
+        while b"Ctrl-D" not in output:
+            output += os.read(ours, 1024)
+        os.write(ours, json.dumps(GOOD).encode() + b"\n\x04")
+        with suppress(OSError):  # the terminal's end is an error on Linux
+            while read := os.read(ours, 1024):
+                output += read
+    os.close(ours)
+    assert process.returncode == 0
+    assert "events from the terminal" in output.decode()
+    assert "bytes" not in output.decode()  # as a bar counts them
+
+
 @pytest.mark.parametrize("size", [1_000, None])
 def test_bar_shows_how_far_a_long_file_is_read(size: int | None) -> None:
     screen = io.StringIO()

@@ -36,6 +36,8 @@ def read_chunks(stream: IO[bytes], name: str, form: InputFormat) -> Iterator[Chu
     `name` is the file's name, whose ending tells the format where `form` is "auto" and it is a known one. Raises
     InputError: where nothing is in it, where it is no file of events, or where it cannot be read on.
     """
+    if stream.isatty():
+        stream = io.BytesIO(stream.read())  # typed: a terminal that is read again after its end waits for another
     buffered = _buffered(stream)
     try:
         if buffered.peek(2)[:2] == _GZIP:

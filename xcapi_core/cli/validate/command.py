@@ -168,11 +168,17 @@ def _ask(asking: Asking, *, yes: bool, as_json: bool) -> bool:
 
 
 def _bar(files: tuple[str, ...], console: Console) -> Bar:
-    """Return a bar where somebody watches; beside the lines' console where that is a pipe."""
+    """Return a bar where somebody watches; beside the lines' console where that is a pipe.
+
+    Not where somebody types the events: it would write over them.
+    """
     if not console.is_terminal:
         console = new_console(stderr=True)
+    is_typed = "-" in files and sys.stdin.isatty()
+    if is_typed:
+        click.echo("Reading events from the terminal, one a line; Ctrl-D ends them.", err=True)
     is_long = any(file == "-" or Path(file).stat().st_size > _LONG_FILE_BYTES for file in files)
-    return Bar(console, wanted=is_animated(console) and is_long)
+    return Bar(console, wanted=is_animated(console) and is_long and not is_typed)
 
 
 def _position(stream: IO[bytes]) -> int:
