@@ -125,6 +125,39 @@ def test_user_without_the_role_gets_no_keys(
     assert not out.exists()
 
 
+def test_user_of_one_of_several_ad_accounts_gets_keys_and_hears_whose_they_are(
+    sandbox: SandboxServer, app_file: Path, tmp_path: Path
+) -> None:
+    config, out = configuration(sandbox, tmp_path), tmp_path / "new.json"
+    document = json.loads(config.read_text())
+    document["pixels"]["p9q7k"] = {"credentials": "env:OTHER", "event_ids": {"purchase": "p9q31"}}
+    config.write_text(json.dumps({**document, "default_pixel": "o8z6j"}))
+    sandbox.accept_keys({"oauth": [{part: getattr(DEMO_OAUTH_KEYS, part) for part in FOUR} | {"pixel_ids": ["p9q7k"]}]})
+    code, seen = authorize(tmp_path, "--app", str(app_file), "--out", str(out), "--config", str(config))
+    assert code == 0, seen
+    assert "is ACCOUNT_ADMIN of 18ce553nmbr, the ad account of pixel p9q7k." in seen
+    assert "neither AD_MANAGER nor ACCOUNT_ADMIN of the ad account of pixel o8z6j" in seen
+    assert out.exists()
+
+
+def test_keys_that_do_not_serve_the_pixel_that_reads_the_secret_are_not_stored_there(
+    sandbox: SandboxServer, app_file: Path, tmp_path: Path
+) -> None:
+    config = configuration(sandbox, tmp_path)
+    document = json.loads(config.read_text())
+    document["pixels"]["o8z6j"]["credentials"] = f"{SECRET}/versions/latest"
+    document["pixels"]["p9q7k"] = {"credentials": "env:OTHER", "event_ids": {"purchase": "p9q31"}}
+    config.write_text(json.dumps({**document, "default_pixel": "o8z6j"}))
+    sandbox.accept_keys({"oauth": [{part: getattr(DEMO_OAUTH_KEYS, part) for part in FOUR} | {"pixel_ids": ["p9q7k"]}]})
+    payloads = {SECRET: [b"old"]}
+    with LocalSecretManager(payloads) as manager:
+        environ = {"SECRET_MANAGER_EMULATOR_HOST": manager.address}
+        arguments = ("--app", str(app_file), "--secret", SECRET, "--config", str(config))
+        code, seen = authorize(tmp_path, *arguments, **environ)
+    assert (code, payloads) == (1, {SECRET: [b"old"]}), seen
+    assert "the ad account of pixel o8z6j" in seen
+
+
 def test_wrong_pin_is_a_sentence(sandbox: SandboxServer, app_file: Path, tmp_path: Path) -> None:
     config, out = configuration(sandbox, tmp_path), tmp_path / "new.json"
     arguments = ("--app", str(app_file), "--out", str(out), "--config", str(config))
@@ -141,6 +174,7 @@ def test_app_that_x_does_not_know_is_a_sentence(sandbox: SandboxServer, app_file
     code, seen = authorize(tmp_path, *arguments)
     assert code == 1
     assert "consumer key and secret" in seen
+    assert "Open this address" not in seen
     assert "Wonderland" not in seen
 
 

@@ -15,7 +15,7 @@ from xcapi_core.cli.authorize.storing import StoringError, as_payload, store_in_
 from xcapi_core.cli.configuration import config_option, load_configuration
 from xcapi_core.cli.x.accounts import ROLES, XRefusalError, account_of_pixel, accounts, roles_of
 from xcapi_core.cli.x.client import XClient, XUnreachableError
-from xcapi_core.settings import Settings
+from xcapi_core.settings import PixelSettings, Settings
 
 __all__ = ["authorize"]
 
@@ -26,7 +26,8 @@ _HELP = """Get the four OAuth keys for an X handle that does not own the app.
 
 The app's own handle finds its token in the developer portal. For any other handle, its user has to say yes once: this
 prints an address to open in a browser where that user is signed in, and asks for the PIN that X shows there. Then it
-checks that the user is an AD_MANAGER or ACCOUNT_ADMIN of the ad account, and stores the keys. It never prints them.
+checks that the user is an AD_MANAGER or ACCOUNT_ADMIN of the ad account (of one at least, where the configuration's
+pixels have several; with --secret, of those of the pixels that read it), and stores the keys. It never prints them.
 
 \b
 xcapi authorize --app app.json --out keys.json
@@ -63,10 +64,11 @@ def authorize(*, app_file: Path | None, out_file: Path | None, secret: str | Non
     try:
         store = _place_for(out_file, secret)
         authorization = Authorization(oauth_host(settings.api_base_url), *_app(app_file))
+        address = authorization.begin()
         click.echo("Open this address where the handle that manages the ads is signed in, and authorise the app:\n")
-        click.echo(f"  {authorization.begin()}\n")
+        click.echo(f"  {address}\n")
         keys, handle = authorization.finish(asked("PIN", otherwise="run this in a terminal"))
-        click.echo(_checked_role(XClient(settings.api_base_url, settings.api_version, keys), settings, handle))
+        click.echo(_checked_role(XClient(settings.api_base_url, settings.api_version, keys), settings, handle, secret))
         click.echo(store(as_payload(keys)))
     except XRefusalError as error:
         raise click.ClickException(_refused(error)) from None
@@ -97,7 +99,7 @@ def _app(app_file: Path | None) -> tuple[str, str]:
     return key, secret
 
 
-def _checked_role(client: XClient, settings: Settings, handle: str) -> str:
+def _checked_role(client: XClient, settings: Settings, handle: str, secret: str | None) -> str:
     """Return a sentence about the user's role; end the command where it does not suffice."""
     who = f"@{handle}" if handle else "The user"
     if not settings.pixels:
@@ -106,16 +108,27 @@ def _checked_role(client: XClient, settings: Settings, handle: str) -> str:
         if not fit:
             raise click.ClickException(_no_role(who, "any ad account that it sees"))
         return f"{who} manages {', '.join(fit)}."
-    sentences = []
+    served: list[str] = []
+    others: dict[str, str] = {}
     for pixel_id in settings.pixels:
         account_id = account_of_pixel(client, pixel_id)
-        if account_id is None:
-            raise click.ClickException(_no_role(who, f"the ad account of pixel {pixel_id}, or the pixel has no tag"))
-        roles = roles_of(client, account_id) & ROLES
-        if not roles:
-            raise click.ClickException(_no_role(who, f"{account_id}, the ad account of pixel {pixel_id}"))
-        sentences.append(f"{who} is {' and '.join(sorted(roles))} of {account_id}, the ad account of pixel {pixel_id}.")
-    return "\n".join(sentences)
+        where = f"{f'{account_id}, ' if account_id else ''}the ad account of pixel {pixel_id}"
+        if roles := account_id and roles_of(client, account_id) & ROLES:
+            served.append(f"{who} is {' and '.join(sorted(roles))} of {where}.")
+        else:
+            others[pixel_id] = where if account_id else f"{where}, or the pixel has no tag"
+    # Pixels of several advertisers have keys of several handles; a secret's new keys must serve those that read it.
+    missed = [where for pixel_id, where in others.items() if secret and _reads(settings.pixels[pixel_id], secret)]
+    if missed or not served:
+        raise click.ClickException(_no_role(who, (missed or list(others.values()))[0]))
+    needs = [
+        f"{who} is neither AD_MANAGER nor ACCOUNT_ADMIN of {where}: it needs other keys." for where in others.values()
+    ]
+    return "\n".join([*served, *needs])
+
+
+def _reads(pixel: PixelSettings, secret: str) -> bool:
+    return pixel.credentials.startswith(f"{secret}/versions/")
 
 
 def _no_role(who: str, where: str) -> str:
