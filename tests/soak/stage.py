@@ -193,7 +193,7 @@ class Stage:
         if how == "kill -9":
             function.kill()
         else:
-            function.stop(signal.SIGTERM)
+            function.stop(signal.SIGTERM, grace_s=60)
         self.instances.append(Instance(self._born_at, time.time(), how))
         self.log.read(function.lines)
         if self._keep_log is not None:

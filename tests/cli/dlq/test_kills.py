@@ -46,7 +46,10 @@ def test_nothing_is_lost_however_it_is_ended(queues: Queues) -> None:
         process = start(3, rate)
         time.sleep(chance.uniform(1.0, 4.0))
         process.send_signal(number)
-        process.wait(200)
+        try:
+            process.wait(200)
+        finally:
+            process.kill()
     sent: list[int] = []
     while set(sent) != set(range(COUNT)):  # what a killed one had asked for may be held for longer than its own leases
         assert start(14, 5_000).wait(300) == 0

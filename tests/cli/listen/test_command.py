@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,27 @@ class Listening:
         self.queues.publish(json.dumps(list(events)).encode(), {}, "remainder")
 
 
-def test_events_are_shown_while_they_pass_and_nothing_is_taken_away(queues: Queues) -> None:
-    listening = Listening(queues, "--json")
+Listen = Callable[..., Listening]
+
+
+@pytest.fixture
+def listen(queues: Queues) -> Iterator[Listen]:
+    """Start the command; what a test did not end is killed."""
+    started: list[Listening] = []
+
+    def start(*arguments: str) -> Listening:
+        started.append(Listening(queues, *arguments))
+        return started[-1]
+
+    yield start
+    for listening in started:
+        listening.process.kill()
+        listening.process.wait()
+        listening.stdout.close()
+
+
+def test_events_are_shown_while_they_pass_and_nothing_is_taken_away(queues: Queues, listen: Listen) -> None:
+    listening = listen("--json")
     listening.publish(purchase(1), {**purchase(2), **REFUSED}, {"event": "nope"})
     lines = [json.loads(listening.stdout.readline()) for _ in range(3)]
     (last,) = [json.loads(line) for line in listening.end()]
@@ -69,8 +89,8 @@ def test_events_are_shown_while_they_pass_and_nothing_is_taken_away(queues: Queu
     assert len(queues.waiting("remainder")) == 1
 
 
-def test_busy_topic_is_sampled_and_says_so(queues: Queues) -> None:
-    listening = Listening(queues)
+def test_busy_topic_is_sampled_and_says_so(listen: Listen) -> None:
+    listening = listen()
     listening.publish(*(purchase(number) for number in range(300)))
     assert listening.stdout.readline()
     time.sleep(3)  # until all of the message is counted
@@ -81,17 +101,17 @@ def test_busy_topic_is_sampled_and_says_so(queues: Queues) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_subscription_is_gone_however_it_ends(queues: Queues, number: signal.Signals) -> None:
-    listening = Listening(queues)
+def test_subscription_is_gone_however_it_ends(listen: Listen, number: signal.Signals) -> None:
+    listening = listen()
     listening.end(number)
     assert listening.subscriptions() == []
 
 
-def test_subscription_of_a_killed_one_is_gone_at_the_next_start(queues: Queues) -> None:
-    killed = Listening(queues)
+def test_subscription_of_a_killed_one_is_gone_at_the_next_start(listen: Listen) -> None:
+    killed = listen()
     killed.end(signal.SIGKILL)
     assert killed.subscriptions() != []
-    following = Listening(queues)
+    following = listen()
     assert killed.subscriptions() == []
     following.end()
 

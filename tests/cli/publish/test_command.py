@@ -214,10 +214,13 @@ def test_confirmed_line_is_where_to_go_on(queues: Queues, number: signal.Signals
         text=True,
     )
     arrived: set[int] = set()
-    while not arrived:  # the suite's time-out ends this, where nothing comes
-        arrived |= {event["order_id"] for event in events_of(queues.waiting(TOPIC))}
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=200)
+    try:
+        while not arrived:  # the suite's time-out ends this, where nothing comes
+            arrived |= {event["order_id"] for event in events_of(queues.waiting(TOPIC))}
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=200)
+    finally:
+        process.kill()
     arrived |= {event["order_id"] for event in events_of(queues.waiting(TOPIC))}
     assert len(arrived) < total
     if number is signal.SIGKILL:
