@@ -135,3 +135,5 @@ def test_what_only_an_unread_log_tells_is_unknown_and_not_none(cloud: Cloud, mon
     assert "none" not in shown.stdout
     assert "0 delivered" not in shown.stdout
     assert "Cloud Logging" in shown.stdout
+    summary = cloud.summary()
+    assert {summary[name] for name in ("delivered", "deferred", "last_delivery", "dead_letters", "pauses")} == {None}

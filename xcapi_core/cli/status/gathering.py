@@ -69,17 +69,18 @@ class Snapshot:
     troubles: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
-        """Return the summary as `--json` prints it."""
-        return {
-            "since_s": self.since.total_seconds(),
+        """Return the summary as `--json` prints it: null is unknown."""
+        told_by_log: dict[str, object] = {
             "delivered": self.delivered,
             "deferred": self.deferred,
             "last_delivery": self.last_delivery.isoformat() if self.last_delivery else None,
             "dead_letters": dict(self.dead_letters),
             "pauses": self.pauses,
             "dry_run": self.is_dry_run,
-            "troubles": self.troubles,
         }
+        if not self.has_log:
+            told_by_log = dict.fromkeys(told_by_log)
+        return {"since_s": self.since.total_seconds(), **told_by_log, "troubles": self.troubles}
 
 
 def gather(
