@@ -246,6 +246,12 @@ def test_requests_are_shown_without_secrets(sandbox: SandboxServer) -> None:
     assert not [s for s in (DEMO_OAUTH_KEYS.consumer_key, DEMO_OAUTH_KEYS.access_token, PIXEL_TOKEN) if s in text]
 
 
+def test_everything_that_is_kept_is_shown(sandbox: SandboxServer) -> None:
+    for start in range(0, 1500, 500):
+        post(sandbox, *(conversion(conversion_id=str(index)) for index in range(start, start + 500)))
+    assert [r["conversion_id"] for r in seen(sandbox)["accepted"]] == [str(index) for index in range(1500)]
+
+
 def test_shown_records_can_be_narrowed_and_forgotten(sandbox: SandboxServer) -> None:
     for index in range(3):
         post(sandbox, conversion(conversion_id=str(index)))

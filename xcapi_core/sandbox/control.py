@@ -1,8 +1,8 @@
 """The sandbox's own routes under /sandbox/: what it saw, how it shall misbehave, whose keys it takes."""
 
+import asyncio
 import json
 from dataclasses import dataclass
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,8 +14,6 @@ from xcapi_core.sandbox.key_reader import read_keys
 
 __all__ = ["Control"]
 
-_DEFAULT_LIMIT: Final = 1000
-
 
 @dataclass(slots=True)
 class Control:
@@ -24,15 +22,18 @@ class Control:
     engine: Engine
 
     async def conversions(self, request: Request) -> Response:
-        """GET: what was accepted and refused, newest last. DELETE: start over."""
+        """GET: what was accepted and refused, newest last, all that is kept or `limit` of each. DELETE: start over."""
         if request.method == "DELETE":
             self.engine.reset()
             return Response(status_code=204)
         pixel_id = request.query_params.get("pixel_id")
-        text = request.query_params.get("limit", str(_DEFAULT_LIMIT))
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
+        text = request.query_params.get("limit")
+        if text is not None and not (text.isascii() and text.isdigit() and int(text) > 0):
             return _problems([Problem(path="limit", found="something else", expected="a number above 0")])
-        limit = int(text)
+        # A hundred thousand take seconds, in which X's own answers shall not wait.
+        return await asyncio.to_thread(self._seen, pixel_id, int(text) if text else None)
+
+    def _seen(self, pixel_id: str | None, limit: int | None) -> Response:
         recorder = self.engine.recorder
         return JSONResponse(
             {
