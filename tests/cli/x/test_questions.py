@@ -95,7 +95,14 @@ def test_x_that_drops_the_bad_identifier_and_counts_the_rest_is_a_surprise() -> 
     assert found.may_have_counted
 
 
-@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("status", [408, 500, 503])
+def test_error_of_x_s_own_may_have_counted_before_it(status: int) -> None:
+    found = read_answer(ask_control(), XAnswer(status=status, document={}, text=""))
+    assert isinstance(found, Surprise)
+    assert found.may_have_counted
+
+
+@pytest.mark.parametrize("status", [400, 404, 401, 429])
 def test_refusal_that_does_not_quote_what_was_planted_is_a_surprise(status: int) -> None:
     found = read_answer(ask_control(), XAnswer(status=status, document={}, text='{"errors": []}'))
     assert isinstance(found, Surprise)

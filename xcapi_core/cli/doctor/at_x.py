@@ -13,6 +13,7 @@ from xcapi_core.cli.x.client import XAnswer, XClient, XUnreachableError
 from xcapi_core.cli.x.questions import UNKNOWN_TAG, Judgement, Surprise, ask_control, put, read_answer
 from xcapi_core.settings import PixelSettings, Settings
 from xcapi_core.x_api.credentials import Credentials, PixelToken
+from xcapi_core.x_api.protocol import TRANSIENT_CLIENT_ERRORS
 
 __all__ = ["ChecksAtX"]
 
@@ -26,6 +27,7 @@ _NOT_ASKED: Final = "not asked after what was found before"
 _TOKEN_READS_NOTHING: Final = "a pixel token reads nothing at X: Events Manager shows it"  # noqa: S105 - a sentence
 
 _BEHIND_A_WALL: Final = "X's API must be reachable by https from where the function runs: a proxy, a VPC's egress rule?"
+_LATER: Final = "X is unwell, or its rate budget is spent: run this again later."
 _SET_THE_CLOCK: Final = (
     "Set this machine's clock by NTP: timedatectl set-ntp true. Where the function runs, Google does"
 )
@@ -79,7 +81,11 @@ class ChecksAtX:
             yield from self._skipped(_AFTER_REACHABLE, _NOT_ASKED)
             yield from self._without_account(_NOT_ASKED)
             return
-        yield self._checks.ok("x_reachable", f"X answered {answer.status}")
+        if _is_unwell(answer.status):
+            # Failed, since nobody knows about the keys: `xcapi doctor --keys … && gcloud secrets versions add …`.
+            yield self._checks.failed("x_reachable", f"X answered {answer.status}", _LATER)
+        else:
+            yield self._checks.ok("x_reachable", f"X answered {answer.status}")
         clock = self._clock(answer, is_refused=answer.status == HTTPStatus.UNAUTHORIZED)
         yield clock
         if clock.status == "failed":
@@ -124,11 +130,11 @@ class ChecksAtX:
         elif answer.status == HTTPStatus.NOT_FOUND:
             is_no_route = any(code == "ROUTE_NOT_FOUND" for code, _ in answer.errors)
             yield from self._accepted(checks.failed("pixel", words, _NO_ROUTE if is_no_route else _NO_PIXEL))
+        elif _is_unwell(answer.status):
+            yield from self._skipped(_OF_THE_CONTROL, _NOT_ASKED)
         elif read.may_have_counted:
             found = f"X answered {answer.status} to a conversion that it must refuse"
             yield from self._accepted(checks.failed("pixel", found, _COUNTED))
-        elif answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            yield from self._skipped(_OF_THE_CONTROL, f"X is unwell or its budget spent ({answer.status}): try later")
         else:
             yield from self._skipped(_OF_THE_CONTROL[:2], "X answered otherwise than its documentation says")
             yield checks.warning("pixel", words, _ODD)
@@ -170,3 +176,8 @@ class ChecksAtX:
 
     def _skipped(self, names: Iterable[str], why: str) -> Iterator[Check]:
         return (self._checks.skipped(name, why) for name in names)
+
+
+def _is_unwell(status: int) -> bool:
+    """Tell whether X would judge the same request otherwise later."""
+    return status in TRANSIENT_CLIENT_ERRORS or status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -105,7 +105,9 @@ def read_answer(question: Question, answer: XAnswer) -> Judgement | Surprise:
     if answer.status in _REFUSED and question.planted in answer.text:
         others = tuple(error for error in answer.errors if question.planted not in error[1])
         return Judgement(others)
-    return Surprise(answer.status, answer.words, may_have_counted=200 <= answer.status < 300)  # noqa: PLR2004 - HTTP
+    # What X refuses it has not counted; a cancelled request and an error of X's own may have been counted before.
+    is_refusal = 300 <= answer.status < 500 and answer.status != 408  # noqa: PLR2004 - HTTP
+    return Surprise(answer.status, answer.words, may_have_counted=not is_refusal)
 
 
 def _question(conversion: Mapping[str, object], left_out: tuple[str, ...]) -> Question:
