@@ -158,9 +158,11 @@ _PLACES: Final = (
     "eventparams",
     "events",
     "identifiers",
+    "mp2userproperties",  # a server container's name for the user's
     "page",
     "params",
     "properties",
+    "systemproperties",
     "traits",
     "user",
     "userdata",

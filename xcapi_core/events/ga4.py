@@ -63,7 +63,11 @@ _PEOPLE: Final = ("email", "phone", "hashed_email", "hashed_phone_number")
 _FIRST_OF: Final = ("ip_address", "user_agent", "twclid")
 _PAGES: Final = ("page_location", "page_hostname", "event_source_url")
 _BODIES: Final = ("events", "conversions")
-_TYPED_VALUES: Final = ("string_value", "int_value", "double_value", "float_value")
+# The export's columns; then as Protocol Buffers write them in JSON, which is how Dataflow and others hand rows on.
+_TYPED_VALUES: Final = (
+    *("string_value", "int_value", "double_value", "float_value"),
+    *("stringValue", "intValue", "doubleValue", "floatValue"),
+)
 _SYNONYMS: Final = SYNONYMS["ga4"]
 
 

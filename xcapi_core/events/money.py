@@ -4,6 +4,8 @@ import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 
+from xcapi_core.events.fields import cut_invisible
+
 __all__ = ["read_amount", "read_count", "read_currency", "read_micros", "wire_amount"]
 
 _ZERO = Decimal(0)
@@ -72,7 +74,7 @@ def read_currency(value: object) -> str | None:
 
 @lru_cache(maxsize=1_024)  # a stream has a few currencies
 def _read_code(text: str) -> str | None:
-    currency = text.strip().upper()
+    currency = cut_invisible(text).strip().upper()
     return currency if _CURRENCY.fullmatch(currency) and currency not in {"NAN", "NIL"} else None
 
 
@@ -95,6 +97,6 @@ def _read_number(value: object, integer_digits: int) -> Decimal | None:
     if isinstance(value, float):
         return Decimal(repr(value))  # the digits that its author wrote, from a decoder without a float hook
     if isinstance(value, str) and len(value) <= _LONGEST_NUMBER_TEXT:
-        text = value.strip()
+        text = cut_invisible(value).strip()
         return Decimal(text) if _NUMBER.fullmatch(text) else None
     return None
