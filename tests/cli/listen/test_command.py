@@ -77,16 +77,20 @@ def test_events_are_shown_while_they_pass_and_nothing_is_taken_away(queues: Queu
     listening = listen("--json")
     listening.publish(purchase(1), {**purchase(2), **REFUSED}, {"event": "nope"})
     lines = [json.loads(listening.stdout.readline()) for _ in range(3)]
+    queues.publish(b'{"event": "nope",}', {}, "remainder")
+    unreadable = json.loads(listening.stdout.readline())
     (last,) = [json.loads(line) for line in listening.end()]
     assert listening.process.returncode == 130
     assert [line["end"] for line in lines] == ["conversion", "skipped", "invalid"]
-    assert last["summary"]["events"] == 3
+    assert last["summary"]["events"] == 4
+    # A place in the message, whichever it is of those that passed.
+    assert "line 1, column 18" in unreadable["detail"]
     assert lines[0]["conversion"]["identifiers"][0]["hashed_email"].endswith("…")
     assert "jane" not in json.dumps(lines)
     assert "Wonderland" not in json.dumps(lines)
     assert "conversion" not in lines[1]
     assert listening.subscriptions() == []
-    assert len(queues.waiting("remainder")) == 1
+    assert len(queues.waiting("remainder")) == 2
 
 
 def test_busy_topic_is_sampled_and_says_so(listen: Listen) -> None:

@@ -129,9 +129,8 @@ class _Listener:
         inner = message.message
         publish_time = _when(message).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         chunk = Chunk(
-            self._messages,
+            1,
             inner.data,
-            position=self._messages,
             is_message=True,
             attributes=dict(inner.attributes),
             message_id=inner.message_id,
