@@ -21,7 +21,7 @@ PathFactory = Callable[..., DeliveryPath]
 
 def wait_for_dead_letters(pubsub: LocalPubsub, path: DeliveryPath, count: int) -> list[DeadLetter]:
     dead_letters: list[DeadLetter] = []
-    for _ in range(30):
+    for _ in range(100):
         dead_letters += pubsub.pull(path.dead_letter_subscription, timeout_s=1)
         if len(dead_letters) >= count:
             break
@@ -126,7 +126,7 @@ def test_embedded_takes_an_answer_after_the_ack_deadline_for_none(
 
     def answer(_envelope: object, number: int) -> int:
         if number == 1:
-            release.wait(20)
+            release.wait(60)
         return 204
 
     with PushEndpoint(answer) as endpoint:
@@ -142,7 +142,7 @@ def test_embedded_pushes_many_messages_at_a_time(embedded: EmbeddedPubsub, new_p
     all_there = threading.Barrier(50)
 
     def answer(_envelope: object, _number: int) -> int:
-        all_there.wait(20)  # answered only once fifty are open together
+        all_there.wait(60)  # answered only once fifty are open together
         return 204
 
     with PushEndpoint(answer) as endpoint:
