@@ -8,7 +8,14 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an input takes is a matter of the machine, and of who else is at work on it. The rest is as it was.
+hypothesis.settings.register_profile(
+    "suite", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
 
 # A job that a shell started in the background ignores SIGINT, and so do all its children: the tests that press Ctrl-C
 # on a process would wait in vain.
