@@ -5,6 +5,8 @@ import sys
 import threading
 from types import FrameType
 
+import pytest
+
 from xcapi_core.cli.stop import Stop
 
 
@@ -52,3 +54,18 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=200)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(("before", "is_told"), [("SIG_DFL", True), ("SIG_IGN", False)])
+def test_closed_terminal_ends_in_order_unless_nohup_is_before_it(before: str, is_told: bool) -> None:  # noqa: FBT001
+    code = f"""
+import os, signal
+from xcapi_core.cli.stop import stopping
+signal.signal(signal.SIGHUP, signal.{before})
+with stopping() as stop:
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGHUP)
+    print(stop.wait(60 if {is_told} else 0))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=200)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{is_told}\n", "")

@@ -42,18 +42,24 @@ class Stop:
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Let Ctrl-C and SIGTERM tell a Stop, so that what is on its way is ended in order; the second one is at once."""
+    """Let Ctrl-C, SIGTERM and a closed terminal tell a Stop, so that what is on its way is ended in order.
+
+    A second one ends it at once, but for a second hang-up: shell and system send one each.
+    """
     stop = Stop()
 
-    def tell(_number: int, _frame: object) -> None:
-        if stop.is_told:
+    def tell(number: int, _frame: object) -> None:
+        if stop.is_told and number != signal.SIGHUP:
             raise KeyboardInterrupt
         stop.tell()
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it goes on
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, tell) for number in numbers}
     try:
         yield stop
     finally:
