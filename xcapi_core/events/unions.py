@@ -6,7 +6,6 @@ from typing import Final
 
 from xcapi_core.events.consent_signals import is_signal
 from xcapi_core.events.consent_values import opened_json, squeezed
-from xcapi_core.events.fields import json_in_text
 
 __all__ = ["UNION_ATTRIBUTES", "has_unions", "is_union_type", "without_unions"]
 
@@ -38,11 +37,10 @@ def without_unions(value: object, field: str = "", depth: int = 0) -> object:
     if isinstance(value, list):
         return [without_unions(item, field, depth + 1) for item in value]
     if isinstance(value, str):
-        opened = json_in_text(value)
-        if opened is value or without_unions(opened, field, depth + 1) == opened:
-            return value
         # All that it says where it names one thing twice: nobody reads the text again.
-        return without_unions(opened_json(value), field, depth + 1)
+        opened = opened_json(value)
+        bare = value if opened is value else without_unions(opened, field, depth + 1)
+        return value if bare == opened else bare
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
