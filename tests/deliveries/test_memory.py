@@ -1,6 +1,6 @@
 """What is remembered of messages, for how long, and in how little memory."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from xcapi_core.deliveries.memory import REMEMBERED_S, DeliveryMemory, IndexSet, Progress
@@ -11,7 +11,6 @@ from xcapi_core.pubsub import PubsubMessage
 MESSAGE = 4_711
 
 
-@settings(deadline=None)  # a bit for each number up to the largest, on a busy machine
 @given(st.sets(st.integers(0, 400_000), max_size=100), st.sets(st.integers(0, 400_000), max_size=100))
 def test_index_set_agrees_with_a_set(numbers: set[int], others: set[int]) -> None:
     indices = IndexSet(numbers)

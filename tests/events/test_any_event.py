@@ -81,7 +81,7 @@ _EVENTS = st.one_of(
 
 
 @given(event=_EVENTS, format_=st.sampled_from(["x", "ga4", "segment"]))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_value_gets_a_verdict_and_only_documented_fields_go_out(event: object, format_: Any) -> None:
     reading = read_event(event, event_source(), _SETTINGS, format_)
     assert isinstance(reading, Conversion | Invalid | Expired | Skipped)
@@ -128,7 +128,7 @@ _PERSONAL = {
         max_size=4,
     ),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nothing_personal_shows_in_a_verdict(where: str, misplaced: list[tuple[str, str, str]]) -> None:
     event: dict[str, object] = {"event": "purchase"}
     event |= _PERSONAL if where == "top" else {where: [_PERSONAL] if where == "identifiers" else _PERSONAL}

@@ -62,7 +62,7 @@ def test_sample_sale_is_the_same_conversion_in_every_dialect() -> None:
     lines=st.lists(st.tuples(_TEXT, _TEXT, _AMOUNTS, st.integers(1, 99)), max_size=3),
     address=st.sampled_from(["203.0.113.7", "198.51.100.9"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_event_is_the_same_conversion_in_every_dialect(
     *,
     order: str,
@@ -196,7 +196,7 @@ def _replace(event: Any, choices: list[int], value: object) -> None:
     damage=st.lists(st.tuples(st.lists(st.integers(0, 40), min_size=1, max_size=5), _VALUES), min_size=1, max_size=3),
     more=st.dictionaries(_KEYS, _VALUES, max_size=3),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_damage_anywhere_ends_in_a_verdict_that_says_nothing_personal(
     shape: str, damage: list[tuple[list[int], object]], more: dict[str, object]
 ) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import delivery
@@ -300,7 +300,6 @@ _ENVELOPES = st.dictionaries(st.sampled_from(["client_id", "user_data", "consent
 
 
 @given(envelope=_ENVELOPES, events=st.lists(_JSON, min_size=2, max_size=6), dialect=st.sampled_from(["ga4", "segment"]))
-@settings(deadline=None)
 def test_cut_again_a_body_stays_as_it_is(envelope: dict[str, object], events: list[object], dialect: str) -> None:
     array = "events" if dialect == "ga4" else "batch"
     pairs = split({**envelope, array: events}, format=dialect).events
@@ -316,7 +315,6 @@ def test_cut_again_a_body_stays_as_it_is(envelope: dict[str, object], events: li
 
 
 @given(data=st.binary(max_size=200) | st.from_regex(r'[\[\]{}",:events batch0-9a-z]{0,80}', fullmatch=True))
-@settings(deadline=None)
 def test_any_bytes_are_split_or_refused(data: bytes | str) -> None:
     raw = data.encode() if isinstance(data, str) else data
     for dialect in ("ga4", "segment"):

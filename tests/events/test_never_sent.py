@@ -57,7 +57,7 @@ def _read(data: object, format_: str) -> list[ReadEvent]:
     in_avro=st.booleans(),
     data=st.data(),
 )
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 def test_event_with_a_refusal_is_never_sent_or_kept(
     refusing: dict[str, Any],
     format_: str,
@@ -220,7 +220,6 @@ def _with_names_again(value: Any, data: st.DataObject) -> str:
     return f"{{{', '.join(members)}}}"
 
 
-@settings(deadline=None)
 @given(refusing=REFUSING_EVENTS, format_=st.sampled_from(sorted(_SALES)), data=st.data())
 def test_refusal_that_any_names_come_again_after_is_never_sent(
     refusing: dict[str, Any], format_: str, data: st.DataObject
@@ -398,7 +397,7 @@ def _visible(text: str) -> str:
 
 
 @given(shape=st.sampled_from(sorted(SHAPES)), nothing=_SAYS_NOTHING, has_extras=st.booleans(), data=st.data())
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_nothing_in_place_of_any_value_never_reaches_the_wire(
     shape: str,
     nothing: str,

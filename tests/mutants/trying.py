@@ -92,8 +92,6 @@ def _run(module: str, path: Path, source: str, tests: Sequence[str], limit_s: in
         importlib.import_module(module)
     except BaseException:  # noqa: BLE001 - whatever it is, no test had a say in it
         return _STILLBORN
-    hypothesis.settings.register_profile("mutants", database=None, derandomize=True, deadline=None)
-    hypothesis.settings.load_profile("mutants")
     with contextlib.suppress(SystemExit):
         return int(pytest.main([*_PYTEST_OPTIONS, *tests]))
     return 1

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import conversion
@@ -87,7 +87,6 @@ def rejected(outcomes: dict[int, Outcome]) -> set[int]:
 
 
 @pytest.mark.parametrize("rule", [unnamed, named])
-@settings(deadline=None)  # some patterns take many requests, on a busy machine
 @given(count=st.integers(1, 60), seed=st.randoms(use_true_random=False))
 def test_exactly_the_bad_ones_fall_out_and_all_others_are_accepted_once(
     *, rule: Callable[[set[int]], Judge], count: int, seed: random.Random
@@ -98,7 +97,6 @@ def test_exactly_the_bad_ones_fall_out_and_all_others_are_accepted_once(
     assert sorted(x.accepted) == [number for number in range(count) if number not in bad]
 
 
-@settings(deadline=None)
 @given(count=st.integers(2, 60), seed=st.randoms(use_true_random=False))
 def test_nobody_is_rejected_who_was_not_refused_alone_whatever_x_says(count: int, seed: random.Random) -> None:
     def whimsical(_: list[int]) -> Sequence[XError]:
@@ -109,7 +107,6 @@ def test_nobody_is_rejected_who_was_not_refused_alone_whatever_x_says(count: int
     assert outcomes.keys() == set(range(count))
 
 
-@settings(deadline=None)
 @given(count=st.integers(2, 60), tags=st.integers(1, 4), seed=st.randoms(use_true_random=False))
 def test_exactly_the_bad_ones_fall_out_where_x_names_the_values_that_good_ones_share(
     count: int, tags: int, seed: random.Random
