@@ -57,7 +57,7 @@ def _read(data: object, format_: str) -> list[ReadEvent]:
     in_avro=st.booleans(),
     data=st.data(),
 )
-@settings(max_examples=500)
+@settings(max_examples=250)
 def test_event_with_a_refusal_is_never_sent_or_kept(
     refusing: dict[str, Any],
     format_: str,
@@ -397,7 +397,7 @@ def _visible(text: str) -> str:
 
 
 @given(shape=st.sampled_from(sorted(SHAPES)), nothing=_SAYS_NOTHING, has_extras=st.booleans(), data=st.data())
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_nothing_in_place_of_any_value_never_reaches_the_wire(
     shape: str,
     nothing: str,

@@ -54,7 +54,7 @@ def _read(data: bytes, attributes: dict[str, str]) -> object:
     in_avro=st.sampled_from(["no", "before", "after"]),
     data=st.data(),
 )
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_event_in_any_serialiser_s_shapes_is_the_same_conversion(
     shape: str, number: int, body: str, in_avro: str, data: st.DataObject
 ) -> None:
