@@ -91,7 +91,7 @@ class Rollout:
         address = self.plane.identity(f"serviceAccount:{account}").secret_manager_address
         transport = SecretManagerServiceGrpcTransport(channel=insecure_channel(address))
         client = SecretManagerServiceClient(transport=transport)
-        return client.access_secret_version(name=f"{secret}/versions/latest", retry=None, timeout=5).payload.data
+        return client.access_secret_version(name=f"{secret}/versions/latest", retry=None, timeout=60).payload.data
 
     def use_this_module(self) -> None:
         """Put the module as it is now where an older one was."""

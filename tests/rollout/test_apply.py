@@ -121,7 +121,7 @@ def test_published_events_arrive_at_x_through_the_created_push_subscription(roll
     other_pixel = event(pixel_id="p9q7k", event_id="tw-p9q7k-p9q31")
     rollout.publish(other_pixel)
     wanted = {str(one["conversion_id"]) for one in [*sent, other_pixel]}
-    wait_for(lambda: wanted <= set(rollout.accepted()), timeout_s=30)
+    wait_for(lambda: wanted <= set(rollout.accepted()), timeout_s=120)
 
 
 def test_bad_events_wait_in_the_created_dead_letter_subscription(rollout: Rollout) -> None:
@@ -130,7 +130,7 @@ def test_bad_events_wait_in_the_created_dead_letter_subscription(rollout: Rollou
     rollout.publish({"event": "purchase", "email": "not an address"})
     rollout.publish(event(consent=False))  # which leaves nothing but a line of the log
     reasons = {"invalid_message", "rejected", "invalid_event"}
-    wait_for(lambda: {one.attributes.get("xcapi_reason") for one in rollout.collect()} >= reasons, timeout_s=30)
+    wait_for(lambda: {one.attributes.get("xcapi_reason") for one in rollout.collect()} >= reasons, timeout_s=120)
 
 
 def test_nacked_events_come_back_by_the_created_policy(rollout: Rollout) -> None:
@@ -182,7 +182,7 @@ def test_dead_letters_are_for_those_who_may_look_and_sent_again_by_those_who_may
 def test_refused_keys_are_seen(rollout: Rollout) -> None:
     rollout.sandbox.inject({"status": 401, "times": 4})
     rollout.publish(event())
-    wait_for(lambda: "unauthorized" in {one.attributes.get("xcapi_reason") for one in rollout.collect()}, timeout_s=30)
+    wait_for(lambda: "unauthorized" in {one.attributes.get("xcapi_reason") for one in rollout.collect()}, timeout_s=120)
     rollout.sandbox.clear_faults()
 
 

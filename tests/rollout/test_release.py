@@ -83,7 +83,7 @@ def test_planned_on_one_machine_and_applied_on_another_with_nothing_but_the_zip(
         (function,) = plane.functions.functions.values()
         assert function["labels"]["version"] == __version__.replace(".", "-")
         (instance,) = plane.functions.instances.values()
-        assert requests.get(instance.url, timeout=5).json()["version"] == __version__
+        assert requests.get(instance.url, timeout=60).json()["version"] == __version__
         assert set(plane.storage.buckets) == {"releases"}
         run_terraform(other, "destroy", "-auto-approve", "-input=false", environment=environment)
         assert ("releases", OBJECT) in plane.storage.objects

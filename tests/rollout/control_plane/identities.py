@@ -77,7 +77,7 @@ class IdentityServices:
     def _pass_on(self, request: PublishRequest) -> PublishResponse:
         self._require("pubsub.topics.publish", request.topic)
         try:
-            answer: PublishResponse = self._publish(request, timeout=10)
+            answer: PublishResponse = self._publish(request, timeout=60)
         except grpc.RpcError as error:
             raise GrpcRefusal(error.code().name, "the emulator refuses") from error
         self._published(request.topic, answer.message_ids)

@@ -140,7 +140,7 @@ class Pubsub:
         return store[name]
 
     def _pass_on(self, method: str, path: str, body: Document | None = None) -> Document:
-        answer = requests.request(method, f"{self._emulator}/{path}", json=body, timeout=30)
+        answer = requests.request(method, f"{self._emulator}/{path}", json=body, timeout=60)
         if not answer.ok:
             raise Refusal(answer.status_code, f"the emulator says {answer.text}")
         return answer.json() if answer.text else {}
