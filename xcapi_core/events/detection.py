@@ -64,6 +64,8 @@ def format_of_body(members: Mapping[str, bytes], *, unions: bool, depth: int = 0
 def first_object(elements: Iterable[bytes], *, unions: bool, depth: int = 0) -> Mapping[str, bytes]:
     """Return the members of the first element that is an object, or holds one; none where there is none."""
     for raw in elements:
+        if not raw.startswith((b"{", b'"')):  # of rubbish there may be 350,000
+            continue
         try:
             element = value_within(raw, unions=unions)
             wrapped = open_cloud_event(element, unions=unions)
