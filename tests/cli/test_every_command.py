@@ -92,7 +92,7 @@ def test_mistyped_option_is_answered_with_the_one_that_was_meant(path: tuple[str
         assert option in result.stderr, result.stderr
 
 
-def test_scripts_get_json_where_the_contract_has_it() -> None:
+def test_scripts_get_json_where_it_is_promised() -> None:
     having = {path for path, command in commands() if any("--json" in one.opts for one in command.params)}
     assert having >= WITH_JSON
 

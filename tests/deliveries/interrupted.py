@@ -1,7 +1,7 @@
 """Instances that share a subscription, under an unwell X and unwell topics, and all that can befall them.
 
 What each instance was sent, and what X, Pub/Sub and the instance each know of it, is recorded, so that it can be told
-which repetitions the contract names a cause for ("What may be sent twice") and which it does not.
+which repetitions the README names a cause for ("Limits") and which it does not.
 """
 
 import asyncio
@@ -170,7 +170,7 @@ class World:
         return answer
 
     def findings(self) -> list[str]:
-        """Return what the contract does not allow."""
+        """Return what must not happen."""
         found = [f"{self.pubsub.exhausted} messages exhausted"] if self.pubsub.exhausted else []
         for number, name in enumerate(self.names):
             kind = number % _EVERY

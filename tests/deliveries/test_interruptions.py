@@ -1,4 +1,4 @@
-"""Whatever befalls instances: every event ends, and once, but where the contract names the cause."""
+"""Whatever befalls instances: every event ends, and once, but where the README names the cause ("Limits")."""
 
 import asyncio
 from collections.abc import Iterator

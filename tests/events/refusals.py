@@ -1,4 +1,4 @@
-"""Events with a refusal in them, in any spelling, any shape and any place that the contract names, among grants."""
+"""Events with a refusal in them, in any spelling, any shape and any place that is documented, among grants."""
 
 import json
 from typing import Any
@@ -123,7 +123,7 @@ def _shaped(draw: st.DrawFn, part: object) -> object:
 
 
 def _placed(refusal: _Object) -> st.SearchStrategy[_Object]:
-    """Return events that hold the refusal in the places and shapes that the contract names."""
+    """Return events that hold the refusal in the places and shapes that are documented."""
 
     def rows(part: _Object, key_name: str, value_name: str, column: str) -> list[object]:
         typed = [

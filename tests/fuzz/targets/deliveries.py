@@ -183,7 +183,7 @@ class Deliveries:
         return [*seeds, *raws, joined({"wrap": "raw"}, encoded), joined({"wrap": "raw"}, b"")]
 
     def run(self, data: bytes, log: LogTap) -> Hashable:
-        """Deliver it: a status of the contract in time, and at the end an account that balances."""
+        """Deliver it: a documented status in time, and at the end an account that balances."""
         head, body = parted(data)
         wrap = chosen(head, "wrap", _WRAPS)
         try:
@@ -254,7 +254,7 @@ class Deliveries:
     def _deliver(self, rig: HandlerRig, message: PubsubMessage, log: LogTap) -> Answer:
         started = self._loop.time()
         answer = self._loop.run(rig.handler.handle(message))
-        assert answer.status in (204, 429, 503), f"a status that the contract does not know: {answer.status}"
+        assert answer.status in (204, 429, 503), f"a status that is not documented: {answer.status}"
         assert self._loop.time() - started <= _SETTLE_TIMEOUT_S + 1, "open longer than settle_timeout_s"
         for line in log.lines():
             assert line["event"] != "batcher.crashed"
