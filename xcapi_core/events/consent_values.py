@@ -183,8 +183,8 @@ def _texts_in(value: object) -> Iterable[str]:
             parts += opened
         elif isinstance(opened, str):
             yield cut_invisible(opened).strip().strip("\"'\\").strip()
-        elif _columns(opened) is not None:
-            parts += typed_values(opened)
+        else:
+            parts += _columns(opened) or ()
 
 
 def _any_no_wins(said: Sequence[Consent]) -> Consent:

@@ -110,9 +110,9 @@ def list_within(value: bytes, *, unions: bool) -> list[bytes] | None:
         return array_elements(value)
     if not value.startswith(b"{"):
         return None
-    if unions and object_members(value).keys() == {"array"}:
-        raise UnsplittableError("a union that holds two arrays")
     if not is_indexed(value):
+        if unions and object_members(value).keys() == {"array"}:
+            raise UnsplittableError("a union that holds two arrays")
         return None
     indexed = object_members(value)
     if not all(key.isascii() and key.isdigit() for key in indexed):
