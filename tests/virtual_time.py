@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 
-__all__ = ["Gone", "Hanging", "VirtualLoop", "VirtualProcess", "virtual_loops"]
+__all__ = ["Gone", "Hanging", "VirtualLoop", "VirtualProcess", "pytest_asyncio_loop_factories"]
 
 _Result = TypeVar("_Result")
 _Handle = TypeVar("_Handle", bound=asyncio.Handle)
@@ -117,8 +117,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise AssertionError(f"an exception that nobody took: {self.unhandled[0]}")
 
 
-def virtual_loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Return what pytest-asyncio's hook wants for tests that all run in virtual time."""
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Give each test a virtual loop of its own: pytest-asyncio's hook, for the conftest.py of a folder to import."""
 
     def loop() -> VirtualLoop:
         loop = VirtualLoop()

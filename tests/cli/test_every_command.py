@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from tests.cli.google_services import LocalLogging, LocalMonitoring
 from tests.cli.queues import PROJECT, Queues, purchase
 from tests.cli.sandboxed import configuration
+from tests.cli.terminal import shown_until_the_end
 from xcapi_core.cli.group import xcapi
 from xcapi_core.sandbox.server import SandboxServer
 
@@ -164,16 +165,7 @@ def in_a_terminal(words: Sequence[str], world: Mapping[str, str]) -> tuple[int, 
     ours, theirs = pty.openpty()
     process = started(words, world, theirs)
     os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 65_536)
-        except OSError:  # Linux: the other side has closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
+    shown = shown_until_the_end(ours)
     return process.wait(200), shown.decode()
 
 

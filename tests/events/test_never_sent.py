@@ -5,6 +5,7 @@ import hashlib
 import json
 import unicodedata
 from base64 import b64encode
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -43,11 +44,19 @@ _SALES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def _read(data: object, format_: str) -> list[ReadEvent]:
-    message = delivery(json.dumps(data).encode(), {"format": format_})
-    readings = list(read_events(message, _SETTINGS, received_at=_NOW, settled=frozenset()))
-    assert readings
-    return [reading for reading in readings if isinstance(reading, ReadEvent)]
+def _read(
+    data: bytes,
+    attributes: Mapping[str, str] | None = None,
+    *,
+    settings: Settings = _SETTINGS,
+    publish_time: str = "",
+) -> list[ReadEvent]:
+    message = delivery(data, attributes, publish_time=publish_time)
+    readings = list(read_events(message, settings, received_at=_NOW, settled=()))
+    events = [reading for reading in readings if isinstance(reading, ReadEvent)]
+    assert events
+    assert len(events) == len(readings)
+    return events
 
 
 @given(
@@ -68,10 +77,7 @@ def test_event_with_a_refusal_is_never_sent_or_kept(
     sale = {**refusing, **{name: value for name, value in _SALES[format_].items() if name not in refusing}}
     attributes = {"format": format_} | ({"googclient_schemaencoding": "JSON"} if in_avro else {})
     written = BODIES[body](in_unions(sale, data.draw) if in_avro else sale, _ARRAYS[format_])
-    readings = list(read_events(delivery(written, attributes), _SETTINGS, received_at=_NOW, settled=()))
-    assert readings
-    for read in readings:
-        assert isinstance(read, ReadEvent)
+    for read in _read(written, attributes):
         # An empty object beside the refusal, in an array of events, is an event that says nothing.
         is_refused = isinstance(read.result, Skipped) and read.result.reason is SkipReason.NO_CONSENT
         assert is_refused or read.event_bytes in (b"[]", b"{}"), written
@@ -117,18 +123,14 @@ _SAID_TWICE: Final = (
 @pytest.mark.parametrize("format_", sorted(_SALES))
 def test_refusal_whose_name_comes_again_is_never_sent_or_kept(format_: str, said: str) -> None:
     sale = json.dumps(_SALES[format_])
-    array = "batch" if format_ == "segment" else "events"
+    array = _ARRAYS[format_]
     event = f"{{{said}, {sale[1:]}"
     bodies = [event, f"[{event}]", f"[{json.dumps(event)}]", json.dumps(event), f'{{"{array}": [{event}, {event}]}}']
     around = [f'{{{said}, "{array}": [{sale}, {sale}]}}', f'{{"{array}": [{sale}], {said}}}']
     cloud_event = '{"specversion": "1.0", "type": "sale", "source": "//shop.example", %s"data": %s}'
     packed = [gzip.compress(event.encode(), mtime=0), (cloud_event % ("", event)).encode()]
     for data in [*(text.encode() for text in bodies + around), *packed, (cloud_event % (f"{said}, ", sale)).encode()]:
-        message = delivery(data, {"format": format_})
-        readings = list(read_events(message, _SETTINGS, received_at=_NOW, settled=frozenset()))
-        assert readings
-        for reading in readings:
-            assert isinstance(reading, ReadEvent)
+        for reading in _read(data, {"format": format_}):
             assert isinstance(reading.result, Skipped), data
             assert reading.result.reason is SkipReason.NO_CONSENT
 
@@ -153,9 +155,7 @@ def test_refusal_in_a_union_is_heard_whatever_it_is_called(format_: str, said: s
     unions = f'{{"com.example.Sale": {event}, "com.example.Sale": {sale}}}'
     around = f'{{{said}, "{array}": {{"array": [{sale}]}}}}'
     for data in (event, f"[{event}]", f'{{"{array}": [{event}]}}', unions, f"[{unions}]", around):
-        message = delivery(data.encode(), {"format": format_, "googclient_schemaencoding": "JSON"})
-        (read,) = read_events(message, _SETTINGS, received_at=_NOW, settled=())
-        assert isinstance(read, ReadEvent)
+        (read,) = _read(data.encode(), {"format": format_, "googclient_schemaencoding": "JSON"})
         assert isinstance(read.result, Skipped), data
 
 
@@ -166,9 +166,7 @@ def test_grant_whose_type_is_called_like_a_signal_is_heard(consent: str, said: s
         return  # {"consent.opt_out": 1} looks like that
     event = f'{{"consent": {{"com.example.{consent}": {said}}}, {json.dumps(_SALES["x"])[1:]}'
     settings = msgspec.structs.replace(_SETTINGS, consent="require")
-    message = delivery(event.encode(), {"googclient_schemaencoding": "JSON"})
-    (read,) = read_events(message, settings, received_at=_NOW, settled=())
-    assert isinstance(read, ReadEvent)
+    (read,) = _read(event.encode(), {"googclient_schemaencoding": "JSON"}, settings=settings)
     assert isinstance(read.result, Conversion)
 
 
@@ -190,8 +188,7 @@ def test_body_of_two_arrays_with_a_refusal_in_them_is_not_kept(body: str, refusa
         text = json.dumps(event)
         data = body.replace("{event}", text if '"[' not in body else text.replace('"', '\\"'))
         data = data.replace("{sale}", json.dumps(sale))
-        (read,) = read_events(delivery(data.encode()), _SETTINGS, received_at=_NOW, settled=())
-        assert isinstance(read, ReadEvent)
+        (read,) = _read(data.encode())
         assert isinstance(read.result, Unreadable if event is sale else Skipped)
 
 
@@ -200,8 +197,7 @@ def test_body_of_two_arrays_with_a_refusal_in_them_is_not_kept(body: str, refusa
 )
 def test_names_that_come_again_and_refuse_nothing_sink_no_sale(harmless: str) -> None:
     event = f'{{"event": "purchase", "order_id": "A1", {harmless}, "user": {{}}, "user": {{"phone": "+31612345678"}}}}'
-    (read,) = read_events(delivery(event.encode()), _SETTINGS, received_at=_NOW, settled=frozenset())
-    assert isinstance(read, ReadEvent)
+    (read,) = _read(event.encode())
     assert isinstance(read.result, Conversion)
 
 
@@ -228,26 +224,21 @@ def test_refusal_that_any_names_come_again_after_is_never_sent(
     bodies: list[Any] = [sale, [sale], {"events": [sale]}, {"conversions": [sale, sale]}]
     for body in (*bodies, {"specversion": "1.0", "type": "sale", "source": "//shop.example", "data": sale}):
         written = _with_names_again(body, data).encode()
-        for read in read_events(delivery(written, {"format": format_}), _SETTINGS, received_at=_NOW, settled=()):
-            assert isinstance(read, ReadEvent)
+        for read in _read(written, {"format": format_}):
             assert not isinstance(read.result, Conversion), written
 
 
 @pytest.mark.parametrize("said", ['"cons\\u0065nt": "denied"', f'"{"_" * 70}consent": false', "consent: false"])
 @pytest.mark.parametrize("format_", sorted(_SALES))
 def test_refusal_beside_an_element_that_is_no_json_holds_for_all(format_: str, said: str) -> None:
-    array = "batch" if format_ == "segment" else "events"
-    body = f'{{{said}, "{array}": [{json.dumps(_SALES[format_])}, undefined]}}'
-    readings = list(read_events(delivery(body.encode(), {"format": format_}), _SETTINGS, received_at=_NOW, settled=()))
-    assert readings
-    assert not any(isinstance(reading, ReadEvent) and isinstance(reading.result, Conversion) for reading in readings)
+    body = f'{{{said}, "{_ARRAYS[format_]}": [{json.dumps(_SALES[format_])}, undefined]}}'
+    assert not any(isinstance(read.result, Conversion) for read in _read(body.encode(), {"format": format_}))
 
 
 def test_refusal_in_what_cannot_be_decoded_around_events_holds_for_all() -> None:
     around = b'{"context": {"ip": 1, "consent": {"\xffd_storage": "denied"}}, "batch": [%b]}'
     data = around % json.dumps(_SALES["segment"]).encode()
-    (read,) = read_events(delivery(data, {"format": "segment"}), _SETTINGS, received_at=_NOW, settled=())
-    assert isinstance(read, ReadEvent)
+    (read,) = _read(data, {"format": "segment"})
     assert read.result == Skipped(SkipReason.NO_CONSENT, ("unreadable_consent",))
 
 
@@ -263,8 +254,7 @@ def test_of_a_cloud_event_that_has_data_twice_neither_is_sent(twice: str) -> Non
     sale = json.dumps(_SALES["x"])
     data = twice.replace("{sale}", sale).replace("{base64}", b64encode(sale.encode()).decode())
     body = f'{{"specversion": "1.0", "type": "sale", "source": "//shop.example", {data}}}'
-    (read,) = read_events(delivery(body.encode()), _SETTINGS, received_at=_NOW, settled=())
-    assert isinstance(read, ReadEvent)
+    (read,) = _read(body.encode())
     assert isinstance(read.result, Unreadable)
 
 
@@ -272,8 +262,7 @@ def test_grant_that_is_only_supposed_counts_for_nothing() -> None:
     settings = msgspec.structs.replace(_SETTINGS, consent="require")
     for supposed in ({"consent": {"ad_personalization": 1, "asked": {"ad_storage": 1}}}, {"consent.ad_storage": 1}):
         data = json.dumps(_SALES["x"] | supposed).encode()
-        (read,) = read_events(delivery(data), settings, received_at=_NOW, settled=())
-        assert isinstance(read, ReadEvent)
+        (read,) = _read(data, settings=settings)
         assert read.result == Skipped(SkipReason.NO_CONSENT)
 
 
@@ -281,8 +270,8 @@ def test_grant_that_is_only_supposed_counts_for_nothing() -> None:
 def test_refusal_around_events_holds_for_all_of_them(refusing: dict[str, Any], format_: str) -> None:
     around = {name: value for name, value in refusing.items() if name not in {"events", "batch", "conversions"}}
     if around == refusing:
-        body = {**around, ("batch" if format_ == "segment" else "events"): [_SALES[format_]] * 2}
-        for read in _read(body, format_):
+        body = {**around, _ARRAYS[format_]: [_SALES[format_]] * 2}
+        for read in _read(json.dumps(body).encode(), {"format": format_}):
             assert not isinstance(read.result, Conversion)
             assert isinstance(read.result, Skipped)
 
@@ -355,7 +344,7 @@ def test_id_that_says_nothing_never_reaches_the_wire(nothing: str) -> None:
         },
     }
     for format_, event in events.items():
-        (read,) = _read({**event, "email": "jane@example.com"}, format_)
+        (read,) = _read(json.dumps({**event, "email": "jane@example.com"}).encode(), {"format": format_})
         assert isinstance(read.result, Conversion)
         sent = msgspec.json.decode(read.result.wire)
         assert read.result.conversion_id.startswith("xcapi-")
@@ -412,9 +401,7 @@ def test_nothing_in_place_of_any_value_never_reaches_the_wire(
         for step in path:
             within = within[step]
         within[name] = nothing
-    message = delivery(json.dumps(event).encode(), {"format": format_}, publish_time="2026-04-20T12:35:00Z")
-    (read,) = read_events(message, _SETTINGS, received_at=_NOW, settled=())
-    assert isinstance(read, ReadEvent)
+    (read,) = _read(json.dumps(event).encode(), {"format": format_}, publish_time="2026-04-20T12:35:00Z")
     if not isinstance(read.result, Conversion):
         return
     sent = msgspec.json.decode(read.result.wire)
@@ -434,6 +421,6 @@ def test_nothing_in_place_of_any_value_never_reaches_the_wire(
 def test_word_for_nothing_sinks_no_sale(nothing: str) -> None:
     amount = nothing if "0" not in nothing and "false" not in nothing else "null"
     event = {**_SALES["x"], "value": amount, "currency": amount, "ip_address": "203.0.113.7"}
-    (read,) = _read(event, "x")
+    (read,) = _read(json.dumps(event).encode(), {"format": "x"})
     assert isinstance(read.result, Conversion)
     assert b'"value"' not in read.result.wire

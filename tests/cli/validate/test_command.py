@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+from tests.cli.terminal import shown_until_the_end
 from tests.events.samples import SHAPES
 from xcapi_core.cli.files import read_chunks
 from xcapi_core.cli.validate.command import validate
@@ -275,46 +276,37 @@ def test_reader_that_goes_away_ends_it_quietly() -> None:
     assert result.stdout.count("\n") == 1
 
 
-def test_terminal_gets_colours() -> None:
-    file = str(Path(write("a.jsonl", GOOD, {"event": "purchase"})).resolve())
+@contextmanager
+def on_a_terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run the command on a terminal of its own; the number is our side of it."""
     ours, theirs = os.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "xcapi_core", "validate", file],
+        [sys.executable, "-m", "xcapi_core", "validate", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
     ) as process:
         os.close(theirs)
-        output = b""
-        with suppress(OSError):  # the terminal's end is an error on Linux
-            while read := os.read(ours, 1024):
-                output += read
-    os.close(ours)
-    text = output.decode()
+        yield process, ours
+
+
+def test_terminal_gets_colours() -> None:
+    file = str(Path(write("a.jsonl", GOOD, {"event": "purchase"})).resolve())
+    with on_a_terminal(file) as (process, ours):
+        text = shown_until_the_end(ours).decode()
     assert process.returncode == 1
     assert "\x1b[32mconversion" in text
     assert "2 events, 1 that cannot be sent." in text
 
 
 def test_events_that_somebody_types_are_asked_for_and_no_bar_writes_over_them() -> None:
-    ours, theirs = os.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "xcapi_core", "validate", "-"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
+    with on_a_terminal("-") as (process, ours):
         output = b""
         while b"Ctrl-D" not in output:
             output += os.read(ours, 1024)
         os.write(ours, json.dumps(GOOD).encode() + b"\n\x04")
-        with suppress(OSError):  # the terminal's end is an error on Linux
-            while read := os.read(ours, 1024):
-                output += read
-    os.close(ours)
+        output += shown_until_the_end(ours)
     assert process.returncode == 0
     assert "events from the terminal" in output.decode()
     assert "bytes" not in output.decode()  # as a bar counts them
