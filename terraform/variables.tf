@@ -274,7 +274,7 @@ variable "name" {
 }
 
 variable "network" {
-  description = "How the function reaches X: by default straight to the internet. `vpc_connector` (full id) or `direct_vpc` (`network` or `subnetwork` or both, `tags`) take `egress`, PRIVATE_RANGES_ONLY or ALL_TRAFFIC, through your network; with ALL_TRAFFIC it needs Cloud NAT, and Private Google Access for Pub/Sub and Secret Manager. Of a host project's network, the Cloud Functions service agent needs Serverless VPC Access User (`vpc_connector`), or the Cloud Run service agent Compute Network User (`direct_vpc`) there."
+  description = "How the function reaches X: by default directly to the internet. `vpc_connector` (full id) or `direct_vpc` (`network` or `subnetwork` or both, `tags`) take `egress`, PRIVATE_RANGES_ONLY or ALL_TRAFFIC, through your network; with ALL_TRAFFIC it needs Cloud NAT, and Private Google Access for Pub/Sub and Secret Manager. Of a host project's network, the Cloud Functions service agent needs Serverless VPC Access User (`vpc_connector`), or the Cloud Run service agent Compute Network User (`direct_vpc`) there."
   type = object({
     direct_vpc = optional(object({
       network    = optional(string)

@@ -183,16 +183,16 @@ class World:
         return found
 
     def _findings_in_dead_letters(self, name: str, reason: str) -> list[str]:
-        letters = self.dead_letters[name]
-        found = [f"{name}: dead-lettered as {one.reason}" for one in letters if one.reason != reason]
+        dead_letters = self.dead_letters[name]
+        found = [f"{name}: dead-lettered as {one.reason}" for one in dead_letters if one.reason != reason]
         if reason == "unconfirmed":
             return found
-        for first, second in pairwise(one for one in letters if one.told):
+        for first, second in pairwise(one for one in dead_letters if one.told):
             # What may not have been published is published again, and Pub/Sub's duplicates are known for an hour.
             if first.instance == second.instance and second.at - first.at < REMEMBERED_S:
-                found.append(f"{name}: two dead letters of one instance, {letters}")
+                found.append(f"{name}: two dead letters of one instance, {dead_letters}")
             if first.instance != second.instance and not self.excuses[name]:
-                found.append(f"{name}: two dead letters of two instances without a cause, {letters}")
+                found.append(f"{name}: two dead letters of two instances without a cause, {dead_letters}")
         return found
 
     def _findings_at_x(self, name: str) -> list[str]:

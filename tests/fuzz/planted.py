@@ -27,7 +27,7 @@ _PLANTED: Final = re.compile(
     re.IGNORECASE,
 )
 
-# Of a configuration short words are quoted back, since people misspell them; of a key no more than its first letters.
+# Of a configuration short words are quoted back, since people misspell them; of a key no more than its beginning.
 _SECRET_PARTS: Final = re.compile("|".join(re.escape(secret[:17]) for secret in SECRETS))
 
 

@@ -25,7 +25,7 @@ _WORDS = Words(
         o8z6j2 Pixels rates
         """.split(),  # noqa: SIM905 - as a list it takes a screen
     values=(
-        *("projects/p/topics/letters", "file:letters", "projects/p/secrets/s/versions/latest", "env:KEYS", "file:k"),
+        *("projects/p/topics/dead", "file:dead", "projects/p/secrets/s/versions/latest", "env:KEYS", "file:k"),
         *("respect", "require", "ignore", "dead_letter", "requeue", "https://ads-api.x.com", "http://[::1]:8080/"),
         *(
             f"https://user:{SECRETS[0]}@x.example",
